@@ -1,0 +1,1 @@
+"""The headless kernel: all that the plugin and the trainer both need."""

@@ -1,0 +1,65 @@
+"""One patient's study: image, ground truth where there is one, and what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_brainseg.core.imaging.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from napari_brainseg.core.imaging.modality import Modality
+    from napari_brainseg.core.imaging.volume import LabelVolume, ScalarVolume
+
+__all__ = ["Study"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """A patient's slice stack as a volume.
+
+    Parameters
+    ----------
+    patient : str
+        Name of the study, e.g. ``TCGA_CS_4944_20010208``.
+    image : ScalarVolume
+        Intensities, (C, Z, Y, X).
+    truth : LabelVolume or None
+        Ground truth on the same grid.
+    slice_numbers : tuple of int, length Z
+        Slice numbers of the files, ascending; they may have gaps.
+    path : Path or None
+        Folder it was read from.
+    missing_modalities : tuple of Modality
+        Channels that are absent: blank, or a copy of FLAIR (kaggle_3m fills gaps so).
+    attributes : mapping
+        Clinical attributes from ``data.csv``, column to value, both str.
+    warnings : tuple of str
+        What a reader should know, e.g. a gap in the slice numbers.
+    """
+
+    patient: str
+    image: ScalarVolume
+    truth: LabelVolume | None = None
+    slice_numbers: tuple[int, ...] = ()
+    path: Path | None = None
+    missing_modalities: tuple[Modality, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        z = self.image.grid_shape[0]
+        if not self.slice_numbers:
+            object.__setattr__(self, "slice_numbers", tuple(range(1, z + 1)))
+        if len(self.slice_numbers) != z:
+            raise DataError(
+                f"{self.patient}: {z} slices but {len(self.slice_numbers)} slice numbers."
+            )
+        if self.truth is not None and self.truth.data.shape != self.image.grid_shape:
+            raise DataError(
+                f"{self.patient}: the mask has shape {self.truth.data.shape}, "
+                f"the image {self.image.grid_shape}."
+            )

@@ -1,0 +1,1 @@
+"""State and use cases: no Qt, no napari."""

@@ -1,0 +1,1 @@
+"""napari without Qt: volumes to layers, edits to the session."""

@@ -1,0 +1,1 @@
+"""Qt, thin: one panel a file."""
