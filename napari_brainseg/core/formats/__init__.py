@@ -1,1 +1,17 @@
-"""Bytes to volumes and back."""
+"""Bytes to volumes and back: what a folder holds, and its slices as one study."""
+
+from napari_brainseg.core.formats.discovery import Discovery, Fault, discover, is_study_path
+from napari_brainseg.core.formats.kaggle3m import StudyFolder
+from napari_brainseg.core.formats.loading import load_masks, load_study
+from napari_brainseg.core.formats.names import undated
+
+__all__ = [
+    "Discovery",
+    "Fault",
+    "StudyFolder",
+    "discover",
+    "is_study_path",
+    "load_masks",
+    "load_study",
+    "undated",
+]

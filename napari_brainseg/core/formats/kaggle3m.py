@@ -1,0 +1,217 @@
+"""One patient folder of kaggle_3m: which file is which slice. Names only, no pixels."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_brainseg.core.formats.names import (
+    EXAMPLE_NAME,
+    is_tiff,
+    numbers_text,
+    parse_slice_name,
+)
+from napari_brainseg.core.imaging import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Listing", "StudyFolder", "list_folder", "study_folder"]
+
+_SHOWN = 5
+"""File names spelt out in a message; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """A patient's files, sorted by slice number.
+
+    Parameters
+    ----------
+    path : Path
+        The patient's folder.
+    patient : str
+        Name that the files carry, e.g. ``TCGA_CS_4944_20010208``.
+    images : tuple of Path, length Z
+        Image files, ascending by slice number.
+    masks : tuple of Path or None, length Z
+        Mask file of each image; all ``None`` where the patient has no masks.
+    slice_numbers : tuple of int, length Z
+        Ascending; they may have gaps.
+    warnings : tuple of str
+        What a reader should know, e.g. a gap in the slice numbers.
+    """
+
+    path: Path
+    patient: str
+    images: tuple[Path, ...]
+    masks: tuple[Path | None, ...]
+    slice_numbers: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the slices come with ground truth."""
+        return any(mask is not None for mask in self.masks)
+
+
+class Listing(NamedTuple):
+    """Entries of a folder by kind, each sorted by name."""
+
+    tiffs: tuple[str, ...]
+    folders: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def list_folder(path: Path) -> Listing:
+    """Read a folder once; hidden entries are left out.
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist, is a file, or may not be read.
+    """
+    tiffs: list[str] = []
+    folders: list[str] = []
+    others: list[str] = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.startswith((".", "__MACOSX")):
+                    continue
+                # A dangling link counts as a file: reading it then says what is wrong.
+                kind = folders if entry.is_dir() else tiffs if is_tiff(entry.name) else others
+                kind.append(entry.name)
+    except FileNotFoundError as error:
+        raise DataError(f"The folder {path} does not exist.", "Check the path.") from error
+    except NotADirectoryError as error:
+        raise DataError(
+            f"{path} is a file, not a folder.",
+            "Open the folder that holds the patient's slices.",
+        ) from error
+    except PermissionError as error:
+        raise DataError(
+            f"No permission to read the folder {path}.",
+            "Ask its owner for read access, or copy it to a place of your own.",
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"The folder {path} cannot be read: {error.strerror or error}.",
+            "Check that the disk or network drive is connected.",
+        ) from error
+    return Listing(tuple(sorted(tiffs)), tuple(sorted(folders)), tuple(sorted(others)))
+
+
+def study_folder(path: Path, names: Sequence[str]) -> StudyFolder:
+    """Pair images with masks and sort them by number.
+
+    Parameters
+    ----------
+    path : Path
+        The patient's folder.
+    names : sequence of str
+        Names of the TIFF files in it.
+
+    Raises
+    ------
+    DataError
+        If no name fits the pattern, several patients share the folder, a slice number occurs
+        twice, or images and masks do not pair up.
+    """
+    patients: dict[str, str] = {}
+    images: dict[int, str] = {}
+    masks: dict[int, str] = {}
+    strangers = []
+    for name in names:
+        parsed = parse_slice_name(name)
+        if parsed is None:
+            strangers.append(name)
+            continue
+        patients.setdefault(parsed.patient, name)
+        kind, slices = ("mask", masks) if parsed.is_mask else ("image", images)
+        if parsed.number in slices and len(patients) == 1:
+            raise DataError(
+                f"Slice {parsed.number} has two {kind} files in {path}: "
+                f"{slices[parsed.number]} and {name}.",
+                "Keep one of the two and move the other away.",
+            )
+        slices[parsed.number] = name
+    if not patients:
+        raise DataError(
+            f"None of the {len(names)} TIFF files in {path} is named like a slice "
+            f"({EXAMPLE_NAME}): {_some(strangers)}.",
+            "Rename them to PATIENT_NUMBER.tif, masks to PATIENT_NUMBER_mask.tif.",
+        )
+    if len(patients) > 1:
+        first = ", ".join(
+            f"{patient} ({name})" for patient, name in list(patients.items())[:_SHOWN]
+        )
+        raise DataError(
+            f"The folder {path} mixes {len(patients)} patients: {first}.",
+            "Move the slices of each patient to a folder of its own.",
+        )
+    _require_pairs(path, images, masks)
+    numbers = tuple(sorted(images))
+    warnings = _gap_warnings(numbers)
+    if strangers:
+        warnings = (
+            *warnings,
+            f"Left out, not named like a slice ({EXAMPLE_NAME}): {_some(strangers)}.",
+        )
+    return StudyFolder(
+        path=path,
+        patient=next(iter(patients)),
+        images=tuple(path / images[n] for n in numbers),
+        masks=tuple(path / masks[n] if n in masks else None for n in numbers),
+        slice_numbers=numbers,
+        warnings=warnings,
+    )
+
+
+def _require_pairs(path: Path, images: Mapping[int, str], masks: Mapping[int, str]) -> None:
+    if not images:
+        raise DataError(
+            f"The folder {path} holds {len(masks)} masks but no images.",
+            "Put the images beside their masks.",
+        )
+    if not masks:
+        return
+    if bare := sorted(images.keys() - masks.keys()):
+        raise DataError(
+            f"{len(bare)} of {len(images)} images in {path} have no mask: "
+            f"{_some([images[n] for n in bare])}.",
+            "Add the missing masks (all 0 where there is no lesion), "
+            "or move all masks away to open the patient without ground truth.",
+        )
+    if orphans := sorted(masks.keys() - images.keys()):
+        raise DataError(
+            f"{len(orphans)} of {len(masks)} masks in {path} have no image: "
+            f"{_some([masks[n] for n in orphans])}.",
+            "Add the missing images, or move these masks away.",
+        )
+
+
+def _gap_warnings(numbers: tuple[int, ...]) -> tuple[str, ...]:
+    warnings = []
+    if numbers[0] > 1:
+        warnings.append(
+            f"Slice numbers start at {numbers[0]}: {numbers_text(range(1, numbers[0]))} may be "
+            "missing."
+        )
+    gaps = [n for a, b in pairwise(numbers) for n in range(a + 1, b)]
+    if gaps:
+        noun = "Slice" if len(gaps) == 1 else "Slices"
+        verb = "is" if len(gaps) == 1 else "are"
+        warnings.append(
+            f"{noun} {numbers_text(gaps)} {verb} missing between {numbers[0]} and {numbers[-1]}; "
+            "the volume closes the gap, so distances across it are wrong."
+        )
+    return tuple(warnings)
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
