@@ -1,0 +1,249 @@
+"""Patients written in kaggle_3m layout, each wholly or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_brainseg.core.dataset.durable import sync_folder
+from napari_brainseg.core.imaging import KAGGLE_ORDER, DataError, LabelVolume, ScalarVolume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["recover", "write_patient"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LEFTOVER = re.compile(r"\.(?P<patient>.+)\.(?P<kind>new|old)-[0-9a-f]{8}")
+_LESION = 255
+"""Value of a lesion voxel in a mask file."""
+_WRITERS = 4
+"""Threads that write slices: waiting for the disk dominates."""
+
+
+def write_patient(
+    root: Path,
+    patient: str,
+    image: ScalarVolume | NDArray[np.uint8] | None,
+    mask: LabelVolume | NDArray[np.uint8] | None,
+    slice_numbers: Sequence[int],
+    *,
+    overwrite: bool = False,
+    durable: bool = True,
+) -> Path:
+    """Write ``root/PATIENT/PATIENT_N.tif`` and ``PATIENT_N_mask.tif`` for every slice.
+
+    The slices go to a hidden folder beside the patient's, which then takes its name: a reader
+    sees the old patient or the new one, never half of one.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of patients; made where missing.
+    patient : str
+        Name of folder and files: letters, digits, ``.``, ``_`` and ``-``.
+    image : ScalarVolume or ndarray of uint8, shape (3, Z, Y, X), or None
+        Intensities in `KAGGLE_ORDER`; left out where ``None``.
+    mask : LabelVolume or ndarray of 0 and 1, shape (Z, Y, X), or None
+        Written as 0 and 255; left out where ``None``.
+    slice_numbers : sequence of int, length Z
+        Number of each slice, not negative.
+    overwrite : bool
+        Replace the patient's folder, with all that it holds, if there is one.
+    durable : bool
+        Wait until the disk has everything. Data that can be made again need not wait.
+
+    Returns
+    -------
+    Path
+        The patient's folder.
+
+    Raises
+    ------
+    DataError
+        If an argument does not fit the layout, the patient is there already, or the place
+        cannot be written; nothing is changed then.
+    """
+    planes, lesions = _image_planes(patient, image), _mask_planes(patient, mask)
+    _check(patient, planes, lesions, slice_numbers)
+    target = root / patient
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _recover(root, patient)
+        if target.exists() and not overwrite:
+            raise DataError(
+                f"There is a patient {patient} in {root} already.",
+                "Choose another folder, or ask for it to be overwritten.",
+            )
+        scratch = root / f".{patient}.new-{uuid.uuid4().hex[:8]}"
+        scratch.mkdir()
+        try:
+            _write_slices(scratch, patient, planes, lesions, slice_numbers, durable)
+            _swap(scratch, target)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        if durable:
+            sync_folder(root)
+    except OSError as error:
+        raise DataError(
+            f"Cannot write the patient {patient} to {root}: {error.strerror or error}.",
+            "Check permissions and free space.",
+        ) from error
+    return target
+
+
+def recover(root: Path) -> None:
+    """Tidy up after a write that was cut off, e.g. by a power failure.
+
+    A patient that was about to be replaced comes back; half-written ones are removed. Call it
+    while nobody writes to `root`, as when a workspace is opened.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be changed.
+    """
+    try:
+        _recover(root, None)
+    except OSError as error:
+        raise DataError(
+            f"Cannot tidy up {root}: {error.strerror or error}.", "Check permissions."
+        ) from error
+
+
+def _recover(root: Path, patient: str | None) -> None:
+    if not root.is_dir():
+        return
+    for path in sorted(root.iterdir()):
+        match = _LEFTOVER.fullmatch(path.name)
+        if match is None or patient not in (None, match["patient"]):
+            continue
+        target = root / match["patient"]
+        if match["kind"] == "old" and not target.exists():
+            path.replace(target)
+        else:
+            shutil.rmtree(path)
+
+
+def _swap(scratch: Path, target: Path) -> None:
+    """Put a finished folder in place of another; if that fails, the other is back."""
+    if not target.exists():
+        scratch.replace(target)
+        return
+    old = target.with_name(f".{target.name}.old-{uuid.uuid4().hex[:8]}")
+    target.replace(old)
+    try:
+        scratch.replace(target)
+    except OSError:
+        old.replace(target)
+        raise
+    # The new patient stands; what is left of the old one, `recover` removes later.
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_slices(
+    folder: Path,
+    patient: str,
+    planes: NDArray[np.uint8] | None,
+    lesions: NDArray[np.uint8] | None,
+    slice_numbers: Sequence[int],
+    durable: bool,
+) -> None:
+    def write(z: int) -> None:
+        stem = f"{patient}_{slice_numbers[z]}"
+        if planes is not None:
+            _write_tiff(folder / f"{stem}.tif", planes[z], "rgb", durable)
+        if lesions is not None:
+            _write_tiff(folder / f"{stem}_mask.tif", lesions[z], "minisblack", durable)
+
+    pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="brainseg-write")
+    try:
+        list(pool.map(write, range(len(slice_numbers))))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if durable:
+        sync_folder(folder)
+
+
+def _write_tiff(path: Path, data: NDArray[np.uint8], photometric: str, durable: bool) -> None:
+    import tifffile
+
+    with path.open("wb") as file:
+        # No software tag and no description: the same slice always gives the same bytes.
+        tifffile.imwrite(file, data, photometric=photometric, metadata=None, software=False)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _image_planes(
+    patient: str, image: ScalarVolume | NDArray[np.uint8] | None
+) -> NDArray[np.uint8] | None:
+    """Bring an image to (Z, Y, X, C)."""
+    if image is None:
+        return None
+    if isinstance(image, ScalarVolume) and image.modalities != KAGGLE_ORDER:
+        raise DataError(
+            f"{patient}: the channels are {', '.join(image.modalities)}; "
+            f"kaggle_3m holds {', '.join(KAGGLE_ORDER)}.",
+            "Bring the channels into this order.",
+        )
+    data: NDArray[Any] = image.data if isinstance(image, ScalarVolume) else image
+    if data.ndim != 4 or data.shape[0] != len(KAGGLE_ORDER) or data.dtype != np.uint8:
+        raise DataError(
+            f"{patient}: the image has shape {data.shape} and dtype {data.dtype}; kaggle_3m "
+            f"holds ({len(KAGGLE_ORDER)}, Z, Y, X) of uint8.",
+            "Scale the volume to 0-255 and give its three channels.",
+        )
+    return np.ascontiguousarray(data.transpose(1, 2, 3, 0))
+
+
+def _mask_planes(
+    patient: str, mask: LabelVolume | NDArray[np.uint8] | None
+) -> NDArray[np.uint8] | None:
+    """Bring a mask to (Z, Y, X) of 0 and 255."""
+    if mask is None:
+        return None
+    try:
+        labels = mask if isinstance(mask, LabelVolume) else LabelVolume(mask)
+    except DataError as error:
+        raise DataError(f"{patient}: {error.message}", error.hint) from error
+    return labels.data * np.uint8(_LESION)
+
+
+def _check(
+    patient: str,
+    planes: NDArray[np.uint8] | None,
+    lesions: NDArray[np.uint8] | None,
+    slice_numbers: Sequence[int],
+) -> None:
+    if _NAME.fullmatch(patient) is None:
+        raise DataError(
+            f"The patient name {patient!r} cannot name a folder.",
+            "Use letters, digits, '.', '_' and '-'; begin with a letter or digit.",
+        )
+    shapes = [volume.shape[:3] for volume in (planes, lesions) if volume is not None]
+    if not shapes:
+        raise DataError(f"{patient}: there is neither image nor mask to write.")
+    if len(set(shapes)) > 1:
+        raise DataError(
+            f"{patient}: the mask has shape {shapes[1]}, the image {shapes[0]}.",
+            "Give both on the same grid.",
+        )
+    numbers = list(slice_numbers)
+    if len(numbers) != shapes[0][0] or len(set(numbers)) != len(numbers) or min(numbers) < 0:
+        raise DataError(
+            f"{patient}: {shapes[0][0]} slices need as many different slice numbers from 0 up; "
+            f"given: {numbers}.",
+            "Give one number a slice.",
+        )
