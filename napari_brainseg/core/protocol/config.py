@@ -98,6 +98,12 @@ class RunConfig(BaseModel):
         description="Share of a batch drawn from slices with a lesion",
     )
 
+    keep: Literal["best", "last"] = Field(
+        default="best",
+        title="Keep",
+        description="Which epoch becomes the model: best on the validation patients, or the last",
+    )
+
     # augmentation -----------------------------------------------------------------------------
     crop: int = Field(
         default=192, ge=32, multiple_of=16, title="Crop", description="Training window in pixels"

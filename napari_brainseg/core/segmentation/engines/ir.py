@@ -1,0 +1,37 @@
+"""Writes OpenVINO's intermediate representation of a Torch network; done once, at publishing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+__all__ = ["write_ir"]
+
+
+def write_ir(network: nn.Module, path: Path, *, in_channels: int = 3, side: int = 64) -> None:
+    """Save `network` as ``model.xml`` and ``model.bin`` with fp16 weights.
+
+    Parameters
+    ----------
+    network : Module
+        Gives logits (B, 1, H, W); left in evaluation mode on the CPU, in fp32.
+    path : Path
+        Of the ``.xml``.
+    in_channels, side : int
+        Shape of the example that is traced; batch, height and width stay free.
+    """
+    os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
+    import openvino as ov
+
+    network = network.eval().to("cpu", torch.float32, memory_format=torch.contiguous_format)
+    example = torch.zeros(1, in_channels, side, side)
+    with torch.no_grad():
+        model = ov.convert_model(network, example_input=example, input=[-1, in_channels, -1, -1])
+    ov.save_model(model, path, compress_to_fp16=True)
