@@ -1,0 +1,573 @@
+"""The desk: the one object that viewer and widgets talk to.
+
+Thread-safety: methods may be called from any thread. A method that the user waits for raises its
+`BrainSegError`; what runs in the background reports it by `fault`. Signals are emitted in the
+thread in which the thing happened, often a worker: a widget connects with ``thread="main"`` so
+that results reach Qt on the main thread only.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from psygnal import Signal
+
+from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
+from napari_brainseg.core.protocol import FinishReason
+from napari_brainseg.session.prediction import PredictionJob, PredictionService
+from napari_brainseg.session.workspace import WORKSPACE_VARIABLE, Workspace
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from napari_brainseg.core.dataset.manifest import ManifestEntry
+    from napari_brainseg.core.formats import Discovery, StudyFolder
+    from napari_brainseg.core.imaging import Study
+    from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.core.segmentation.inference import Progress
+    from napari_brainseg.session.case import Case
+    from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.correction import Correction, CorrectionBase
+    from napari_brainseg.session.fine_tuning import FineTuningPlan
+    from napari_brainseg.session.meter import Meter
+    from napari_brainseg.session.model_registry import ModelRegistry
+    from napari_brainseg.session.prediction import Predictor
+    from napari_brainseg.session.run_log import RunRecord
+    from napari_brainseg.session.runs import Run
+    from napari_brainseg.session.trainer_process import RunOutcome, TrainerProcess
+
+__all__ = ["Desk"]
+
+_T = TypeVar("_T")
+
+
+class Desk:
+    """State and use cases of one viewer.
+
+    Parameters
+    ----------
+    workspace : Workspace, optional
+        In use for all studies; by default each study root has its own.
+    predictor : Predictor, optional
+        What runs predictions instead of the kernel's engines.
+    bundled : callable, optional
+        Gives the bundles that ship with the package.
+    trainer_command : sequence of str, optional
+        Start of the trainer's command line.
+    """
+
+    opened = Signal(object)
+    """`Case`: a patient is open; its saved correction, if any, is already in it."""
+    closed = Signal()
+    """No patient is open any more."""
+    prediction_started = Signal(object)
+    """`PredictionJob`."""
+    prediction_progress = Signal(object)
+    """`Progress`."""
+    prediction_ready = Signal(object)
+    """`Prediction` of the open case."""
+    prediction_finished = Signal(object)
+    """`PredictionJob`: ended, for whatever reason."""
+    correction_started = Signal(object)
+    """`Correction` of the open case."""
+    corrected = Signal(object)
+    """`Meter`, after each stroke, undo or redo."""
+    status_changed = Signal(str)
+    """`CaseStatus` of the open case."""
+    exported = Signal(object)
+    """`ManifestEntry`."""
+    training_started = Signal(object)
+    """`TrainerProcess`."""
+    training_event = Signal(object)
+    """`Event` of the trainer."""
+    training_finished = Signal(object)
+    """`RunOutcome`; a completed run's bundle is already among the versions."""
+    models_changed = Signal()
+    """Versions, their figures, or the one in use changed."""
+    editor_changed = Signal(str)
+    """Name of the editor."""
+    fault = Signal(object)
+    """`BrainSegError` of something that ran in the background."""
+
+    def __init__(
+        self,
+        workspace: Workspace | None = None,
+        *,
+        predictor: Predictor | None = None,
+        bundled: Callable[[], tuple[Bundle, ...]] | None = None,
+        trainer_command: Sequence[str] | None = None,
+    ) -> None:
+        self._given = workspace
+        self._workspace: Workspace | None = workspace
+        self._find_bundled = bundled
+        self._trainer_command = trainer_command
+        self._lock = threading.RLock()
+        self._catalogues: dict[Path, Catalogue] = {}
+        self._registries: dict[Path, ModelRegistry] = {}
+        self._studies: Discovery | None = None
+        self._case: Case | None = None
+        self._run: Run | None = None
+        self._jobs: dict[PredictionJob, Case] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self.predictions = PredictionService(predictor)
+        self.predictions.started.connect(self._on_prediction_started)
+        self.predictions.progress.connect(self._on_prediction_progress)
+        self.predictions.finished.connect(self._on_prediction_finished)
+
+    # state ------------------------------------------------------------------------------------
+
+    @property
+    def workspace(self) -> Workspace:
+        """Workspace in use; its folders exist."""
+        with self._lock:
+            if self._workspace is None:
+                self._workspace = Workspace.default()
+            return self._workspace.create()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Catalogue of the workspace.
+
+        Raises
+        ------
+        DataError
+            If it cannot be opened.
+        """
+        with self._lock:
+            return self._catalogue_of(self.workspace)
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """Model versions of the workspace."""
+        from napari_brainseg.session.model_registry import ModelRegistry
+
+        with self._lock:
+            workspace = self.workspace
+            if workspace.root not in self._registries:
+                registry = ModelRegistry(workspace, self.catalogue, bundled=self._find_bundled)
+                registry.changed.connect(self._on_models_changed)
+                self._registries[workspace.root] = registry
+            return self._registries[workspace.root]
+
+    @property
+    def studies(self) -> Discovery | None:
+        """What the opened path holds."""
+        return self._studies
+
+    @property
+    def case(self) -> Case | None:
+        """The open case."""
+        return self._case
+
+    @property
+    def trainer(self) -> TrainerProcess | None:
+        """The latest run of this session, which may have ended."""
+        return None if self._run is None else self._run.trainer
+
+    @property
+    def editor(self) -> str | None:
+        """Name of the person who corrects, `None` until it was asked for."""
+        name = self.catalogue.editor
+        if name is None and (user := self._user_catalogue()) is not None:
+            name = user.editor
+        return name
+
+    @editor.setter
+    def editor(self, name: str) -> None:
+        self.catalogue.editor = name
+        if (user := self._user_catalogue()) is not None:
+            user.editor = name
+        self.editor_changed.emit(name.strip())
+
+    # studies ----------------------------------------------------------------------------------
+
+    def open(self, path: os.PathLike[str] | str) -> Case:
+        """Open a patient's folder, or the first patient of a folder of patients.
+
+        Takes a part of a second for a patient: call it by `submit` from a window.
+
+        Raises
+        ------
+        DataError
+            If the path holds no readable patient.
+        ConfigError
+            If the workspace would lie inside it.
+        """
+        from napari_brainseg.core.formats import discover
+
+        found = discover(Path(path))
+        if not found.folders:
+            raise found.faults[0].error
+        self._enter(found)
+        return self._open_folder(found.folders[0])
+
+    def select(self, patient: str) -> Case:
+        """Open another patient of `studies`.
+
+        Raises
+        ------
+        DataError
+            If nothing is open, or it holds no such patient, or it cannot be read.
+        """
+        if self._studies is None:
+            raise DataError("No folder of patients is open.", "Open one first.")
+        return self._open_folder(self._studies.find(patient))
+
+    def open_study(self, study: Study) -> Case:
+        """Open a study that is already in memory, e.g. one that napari's reader loaded."""
+        from napari_brainseg.core.formats import discover
+
+        if study.path is not None and (
+            self._studies is None or study.path not in {f.path for f in self._studies.folders}
+        ):
+            self._enter(discover(study.path))
+        return self._show(study)
+
+    def close_case(self) -> None:
+        """Close the open case. Paint that was not committed is committed."""
+        with self._lock:
+            if self._case is None:
+                return
+            self._leave()
+        self.closed.emit()
+
+    # predictions ------------------------------------------------------------------------------
+
+    def predict(
+        self, *, bundle: Bundle | None = None, device: str = "auto", tta: bool = False
+    ) -> PredictionJob:
+        """Predict the open case in the background; an earlier prediction of it is stopped.
+
+        Parameters
+        ----------
+        bundle : Bundle, optional
+            The model in use if left out.
+        device : str
+            ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        tta : bool
+            Average with the mirrored volume.
+
+        Raises
+        ------
+        DataError
+            If no case is open.
+        ModelError
+            If the model in use cannot be opened.
+        """
+        case = self._need_case()
+        chosen = self.registry.current if bundle is None else bundle
+        with self._lock:
+            for job, of in self._jobs.items():
+                if of is case:
+                    job.cancel()
+            job = self.predictions.predict(case.study, chosen, device=device, tta=tta)
+            self._jobs[job] = case
+        return job
+
+    def cancel_prediction(self) -> None:
+        """Stop all predictions."""
+        self.predictions.cancel_all()
+
+    # corrections ------------------------------------------------------------------------------
+
+    def start_correction(self, base: CorrectionBase = "prediction") -> Correction:
+        """Return the correction of the open case: the saved one, else a new one.
+
+        Raises
+        ------
+        DataError
+            If no case is open, no editor is named, or the base is not at hand.
+        """
+        return self._need_case().start_correction(base, self._need_editor())
+
+    def export(self) -> ManifestEntry:
+        """Sign the correction off into the training set of the workspace.
+
+        Takes about a second: call it by `submit` from a window.
+
+        Raises
+        ------
+        DataError
+            If there is no correction, or what was read back differs.
+        """
+        from napari_brainseg.session.case import CaseStatus
+        from napari_brainseg.session.training_set import export_case
+
+        case = self._need_case()
+        entry = export_case(case, self.workspace.training_set, editor=self._need_editor())
+        case.mark(CaseStatus.APPROVED)
+        self.exported.emit(entry)
+        return entry
+
+    def waiting_corrections(self) -> int:
+        """How many exported patients the model in use was not trained on."""
+        from napari_brainseg.core.dataset.splits import same_person
+        from napari_brainseg.session.training_set import exported_patients
+
+        seen = self.registry.current.train_patients
+        patients = exported_patients(self.workspace.training_set)
+        return sum(not same_person(p, seen) for p in patients)
+
+    # training ---------------------------------------------------------------------------------
+
+    def plan_fine_tuning(self, **changes: Any) -> FineTuningPlan:
+        """Tell what `start_fine_tuning` would do; nothing is written. See `session.fine_tuning`."""
+        from napari_brainseg.session.fine_tuning import plan_fine_tuning
+
+        return plan_fine_tuning(self.workspace, self.registry.current, self._studies, **changes)
+
+    def start_fine_tuning(self, **changes: Any) -> TrainerProcess:
+        """Fine-tune the model in use on the exported corrections.
+
+        Parameters
+        ----------
+        **changes
+            Fields of `RunConfig` that the user set, e.g. ``epochs=3``.
+
+        Raises
+        ------
+        DataError
+            If there is nothing to train on or to validate with.
+        ConfigError
+            If a run is under way, or a field does not fit.
+        """
+        from napari_brainseg.core.dataset.splits import freeze_split
+        from napari_brainseg.session.runs import Run
+
+        with self._lock:
+            self._need_no_run()
+            plan = self.plan_fine_tuning(**changes)
+            if plan.is_new_split:
+                freeze_split(self.workspace.splits, plan.split)
+            run_id = f"{datetime.now():%Y%m%d-%H%M%S}-{plan.config.name}"
+            run = Run.new(
+                self.workspace,
+                self.catalogue,
+                self.registry,
+                run_id=run_id,
+                config=plan.config,
+                mode="fine-tune",
+                base=self.registry.current_version,
+                split=plan.split,
+                command=self._trainer_command,
+            )
+            return self._launch(run)
+
+    def resume_run(self, run_id: str) -> TrainerProcess:
+        """Go on with a run that was stopped, failed or crashed, from its last checkpoint.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such run, it cannot be resumed, or another one is under way.
+        """
+        from napari_brainseg.session.runs import Run
+
+        with self._lock:
+            self._need_no_run()
+            record = next((r for r in self.runs() if r.id == run_id), None)
+            if record is None or not record.can_resume:
+                raise ConfigError(
+                    f"The run {run_id} cannot be resumed.",
+                    "It was completed, or left no checkpoint. Start a new run.",
+                )
+            run = Run.again(
+                self.workspace, self.catalogue, self.registry, record, self._trainer_command
+            )
+            return self._launch(run)
+
+    def stop_training(self) -> None:
+        """Ask the run to write a checkpoint and end."""
+        if self._run is not None:
+            self._run.trainer.stop()
+
+    def runs(self) -> tuple[RunRecord, ...]:
+        """List the runs of the workspace, the latest first; those that can be resumed say so."""
+        from napari_brainseg.session.run_log import runs
+
+        mine = self._run
+        alive = mine.id if mine is not None and mine.trainer.is_running else None
+        return runs(self.catalogue, alive=alive)
+
+    # in the background, and the end -----------------------------------------------------------
+
+    def submit(self, action: Callable[[], _T]) -> Future[_T]:
+        """Run something off the GUI thread, one after another.
+
+        Its `BrainSegError` is reported by `fault`, and kept in the future too.
+        """
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="brainseg-desk")
+            pool = self._pool
+
+        def guarded() -> _T:
+            try:
+                return action()
+            except BrainSegError as error:
+                self.fault.emit(error)
+                raise
+
+        return pool.submit(guarded)
+
+    def close(self, timeout: float = 3.0) -> None:
+        """End everything: predictions stop, a training run checkpoints and leaves by itself.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait for the run; one that needs longer is found again at the next start.
+        """
+        self.close_case()
+        self.predictions.close()
+        run = self._run
+        if run is not None and run.trainer.is_running:
+            run.trainer.detach()
+            run.trainer.wait(timeout)
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+        for catalogue in self._catalogues.values():
+            catalogue.close()
+
+    # inside -----------------------------------------------------------------------------------
+
+    def _catalogue_of(self, workspace: Workspace) -> Catalogue:
+        # SQLAlchemy takes a fifth of a second to import: not before something is kept.
+        from napari_brainseg.session.catalogue import Catalogue
+
+        if workspace.root not in self._catalogues:
+            self._catalogues[workspace.root] = Catalogue(workspace.create().catalogue)
+        return self._catalogues[workspace.root]
+
+    def _user_catalogue(self) -> Catalogue | None:
+        """Where the editor's name is kept for all study roots of this user."""
+        import os
+
+        if self._given is not None or os.environ.get(WORKSPACE_VARIABLE):
+            return None
+        with self._lock:
+            return self._catalogue_of(Workspace.default())
+
+    def _enter(self, found: Discovery) -> None:
+        from napari_brainseg.core.dataset.layout import recover
+
+        parents = {folder.path.parent for folder in found.folders}
+        root = parents.pop() if len(parents) == 1 else found.root
+        workspace = self._given
+        if workspace is None:
+            workspace = Workspace.for_studies(root, original=found.root)
+        else:
+            workspace.refuse_inside(found.root)
+        with self._lock:
+            switched = workspace != self._workspace
+            self._workspace = workspace
+            self._studies = found
+            recover(self.workspace.training_set)
+        if switched:
+            self.models_changed.emit()
+
+    def _open_folder(self, folder: StudyFolder) -> Case:
+        from napari_brainseg.core.formats import load_study
+
+        return self._show(load_study(folder))
+
+    def _show(self, study: Study) -> Case:
+        from napari_brainseg.session.case import Case
+
+        case = Case(study, self.catalogue)
+        with self._lock:
+            self._leave()
+            self._case = case
+            case.correction_started.connect(self._on_correction_started)
+            case.corrected.connect(self._on_corrected)
+            case.status_changed.connect(self._on_status)
+        self.opened.emit(case)
+        return case
+
+    def _leave(self) -> None:
+        case = self._case
+        if case is None:
+            return
+        case.correction_started.disconnect(self._on_correction_started)
+        case.corrected.disconnect(self._on_corrected)
+        case.status_changed.disconnect(self._on_status)
+        self._case = None
+        for job, of in self._jobs.items():
+            if of is case:
+                job.cancel()
+        if case.correction is not None:
+            case.correction.commit()
+
+    def _launch(self, run: Run) -> TrainerProcess:
+        run.trainer.event.connect(self._on_training_event)
+        run.ended.connect(self._on_training_finished)
+        self._run = run
+        run.start()
+        self.training_started.emit(run.trainer)
+        return run.trainer
+
+    def _need_case(self) -> Case:
+        if self._case is None:
+            raise DataError("No patient is open.", "Open a patient's folder first.")
+        return self._case
+
+    def _need_editor(self) -> str:
+        name = self.editor
+        if name is None:
+            raise DataError("Nobody is named as editor.", "Give your name or your initials first.")
+        return name
+
+    def _need_no_run(self) -> None:
+        if self._run is not None and self._run.trainer.is_running:
+            raise ConfigError(
+                f"The run {self._run.id} is under way.", "Wait for it, or stop it first."
+            )
+
+    def _on_prediction_started(self, job: PredictionJob) -> None:
+        self.prediction_started.emit(job)
+
+    def _on_prediction_progress(self, _job: PredictionJob, progress: Progress) -> None:
+        self.prediction_progress.emit(progress)
+
+    def _on_prediction_finished(self, job: PredictionJob) -> None:
+        with self._lock:
+            case = self._jobs.pop(job, None)
+            is_open = case is not None and case is self._case
+        if job.reason is FinishReason.COMPLETED and is_open and case is not None:
+            try:
+                case.set_prediction(job.prediction)
+            except BrainSegError as error:
+                self.fault.emit(error)
+            else:
+                self.prediction_ready.emit(job.prediction)
+        elif job.error is not None:
+            self.fault.emit(job.error)
+        self.prediction_finished.emit(job)
+
+    def _on_correction_started(self, correction: Correction) -> None:
+        self.correction_started.emit(correction)
+
+    def _on_corrected(self, meter: Meter) -> None:
+        self.corrected.emit(meter)
+
+    def _on_status(self, status: str) -> None:
+        self.status_changed.emit(status)
+
+    def _on_models_changed(self) -> None:
+        self.models_changed.emit()
+
+    def _on_training_event(self, event: object) -> None:
+        self.training_event.emit(event)
+
+    def _on_training_finished(self, outcome: RunOutcome, error: BrainSegError | None) -> None:
+        if error is not None:
+            self.fault.emit(error)
+        self.training_finished.emit(outcome)

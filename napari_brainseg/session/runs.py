@@ -1,0 +1,161 @@
+"""One training run as the desk sees it: process, catalogue and registry kept in step."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from psygnal import EmitLoopError, Signal
+
+from napari_brainseg.core.dataset.splits import load_split
+from napari_brainseg.core.imaging import BrainSegError
+from napari_brainseg.core.protocol import BundleSaved
+from napari_brainseg.session.run_log import add_run, end_run, mark_started
+from napari_brainseg.session.trainer_process import (
+    RunOutcome,
+    RunReason,
+    TrainerProcess,
+    read_config,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_brainseg.core.dataset.splits import Split
+    from napari_brainseg.core.protocol import Event, RunConfig
+    from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.model_registry import ModelRegistry
+    from napari_brainseg.session.run_log import RunRecord
+    from napari_brainseg.session.trainer_process import TrainingMode
+    from napari_brainseg.session.workspace import Workspace
+
+__all__ = ["Run"]
+
+_log = logging.getLogger(__name__)
+
+
+class Run:
+    """A run with its bookkeeping; made by `new` or `again`.
+
+    The catalogue and registry are those of the start: the desk may have moved to another
+    workspace when the run ends.
+    """
+
+    ended = Signal(object, object)
+    """``(RunOutcome, BrainSegError | None)``: all is noted; the error is one of the noting."""
+
+    def __init__(
+        self,
+        run_id: str,
+        trainer: TrainerProcess,
+        catalogue: Catalogue,
+        registry: ModelRegistry,
+        *,
+        base: str | None,
+        split: Split | None,
+    ) -> None:
+        self.id = run_id
+        self.trainer = trainer
+        self._catalogue = catalogue
+        self._registry = registry
+        self._base = base
+        self._split = split
+        self._saved: BundleSaved | None = None
+        trainer.event.connect(self._on_event)
+        trainer.finished.connect(self._on_finished)
+
+    @classmethod
+    def new(
+        cls,
+        workspace: Workspace,
+        catalogue: Catalogue,
+        registry: ModelRegistry,
+        *,
+        run_id: str,
+        config: RunConfig,
+        mode: TrainingMode,
+        base: str | None,
+        split: Split | None,
+        command: Sequence[str] | None,
+    ) -> Run:
+        """Make a run that was not started before; it is listed from now on."""
+        path = workspace.runs / run_id
+        digest = None if split is None else split.digest
+        add_run(catalogue, run_id, path, mode, base=base, split_digest=digest)
+        trainer = TrainerProcess(config, path, mode, command=command)
+        return cls(run_id, trainer, catalogue, registry, base=base, split=split)
+
+    @classmethod
+    def again(
+        cls,
+        workspace: Workspace,
+        catalogue: Catalogue,
+        registry: ModelRegistry,
+        record: RunRecord,
+        command: Sequence[str] | None,
+    ) -> Run:
+        """Make a run that goes on from its checkpoint.
+
+        Raises
+        ------
+        ConfigError
+            If its config cannot be read.
+        """
+        config = read_config(record.path)
+        split = load_split(workspace.splits) if workspace.splits.is_file() else None
+        if split is not None and split.digest != record.split_digest:
+            split = None
+        trainer = TrainerProcess(config, record.path, record.mode, resume=True, command=command)
+        return cls(record.id, trainer, catalogue, registry, base=record.base, split=split)
+
+    def start(self) -> None:
+        """Start the process and note it.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be started; that is noted too.
+        """
+        try:
+            self.trainer.start()
+        except BrainSegError as error:
+            outcome = RunOutcome(RunReason.FAILED, error.message, error.hint)
+            end_run(self._catalogue, self.id, outcome)
+            raise
+        mark_started(self._catalogue, self.id, self.trainer.pid)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, BundleSaved):
+            self._saved = event
+
+    def _on_finished(self, outcome: RunOutcome) -> None:
+        fault: BrainSegError | None = None
+        try:
+            end_run(self._catalogue, self.id, outcome)
+            if outcome.reason is RunReason.COMPLETED and outcome.bundle is not None:
+                version = self._registry.adopt(outcome.bundle, run_id=self.id)
+                self._measure(version.version)
+        except BrainSegError as error:
+            fault = error
+        try:
+            self.ended.emit(outcome, fault)
+        except EmitLoopError:
+            _log.exception("A listener of the run failed")
+
+    def _measure(self, version: str) -> None:
+        """Keep both figures: candidate and base on the same patients, in the same run."""
+        saved, split = self._saved, self._split
+        if saved is None or split is None:
+            return
+        for name, dsc in (
+            (self._base, saved.parent_validation_dsc),
+            (version, saved.validation_dsc),
+        ):
+            if name is not None and dsc is not None:
+                self._registry.record_dsc(
+                    name,
+                    split_digest=split.digest,
+                    patients=len(split.validation),
+                    dsc=dsc,
+                    run_id=self.id,
+                )

@@ -1,0 +1,345 @@
+"""The trainer as a child process: its events as signals, its end as one outcome.
+
+Attached mode: events come as JSON lines on the child's stdout, commands go to its stdin. When the
+viewer ends, for whatever reason, stdin closes and the child checkpoints and leaves. Its stderr goes
+straight to a file, so a viewer that dies takes no pipe along that the child still writes to.
+
+Thread-safety: `start`, `stop` and `kill` may be called from any thread. Signals are emitted in a
+background thread; a widget connects with ``thread="main"``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import psutil
+from psygnal import EmitLoopError, Signal
+from pydantic import ValidationError
+
+from napari_brainseg.core.imaging import ConfigError
+from napari_brainseg.core.protocol import Message, RunConfig, RunFinished, Stop, parse_event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_brainseg.core.protocol import Event
+
+__all__ = ["RunOutcome", "RunReason", "TrainerProcess", "TrainingMode", "last_event", "resumable"]
+
+TrainingMode = Literal["fit", "fine-tune"]
+
+CONFIG = "config.json"
+EVENTS = "events.jsonl"
+STDERR = "stderr.log"
+CHECKPOINT = "checkpoints/last.pt"
+BUNDLE = "bundle"
+
+_log = logging.getLogger(__name__)
+_NICE = 10
+_TAIL_LINES = 30
+_TAIL_BYTES = 16_384
+_DRAIN_S = 5.0  # for events still in the pipe after the child ended
+_LINGER_S = 60.0  # for a child that closed its stdout but has not ended
+
+
+class RunReason(StrEnum):
+    """Why a run ended, as the viewer sees it."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    """The process ended without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended.
+
+    Parameters
+    ----------
+    reason : RunReason
+        One of four.
+    message, hint : str
+        What happened and what to do, for the user.
+    stderr_tail : str
+        Last lines of the child's stderr where it failed or crashed.
+    bundle : Path or None
+        The candidate model.
+    exit_code : int or None
+        Of the process; negative numbers are signals.
+    """
+
+    reason: RunReason
+    message: str = ""
+    hint: str = ""
+    stderr_tail: str = ""
+    bundle: Path | None = None
+    exit_code: int | None = None
+
+
+class TrainerProcess:
+    """One run of the trainer.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What to run; written to ``config.json`` of the run folder.
+    run_dir : Path
+        Run folder; made if missing.
+    mode : {"fit", "fine-tune"}
+        Command of the trainer.
+    resume : bool
+        Go on from the last checkpoint in `run_dir`.
+    command : sequence of str, optional
+        Start of the command line instead of ``[sys.executable, "-P", "-m", "training"]``.
+
+    Attributes
+    ----------
+    outcome : RunOutcome or None
+        `None` until the run ended.
+    """
+
+    event = Signal(object)
+    """An `Event` of the child."""
+    finished = Signal(RunOutcome)
+    """The run ended; exactly once, after the last event."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        run_dir: Path,
+        mode: TrainingMode,
+        *,
+        resume: bool = False,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self.config = config
+        self.run_dir = run_dir
+        self.mode: TrainingMode = mode
+        self.resume = resume
+        self.outcome: RunOutcome | None = None
+        self._command = tuple(command or (sys.executable, "-P", "-m", "training"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._last: RunFinished | None = None
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, `None` before the start."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and its end was not reported yet."""
+        return self._process is not None and not self._ended.is_set()
+
+    def start(self) -> None:
+        """Write the config and start the child.
+
+        Raises
+        ------
+        ConfigError
+            If the run folder cannot be written or the child cannot be started.
+        """
+        with self._lock:
+            if self._process is not None:
+                raise ConfigError(f"The run {self.run_dir} was started already.")
+            try:
+                self._process = self._launch()
+            except OSError as error:
+                raise ConfigError(
+                    f"The trainer could not be started in {self.run_dir}: {error}.",
+                    "Check that the folder may be written to and that the disk has space.",
+                ) from error
+        with contextlib.suppress(psutil.Error, OSError):
+            child = psutil.Process(self._process.pid)
+            child.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else _NICE)
+        threading.Thread(target=self._supervise, name="brainseg-trainer", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ask the child to checkpoint and leave. Returns at once; `finished` comes later."""
+        self._send(Stop().model_dump_json().encode() + b"\n")
+
+    def detach(self) -> None:
+        """Close the child's stdin, as the end of the viewer does: it checkpoints and leaves."""
+        process = self._process
+        if process is not None and process.stdin is not None:
+            with self._lock, contextlib.suppress(OSError):
+                process.stdin.close()
+
+    def kill(self) -> None:
+        """End the child and its workers at once; what came after the last checkpoint is lost."""
+        if self._process is not None and not self._ended.is_set():
+            _kill_group(self._process)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end; whether it came within `timeout` seconds. Not for the GUI thread."""
+        return self._ended.wait(timeout)
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        config = self.run_dir / CONFIG
+        if not (self.resume and config.is_file()):
+            scratch = config.with_suffix(".tmp")
+            scratch.write_text(self.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            scratch.replace(config)
+        arguments = [*self._command, self.mode, "--config", str(config)]
+        arguments += ["--run-dir", str(self.run_dir)]
+        if self.resume:
+            arguments.append("--resume")
+        # A session of its own: Ctrl+C in the terminal is for the viewer, and the workers of a
+        # killed child can be ended with it.
+        own_group = {"start_new_session": True} if os.name == "posix" else {}
+        with (self.run_dir / STDERR).open("ab") as errors:
+            return subprocess.Popen(
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                **own_group,
+            )
+
+    def _send(self, line: bytes) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        # A child that has just ended needs no command.
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            process.stdin.write(line)
+            process.stdin.flush()
+
+    def _supervise(self) -> None:
+        process = self._process
+        assert process is not None
+        reader = threading.Thread(target=self._read, name="brainseg-trainer-events", daemon=True)
+        reader.start()
+        while reader.is_alive() and process.poll() is None:
+            reader.join(0.1)
+        # A killed child may leave workers that hold its stdout open: do not wait for them long.
+        reader.join(_DRAIN_S if process.poll() is not None else None)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LINGER_S)
+        if process.poll() is None or reader.is_alive():
+            _kill_group(process)
+        code = process.wait()
+        reader.join()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self.outcome = self._conclude(code)
+        self._tell(self.finished, self.outcome)
+        self._ended.set()
+
+    def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if not line.strip():
+                continue
+            try:
+                event: Event = parse_event(line)
+            except ValidationError:
+                text = line.decode(errors="replace").strip()[:300]
+                event = Message(level="warning", text=f"The trainer said something odd: {text}")
+            if isinstance(event, RunFinished):
+                self._last = event
+            self._tell(self.event, event)
+
+    def _tell(self, signal_: object, value: object) -> None:
+        try:
+            signal_.emit(value)  # type: ignore[attr-defined]
+        except EmitLoopError:
+            _log.exception("A listener of the trainer failed")
+
+    def _conclude(self, code: int) -> RunOutcome:
+        if self._last is not None:
+            reason = RunReason(self._last.reason.value)
+            return RunOutcome(
+                reason,
+                self._last.message,
+                self._last.hint,
+                self._tail() if reason is RunReason.FAILED else "",
+                None if self._last.bundle is None else Path(self._last.bundle),
+                code,
+            )
+        hint = "The last lines it wrote are below; its log is " + str(self.run_dir / STDERR) + "."
+        if resumable(self.run_dir):
+            hint = "The run can be resumed from its last checkpoint. " + hint
+        return RunOutcome(
+            RunReason.CRASHED,
+            f"The training process {_describe(code)} without finishing the run.",
+            hint,
+            self._tail(),
+            exit_code=code,
+        )
+
+    def _tail(self) -> str:
+        try:
+            with (self.run_dir / STDERR).open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - _TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+def last_event(run_dir: Path) -> Event | None:
+    """Read the last whole event in ``events.jsonl`` of a run, `None` if there is none."""
+    try:
+        lines = (run_dir / EVENTS).read_bytes().splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        # A process that was killed may leave half a line.
+        with contextlib.suppress(ValidationError):
+            return parse_event(line)
+    return None
+
+
+def resumable(run_dir: Path) -> bool:
+    """Whether a run folder holds a checkpoint of a run that was not completed."""
+    if (run_dir / BUNDLE).exists():
+        return False
+    return (run_dir / CONFIG).is_file() and (run_dir / CHECKPOINT).is_file()
+
+
+def read_config(run_dir: Path) -> RunConfig:
+    """Read the config of a run folder.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing or does not fit.
+    """
+    from napari_brainseg.core.protocol import load_config
+
+    return load_config(run_dir / CONFIG)
+
+
+def _describe(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
