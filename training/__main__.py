@@ -25,7 +25,8 @@ from napari_brainseg.core.protocol import (
     load_config,
     parse_config,
 )
-from training.stream import EventStream, StopFlag, claim_stdout
+from napari_brainseg.core.protocol.stdio import claim_stdout
+from training.stream import EventStream, StopFlag
 
 __all__ = ["main"]
 
@@ -185,7 +186,7 @@ def _ready_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> RunConfi
     )
     if resume and stored.is_file():
         before = load_config(stored)
-        running = {"device", "threads", "precision"}
+        running = {"device", "threads", "precision", "compile"}
         changed = [
             key
             for key in RunConfig.model_fields

@@ -110,7 +110,7 @@ def run(
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=config.learning_rate, total_steps=config.epochs * steps,
+        optimizer, max_lr=config.learning_rate, total_steps=config.epochs * steps + 1,
         pct_start=0.25 if base is None else 0.1,
     )  # fmt: skip
     ema = EMA(network, config.ema)
@@ -132,7 +132,9 @@ def run(
         generator.set_state(state["generator"])
         first_epoch, first_step = state["epoch"], state["step"]
         totals, best_epoch, best_dsc = state["totals"], state["best_epoch"], state["best_dsc"]
-    model, optimizer = fabric.setup(network, optimizer)
+    model, optimizer = fabric.setup(
+        torch.compile(network) if config.compile else network, optimizer
+    )
 
     def checkpoint(epoch: int, step: int) -> None:
         path = run_dir / CHECKPOINT

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import threading
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,15 +15,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.protocol import Event
 
-__all__ = ["EventStream", "StopFlag", "claim_stdout"]
-
-
-def claim_stdout() -> TextIO:
-    """Take stdout for events alone; stray prints go to stderr from here on."""
-    sys.stdout.flush()
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-    return events
+__all__ = ["EventStream", "StopFlag"]
 
 
 class EventStream:

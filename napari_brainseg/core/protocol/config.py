@@ -133,6 +133,11 @@ class RunConfig(BaseModel):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto", title="Precision", description="Arithmetic; auto asks the hardware"
     )
+    compile: bool = Field(
+        default=False,
+        title="Compile",
+        description="torch.compile: slower to start, faster to run; needs a C++ compiler",
+    )
     threads: int | None = Field(
         default=None, ge=1, title="CPU threads", description="All cores if left out"
     )
