@@ -214,6 +214,11 @@ def _mask_planes(
     """Bring a mask to (Z, Y, X) of 0 and 255."""
     if mask is None:
         return None
+    if not isinstance(mask, LabelVolume) and mask.dtype.kind not in "bui":
+        raise DataError(
+            f"{patient}: the mask holds {mask.dtype} values; expected 0 and 1.",
+            "Apply the threshold first.",
+        )
     try:
         labels = mask if isinstance(mask, LabelVolume) else LabelVolume(mask)
     except DataError as error:

@@ -98,7 +98,8 @@ def discover(path: Path | str) -> Discovery:
     DataError
         If the path cannot be read, holds no slices, or its only patient is faulty.
     """
-    root = Path(path)
+    # Absolute, so that a patient opened as "." has a name and a root too.
+    root = Path(path).absolute()
     folders, faults = _search(root, _LEVELS)
     folders, twins = _without_twins(folders)
     faults = sorted([*faults, *twins], key=lambda fault: fault.path)
@@ -176,6 +177,6 @@ def _probe(folder: Path, levels: int) -> bool:
                 hidden = entry.name.startswith(".")
                 if levels and not hidden and len(below) < _PROBED and entry.is_dir():
                     below.append(entry.path)
-    except OSError:
+    except (OSError, ValueError):
         return False
     return any(_probe(Path(path), levels - 1) for path in below)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from napari_brainseg.core.formats.names import (
     EXAMPLE_NAME,
     is_tiff,
-    numbers_text,
     parse_slice_name,
 )
 from napari_brainseg.core.imaging import DataError
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Listing", "StudyFolder", "list_folder", "study_folder"]
+__all__ = ["Listing", "Slices", "StudyFolder", "list_folder", "slices_by_number", "study_folder"]
 
 _SHOWN = 5
 """File names spelt out in a message; the rest is counted."""
@@ -105,26 +104,35 @@ def list_folder(path: Path) -> Listing:
     return Listing(tuple(sorted(tiffs)), tuple(sorted(folders)), tuple(sorted(others)))
 
 
-def study_folder(path: Path, names: Sequence[str]) -> StudyFolder:
-    """Pair images with masks and sort them by number.
+class Slices(NamedTuple):
+    """File names of one patient by slice number."""
+
+    patient: str
+    images: dict[int, str]
+    masks: dict[int, str]
+    strangers: tuple[str, ...]
+
+
+def slices_by_number(path: Path, names: Sequence[str]) -> Slices:
+    """Sort the TIFF files of a folder into images and masks by slice number.
 
     Parameters
     ----------
     path : Path
-        The patient's folder.
+        The patient's folder, for the messages.
     names : sequence of str
-        Names of the TIFF files in it.
+        Names of the TIFF files in it; those that fit no slice come back as ``strangers``.
 
     Raises
     ------
     DataError
-        If no name fits the pattern, several patients share the folder, a slice number occurs
-        twice, or images and masks do not pair up.
+        If no name fits the pattern, several patients share the folder, or a slice number occurs
+        twice.
     """
     patients: dict[str, str] = {}
     images: dict[int, str] = {}
     masks: dict[int, str] = {}
-    strangers = []
+    strangers: list[str] = []
     for name in names:
         parsed = parse_slice_name(name)
         if parsed is None:
@@ -153,6 +161,25 @@ def study_folder(path: Path, names: Sequence[str]) -> StudyFolder:
             f"The folder {path} mixes {len(patients)} patients: {first}.",
             "Move the slices of each patient to a folder of its own.",
         )
+    return Slices(next(iter(patients)), images, masks, tuple(strangers))
+
+
+def study_folder(path: Path, names: Sequence[str]) -> StudyFolder:
+    """Pair images with masks and sort them by number.
+
+    Parameters
+    ----------
+    path : Path
+        The patient's folder.
+    names : sequence of str
+        Names of the TIFF files in it.
+
+    Raises
+    ------
+    DataError
+        As `slices_by_number`, and if images and masks do not pair up.
+    """
+    patient, images, masks, strangers = slices_by_number(path, names)
     _require_pairs(path, images, masks)
     numbers = tuple(sorted(images))
     warnings = _gap_warnings(numbers)
@@ -163,7 +190,7 @@ def study_folder(path: Path, names: Sequence[str]) -> StudyFolder:
         )
     return StudyFolder(
         path=path,
-        patient=next(iter(patients)),
+        patient=patient,
         images=tuple(path / images[n] for n in numbers),
         masks=tuple(path / masks[n] if n in masks else None for n in numbers),
         slice_numbers=numbers,
@@ -195,21 +222,23 @@ def _require_pairs(path: Path, images: Mapping[int, str], masks: Mapping[int, st
 
 
 def _gap_warnings(numbers: tuple[int, ...]) -> tuple[str, ...]:
+    first, last = numbers[0], numbers[-1]
     warnings = []
-    if numbers[0] > 1:
-        warnings.append(
-            f"Slice numbers start at {numbers[0]}: {numbers_text(range(1, numbers[0]))} may be "
-            "missing."
-        )
-    gaps = [n for a, b in pairwise(numbers) for n in range(a + 1, b)]
+    if first > 1:
+        warnings.append(f"Slice numbers start at {first}; {_run(1, first - 1)} may be missing.")
+    gaps = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
     if gaps:
-        noun = "Slice" if len(gaps) == 1 else "Slices"
-        verb = "is" if len(gaps) == 1 else "are"
+        alone = len(gaps) == 1 and gaps[0][0] == gaps[0][1]
+        named = ", ".join(_run(*gap) for gap in gaps)
         warnings.append(
-            f"{noun} {numbers_text(gaps)} {verb} missing between {numbers[0]} and {numbers[-1]}; "
-            "the volume closes the gap, so distances across it are wrong."
+            f"{'Slice' if alone else 'Slices'} {named} {'is' if alone else 'are'} missing between "
+            f"{first} and {last}; the volume closes the gap, so distances across it are wrong."
         )
     return tuple(warnings)
+
+
+def _run(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def _some(names: Sequence[str]) -> str:

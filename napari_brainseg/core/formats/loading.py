@@ -11,8 +11,7 @@ import numpy as np
 
 from napari_brainseg.core.formats.attributes import attributes_of
 from napari_brainseg.core.formats.discovery import discover
-from napari_brainseg.core.formats.kaggle3m import StudyFolder, list_folder
-from napari_brainseg.core.formats.names import parse_slice_name
+from napari_brainseg.core.formats.kaggle3m import StudyFolder, list_folder, slices_by_number
 from napari_brainseg.core.formats.tiff import read_image_slice, read_mask_slice
 from napari_brainseg.core.imaging import (
     KAGGLE_ORDER,
@@ -102,25 +101,16 @@ def load_masks(
     Raises
     ------
     DataError
-        If the folder holds no masks, one twice, or a mask cannot be read.
+        If the folder holds no masks, a slice number twice or several patients, or a mask cannot be
+        read.
     """
     folder = Path(path)
-    masks: dict[int, Path] = {}
-    for name in list_folder(folder).tiffs:
-        parsed = parse_slice_name(name)
-        if parsed is None or not parsed.is_mask:
-            continue
-        if parsed.number in masks:
-            raise DataError(
-                f"Slice {parsed.number} has two mask files in {folder}: "
-                f"{masks[parsed.number].name} and {name}.",
-                "Keep one patient and one mask a slice in a folder.",
-            )
-        masks[parsed.number] = folder / name
+    names = list_folder(folder).tiffs
+    masks = slices_by_number(folder, names).masks if names else {}
     if not masks:
         raise DataError(f"The folder {folder} holds no masks.", "Export the patient again.")
     numbers = tuple(sorted(masks))
-    paths = [masks[n] for n in numbers]
+    paths = [folder / masks[n] for n in numbers]
     first, _ = read_mask_slice(paths[0])
     return LabelVolume(_read_masks(paths, first.shape, workers)), numbers
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["EXAMPLE_NAME", "SliceName", "is_tiff", "numbers_text", "parse_slice_name", "undated"]
+__all__ = ["EXAMPLE_NAME", "SliceName", "is_tiff", "parse_slice_name", "undated"]
 
 EXAMPLE_NAME = "TCGA_CS_4944_20010208_7.tif"
 """Shown in messages about names that do not fit."""
@@ -50,14 +47,3 @@ def undated(patient: str) -> str:
     """
     match = _DATED.fullmatch(patient)
     return match[1] if match else patient
-
-
-def numbers_text(numbers: Iterable[int]) -> str:
-    """Write ascending numbers with runs drawn together: ``3, 7-9``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)

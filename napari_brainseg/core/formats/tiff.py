@@ -102,6 +102,11 @@ def _read(path: Path) -> NDArray[Any]:
             f"No permission to read the slice {path}.",
             "Ask its owner for read access, or copy the study to a place of your own.",
         ) from error
+    except OSError as error:
+        raise DataError(
+            f"The slice {path} cannot be read: {error.strerror or error}.",
+            "Check that the disk or network drive is connected and sound.",
+        ) from error
     # A damaged header makes tifffile fail in many ways (struct, index, key, memory); all of
     # them mean the same to the user.
     except Exception as error:
@@ -112,7 +117,7 @@ def _read(path: Path) -> NDArray[Any]:
             ) from error
         raise DataError(
             f"The slice {path} cannot be read; it is damaged, cut short or no TIFF "
-            f"({error or type(error).__name__}).",
+            f"({str(error) or type(error).__name__}).",
             "Copy or export it again from its source.",
         ) from error
     if pages != 1:
