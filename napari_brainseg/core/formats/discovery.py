@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from napari_brainseg.core.formats.kaggle3m import Listing, StudyFolder, list_folder, study_folder
 from napari_brainseg.core.formats.names import EXAMPLE_NAME, parse_slice_name, undated
@@ -39,12 +40,15 @@ class Discovery:
     folders : tuple of StudyFolder
         Readable patients, sorted by name.
     faults : tuple of Fault
-        Patients among them whose files are in disorder.
+        Patients among them whose files are in disorder, and empty folders.
+    ignored : tuple of Path
+        Folders among them that hold other things than slices, e.g. notes or figures.
     """
 
     root: Path
     folders: tuple[StudyFolder, ...]
     faults: tuple[Fault, ...] = ()
+    ignored: tuple[Path, ...] = ()
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -80,6 +84,16 @@ class _NoSlicesError(DataError):
     """A folder without a single TIFF: not a patient, perhaps not meant to be one."""
 
 
+class _EmptyError(_NoSlicesError):
+    """A folder without anything: a patient whose files were lost."""
+
+
+class _Found(NamedTuple):
+    folders: list[StudyFolder]
+    faults: list[Fault]
+    ignored: list[Path]
+
+
 def discover(path: Path | str) -> Discovery:
     """Find the patients below a path without reading a pixel.
 
@@ -100,12 +114,12 @@ def discover(path: Path | str) -> Discovery:
     """
     # Absolute, so that a patient opened as "." has a name and a root too.
     root = Path(path).absolute()
-    folders, faults = _search(root, _LEVELS)
-    folders, twins = _without_twins(folders)
-    faults = sorted([*faults, *twins], key=lambda fault: fault.path)
+    found = _search(root, _LEVELS)
+    folders, twins = _without_twins(found.folders)
+    faults = sorted([*found.faults, *twins], key=lambda fault: fault.path)
     if not folders and len(faults) == 1:
         raise faults[0].error
-    return Discovery(root, tuple(folders), tuple(faults))
+    return Discovery(root, tuple(folders), tuple(faults), tuple(sorted(found.ignored)))
 
 
 def is_study_path(path: Path | str) -> bool:
@@ -119,29 +133,33 @@ def is_study_path(path: Path | str) -> bool:
     return _probe(Path(path), _LEVELS)
 
 
-def _search(folder: Path, levels: int) -> tuple[list[StudyFolder], list[Fault]]:
+def _search(folder: Path, levels: int) -> _Found:
     listing = list_folder(folder)
     if listing.tiffs:
-        return [study_folder(folder, listing.tiffs)], []
-    found: list[StudyFolder] = []
-    faults: list[Fault] = []
-    if levels:
-        for name in listing.folders:
-            try:
-                more, worse = _search(folder / name, levels - 1)
-            except DataError as error:
-                more, worse = [], [Fault(folder / name, error)]
-            found += more
-            faults += worse
-    if not found and all(isinstance(fault.error, _NoSlicesError) for fault in faults):
+        return _Found([study_folder(folder, listing.tiffs)], [], [])
+    found = _Found([], [], [])
+    for name in listing.folders if levels else ():
+        path = folder / name
+        try:
+            below = _search(path, levels - 1)
+        except DataError as error:
+            if isinstance(error, _NoSlicesError) and not isinstance(error, _EmptyError):
+                found.ignored.append(path)
+            else:
+                found.faults.append(Fault(path, error))
+            continue
+        found.folders.extend(below.folders)
+        found.faults.extend(below.faults)
+        found.ignored.extend(below.ignored)
+    if not found.folders and all(isinstance(f.error, _EmptyError) for f in found.faults):
         raise _no_slices(folder, listing)
-    return found, faults
+    return found
 
 
 def _no_slices(folder: Path, listing: Listing) -> _NoSlicesError:
     hint = f"Choose a folder with slices named like {EXAMPLE_NAME}, or a folder of such folders."
     if not listing.folders and not listing.others:
-        return _NoSlicesError(f"The folder {folder} is empty.", hint)
+        return _EmptyError(f"The folder {folder} is empty.", hint)
     kinds = Counter(Path(name).suffix.lower() or "no ending" for name in listing.others)
     held = [f"{count} files ({kind})" for kind, count in kinds.most_common(3)]
     if listing.folders:

@@ -65,6 +65,18 @@ def test_a_faulty_patient_does_not_stop_the_others(tmp_path: Path, write_slices:
     assert "empty" in found.faults[1].error.message
 
 
+def test_folders_of_other_things_are_no_faults(tmp_path: Path, write_slices: Writer) -> None:
+    write_slices(tmp_path / "A")
+    (tmp_path / "figures" / "deep").mkdir(parents=True)
+    (tmp_path / "figures" / "a.png").write_bytes(b"")
+
+    found = discover(tmp_path)
+
+    assert found.patients == ("A",)
+    assert found.faults == ()
+    assert found.ignored == (tmp_path / "figures",)
+
+
 def test_the_only_patient_of_a_root_raises_its_fault(tmp_path: Path, write_slices: Writer) -> None:
     write_slices(tmp_path / "A")
     (tmp_path / "A" / "A_2.tif").unlink()
