@@ -87,7 +87,7 @@ and corrects every mask.
 - Input: pre-contrast, FLAIR and post-contrast slices; preprocessing `{config.recipe}`.
 - Network: U-Net, {config.features} features.
 - Parent: {base.version if base else "none, trained from random weights"}.
-- Training patients: {len(train_patients)} ({config.phantoms} of them synthetic). Validation
+- Training patients: {len(train_patients)} ({sum(p.startswith("PHANTOM_") for p in train_patients)} of them synthetic). Validation
   patients of the run: {len(validation_patients)}. Names in `model.json`.
 - Loss `{config.loss}`, AdamW with one-cycle schedule to {config.learning_rate:g},
   {config.epochs} epochs, batch {config.batch_size}, seed {config.seed}; weights of epoch {epoch}
