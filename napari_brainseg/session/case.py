@@ -6,63 +6,34 @@ Thread-safety: methods lock; signals are emitted in the calling thread, which ma
 from __future__ import annotations
 
 import threading
-import time
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
-from sqlalchemy import insert, select, update
 
 from napari_brainseg.core.imaging import DataError, Study
-from napari_brainseg.session import tables
+from napari_brainseg.session.case_log import (
+    CaseRecord,
+    CaseStatus,
+    SavedCorrection,
+    active_correction,
+    add_correction,
+    case_records,
+    has_correction_elsewhere,
+    register_case,
+    set_aside,
+    set_status,
+)
 from napari_brainseg.session.correction import Correction, CorrectionBase, check_mask
-from napari_brainseg.session.deltas import pack_bits, unpack_bits
 from napari_brainseg.session.meter import Meter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from sqlalchemy import Connection
 
     from napari_brainseg.core.segmentation.inference import Prediction
     from napari_brainseg.session.catalogue import Catalogue
 
 __all__ = ["Case", "CaseRecord", "CaseStatus", "case_records"]
-
-
-class CaseStatus(StrEnum):
-    """How far the work on a case is; every status can be reopened."""
-
-    NEW = "new"
-    IN_PROGRESS = "in progress"
-    CORRECTED = "corrected"
-    APPROVED = "approved"
-    """Signed off into the training set."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRecord:
-    """A case as the catalogue lists it."""
-
-    patient: str
-    image_sha256: str
-    path: str | None
-    status: CaseStatus
-    updated: float
-    """Unix time in seconds."""
-
-
-def case_records(catalogue: Catalogue) -> tuple[CaseRecord, ...]:
-    """All known cases, the latest first."""
-    with catalogue.read() as connection:
-        rows = connection.execute(
-            select(tables.cases).order_by(tables.cases.c.updated.desc())
-        ).all()
-    return tuple(
-        CaseRecord(row.patient, row.image_sha256, row.path, CaseStatus(row.status), row.updated)
-        for row in rows
-    )
 
 
 class Case:
@@ -107,11 +78,16 @@ class Case:
         self._lock = threading.RLock()
         self._prediction: Prediction | None = None
         self._correction: Correction | None = None
-        with catalogue.write() as connection:
-            self.id, self._status = self._register(connection)
-            elsewhere = self._corrected_elsewhere(connection)
-        self.notes = (*study.warnings, *elsewhere)
-        self._load_correction()
+        self.id, self._status = register_case(catalogue, study, image_sha256)
+        self.notes = study.warnings
+        if has_correction_elsewhere(catalogue, self.id, study.patient):
+            self.notes += (
+                f"A saved correction of {study.patient} belongs to an image with other voxels "
+                "and is not shown.",
+            )
+        saved = active_correction(catalogue, self.id, self.shape)
+        if saved is not None:
+            self._adopt(saved)
 
     def __repr__(self) -> str:
         return f"Case({self.patient!r}, {self.status.value!r})"
@@ -189,24 +165,10 @@ class Case:
                 self._correction.editor = editor.strip()
                 return self._correction
             mask, version = self._base_mask(base)
-            now = time.time()
-            with self._catalogue.write() as connection:
-                row = connection.execute(
-                    insert(tables.corrections).values(
-                        case_id=self.id,
-                        base=base,
-                        base_version=version,
-                        shape="x".join(map(str, self.shape)),
-                        base_mask=pack_bits(mask),
-                        editor=editor.strip(),
-                        created=now,
-                        active=True,
-                    )
-                )
-                self._write_status(connection, CaseStatus.IN_PROGRESS)
-            key = row.inserted_primary_key
-            assert key is not None
-            correction = self._adopt(int(key[0]), base, version, mask, editor.strip())
+            name = editor.strip()
+            row = add_correction(self._catalogue, self.id, base, version, mask, name)
+            self._status = CaseStatus.IN_PROGRESS
+            correction = self._adopt(SavedCorrection(row, base, version, mask, name))
         self.status_changed.emit(self._status.value)
         self.correction_started.emit(correction)
         return correction
@@ -219,13 +181,8 @@ class Case:
         with self._lock:
             if self._correction is None:
                 return
-            with self._catalogue.write() as connection:
-                connection.execute(
-                    update(tables.corrections)
-                    .where(tables.corrections.c.id == self._correction.id)
-                    .values(active=False)
-                )
-                self._write_status(connection, CaseStatus.NEW)
+            set_aside(self._catalogue, self.id, self._correction.id)
+            self._status = CaseStatus.NEW
             self._correction.meter_changed.disconnect(self._on_meter)
             self._correction.committed.disconnect(self._on_stroke)
             self._correction.undone.disconnect(self._on_stroke)
@@ -239,8 +196,8 @@ class Case:
         with self._lock:
             if status is self._status:
                 return
-            with self._catalogue.write() as connection:
-                self._write_status(connection, status)
+            set_status(self._catalogue, self.id, status)
+            self._status = status
         self.status_changed.emit(status.value)
 
     def _base_mask(self, base: CorrectionBase) -> tuple[NDArray[np.uint8], str | None]:
@@ -264,78 +221,17 @@ class Case:
             f"A correction cannot start from {base!r}.", "Known: prediction, truth, empty."
         )
 
-    def _register(self, connection: Connection) -> tuple[int, CaseStatus]:
-        columns, now = tables.cases.c, time.time()
-        path = None if self.study.path is None else str(self.study.path)
-        row = connection.execute(
-            select(columns.id, columns.status).where(
-                columns.patient == self.patient, columns.image_sha256 == self.image_sha256
-            )
-        ).one_or_none()
-        if row is not None:
-            connection.execute(
-                update(tables.cases).where(columns.id == row.id).values(path=path, updated=now)
-            )
-            return row.id, CaseStatus(row.status)
-        made = connection.execute(
-            insert(tables.cases).values(
-                patient=self.patient,
-                image_sha256=self.image_sha256,
-                path=path,
-                status=CaseStatus.NEW.value,
-                created=now,
-                updated=now,
-            )
-        )
-        key = made.inserted_primary_key
-        assert key is not None
-        return int(key[0]), CaseStatus.NEW
-
-    def _corrected_elsewhere(self, connection: Connection) -> tuple[str, ...]:
-        cases, corrections = tables.cases, tables.corrections
-        found = connection.execute(
-            select(cases.c.id)
-            .join(corrections, corrections.c.case_id == cases.c.id)
-            .where(cases.c.patient == self.patient, cases.c.id != self.id, corrections.c.active)
-        ).first()
-        if found is None:
-            return ()
-        return (
-            f"A saved correction of {self.patient} belongs to an image with other voxels "
-            "and is not shown.",
-        )
-
-    def _load_correction(self) -> None:
-        columns = tables.corrections.c
-        with self._catalogue.read() as connection:
-            row = connection.execute(
-                select(tables.corrections)
-                .where(columns.case_id == self.id, columns.active)
-                .order_by(columns.id.desc())
-            ).first()
-        if row is None:
-            return
-        mask = unpack_bits(row.base_mask, self.shape)
-        self._adopt(row.id, row.base, row.base_version, mask, row.editor)
-
-    def _adopt(
-        self,
-        correction_id: int,
-        base: CorrectionBase,
-        version: str | None,
-        mask: NDArray[np.uint8],
-        editor: str,
-    ) -> Correction:
-        prediction = mask if base == "prediction" else None
+    def _adopt(self, saved: SavedCorrection) -> Correction:
+        prediction = saved.base_mask if saved.base == "prediction" else None
         if self._prediction is not None:
             prediction = self._prediction.mask
         correction = Correction(
             self._catalogue,
-            correction_id,
-            base=base,
-            base_version=version,
-            base_mask=mask,
-            editor=editor,
+            saved.id,
+            base=saved.base,
+            base_version=saved.base_version,
+            base_mask=saved.base_mask,
+            editor=saved.editor,
             truth=self.truth,
             prediction=prediction,
             voxel_volume_ml=self.study.image.geometry.voxel_volume_ml,
@@ -353,11 +249,3 @@ class Case:
     def _on_stroke(self) -> None:
         # An approved case that is painted on is no longer what was signed off.
         self.mark(CaseStatus.CORRECTED)
-
-    def _write_status(self, connection: Connection, status: CaseStatus) -> None:
-        connection.execute(
-            update(tables.cases)
-            .where(tables.cases.c.id == self.id)
-            .values(status=status.value, updated=time.time())
-        )
-        self._status = status

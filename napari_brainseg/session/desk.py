@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
-from napari_brainseg.core.protocol import FinishReason
+from napari_brainseg.core.imaging import BrainSegError, DataError
 from napari_brainseg.session.prediction import PredictionJob, PredictionService
-from napari_brainseg.session.workspace import WORKSPACE_VARIABLE, Workspace
+from napari_brainseg.session.shelf import Shelf
+from napari_brainseg.session.trainings import Trainings
 
 if TYPE_CHECKING:
     import os
@@ -39,8 +38,8 @@ if TYPE_CHECKING:
     from napari_brainseg.session.model_registry import ModelRegistry
     from napari_brainseg.session.prediction import Predictor
     from napari_brainseg.session.run_log import RunRecord
-    from napari_brainseg.session.runs import Run
     from napari_brainseg.session.trainer_process import RunOutcome, TrainerProcess
+    from napari_brainseg.session.workspace import Workspace
 
 __all__ = ["Desk"]
 
@@ -103,57 +102,40 @@ class Desk:
         bundled: Callable[[], tuple[Bundle, ...]] | None = None,
         trainer_command: Sequence[str] | None = None,
     ) -> None:
-        self._given = workspace
-        self._workspace: Workspace | None = workspace
-        self._find_bundled = bundled
-        self._trainer_command = trainer_command
+        self._shelf = Shelf(workspace, bundled=bundled)
+        self._trainings = Trainings(self._shelf, command=trainer_command)
         self._lock = threading.RLock()
-        self._catalogues: dict[Path, Catalogue] = {}
-        self._registries: dict[Path, ModelRegistry] = {}
         self._studies: Discovery | None = None
         self._case: Case | None = None
-        self._run: Run | None = None
         self._jobs: dict[PredictionJob, Case] = {}
         self._pool: ThreadPoolExecutor | None = None
         self.predictions = PredictionService(predictor)
         self.predictions.started.connect(self._on_prediction_started)
         self.predictions.progress.connect(self._on_prediction_progress)
         self.predictions.finished.connect(self._on_prediction_finished)
+        self._shelf.models_changed.connect(self._on_models_changed)
+        self._shelf.editor_changed.connect(self._on_editor_changed)
+        self._trainings.started.connect(self._on_training_started)
+        self._trainings.event.connect(self._on_training_event)
+        self._trainings.finished.connect(self._on_training_finished)
+        self._trainings.fault.connect(self._on_fault)
 
     # state ------------------------------------------------------------------------------------
 
     @property
     def workspace(self) -> Workspace:
         """Workspace in use; its folders exist."""
-        with self._lock:
-            if self._workspace is None:
-                self._workspace = Workspace.default()
-            return self._workspace.create()
+        return self._shelf.workspace
 
     @property
     def catalogue(self) -> Catalogue:
-        """Catalogue of the workspace.
-
-        Raises
-        ------
-        DataError
-            If it cannot be opened.
-        """
-        with self._lock:
-            return self._catalogue_of(self.workspace)
+        """Catalogue of the workspace; `DataError` if it cannot be opened."""
+        return self._shelf.catalogue
 
     @property
     def registry(self) -> ModelRegistry:
         """Model versions of the workspace."""
-        from napari_brainseg.session.model_registry import ModelRegistry
-
-        with self._lock:
-            workspace = self.workspace
-            if workspace.root not in self._registries:
-                registry = ModelRegistry(workspace, self.catalogue, bundled=self._find_bundled)
-                registry.changed.connect(self._on_models_changed)
-                self._registries[workspace.root] = registry
-            return self._registries[workspace.root]
+        return self._shelf.registry
 
     @property
     def studies(self) -> Discovery | None:
@@ -168,22 +150,16 @@ class Desk:
     @property
     def trainer(self) -> TrainerProcess | None:
         """The latest run of this session, which may have ended."""
-        return None if self._run is None else self._run.trainer
+        return self._trainings.trainer
 
     @property
     def editor(self) -> str | None:
         """Name of the person who corrects, `None` until it was asked for."""
-        name = self.catalogue.editor
-        if name is None and (user := self._user_catalogue()) is not None:
-            name = user.editor
-        return name
+        return self._shelf.editor
 
     @editor.setter
     def editor(self, name: str) -> None:
-        self.catalogue.editor = name
-        if (user := self._user_catalogue()) is not None:
-            user.editor = name
-        self.editor_changed.emit(name.strip())
+        self._shelf.editor = name
 
     # studies ----------------------------------------------------------------------------------
 
@@ -318,9 +294,7 @@ class Desk:
 
     def plan_fine_tuning(self, **changes: Any) -> FineTuningPlan:
         """Tell what `start_fine_tuning` would do; nothing is written. See `session.fine_tuning`."""
-        from napari_brainseg.session.fine_tuning import plan_fine_tuning
-
-        return plan_fine_tuning(self.workspace, self.registry.current, self._studies, **changes)
+        return self._trainings.plan(self._studies, **changes)
 
     def start_fine_tuning(self, **changes: Any) -> TrainerProcess:
         """Fine-tune the model in use on the exported corrections.
@@ -337,27 +311,7 @@ class Desk:
         ConfigError
             If a run is under way, or a field does not fit.
         """
-        from napari_brainseg.core.dataset.splits import freeze_split
-        from napari_brainseg.session.runs import Run
-
-        with self._lock:
-            self._need_no_run()
-            plan = self.plan_fine_tuning(**changes)
-            if plan.is_new_split:
-                freeze_split(self.workspace.splits, plan.split)
-            run_id = f"{datetime.now():%Y%m%d-%H%M%S}-{plan.config.name}"
-            run = Run.new(
-                self.workspace,
-                self.catalogue,
-                self.registry,
-                run_id=run_id,
-                config=plan.config,
-                mode="fine-tune",
-                base=self.registry.current_version,
-                split=plan.split,
-                command=self._trainer_command,
-            )
-            return self._launch(run)
+        return self._trainings.start(self._studies, **changes)
 
     def resume_run(self, run_id: str) -> TrainerProcess:
         """Go on with a run that was stopped, failed or crashed, from its last checkpoint.
@@ -367,33 +321,15 @@ class Desk:
         ConfigError
             If there is no such run, it cannot be resumed, or another one is under way.
         """
-        from napari_brainseg.session.runs import Run
-
-        with self._lock:
-            self._need_no_run()
-            record = next((r for r in self.runs() if r.id == run_id), None)
-            if record is None or not record.can_resume:
-                raise ConfigError(
-                    f"The run {run_id} cannot be resumed.",
-                    "It was completed, or left no checkpoint. Start a new run.",
-                )
-            run = Run.again(
-                self.workspace, self.catalogue, self.registry, record, self._trainer_command
-            )
-            return self._launch(run)
+        return self._trainings.resume(run_id)
 
     def stop_training(self) -> None:
         """Ask the run to write a checkpoint and end."""
-        if self._run is not None:
-            self._run.trainer.stop()
+        self._trainings.stop()
 
     def runs(self) -> tuple[RunRecord, ...]:
         """List the runs of the workspace, the latest first; those that can be resumed say so."""
-        from napari_brainseg.session.run_log import runs
-
-        mine = self._run
-        alive = mine.id if mine is not None and mine.trainer.is_running else None
-        return runs(self.catalogue, alive=alive)
+        return self._trainings.runs()
 
     # in the background, and the end -----------------------------------------------------------
 
@@ -426,53 +362,18 @@ class Desk:
         """
         self.close_case()
         self.predictions.close()
-        run = self._run
-        if run is not None and run.trainer.is_running:
-            run.trainer.detach()
-            run.trainer.wait(timeout)
+        self._trainings.close(timeout)
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
-        for catalogue in self._catalogues.values():
-            catalogue.close()
+        self._shelf.close()
 
     # inside -----------------------------------------------------------------------------------
 
-    def _catalogue_of(self, workspace: Workspace) -> Catalogue:
-        # SQLAlchemy takes a fifth of a second to import: not before something is kept.
-        from napari_brainseg.session.catalogue import Catalogue
-
-        if workspace.root not in self._catalogues:
-            self._catalogues[workspace.root] = Catalogue(workspace.create().catalogue)
-        return self._catalogues[workspace.root]
-
-    def _user_catalogue(self) -> Catalogue | None:
-        """Where the editor's name is kept for all study roots of this user."""
-        import os
-
-        if self._given is not None or os.environ.get(WORKSPACE_VARIABLE):
-            return None
-        with self._lock:
-            return self._catalogue_of(Workspace.default())
-
     def _enter(self, found: Discovery) -> None:
-        from napari_brainseg.core.dataset.layout import recover
-
-        parents = {folder.path.parent for folder in found.folders}
-        root = parents.pop() if len(parents) == 1 else found.root
-        workspace = self._given
-        if workspace is None:
-            workspace = Workspace.for_studies(root, original=found.root)
-        else:
-            workspace.refuse_inside(found.root)
-        with self._lock:
-            switched = workspace != self._workspace
-            self._workspace = workspace
-            self._studies = found
-            recover(self.workspace.training_set)
-        if switched:
-            self.models_changed.emit()
+        self._shelf.enter(found)
+        self._studies = found
 
     def _open_folder(self, folder: StudyFolder) -> Case:
         from napari_brainseg.core.formats import load_study
@@ -506,14 +407,6 @@ class Desk:
         if case.correction is not None:
             case.correction.commit()
 
-    def _launch(self, run: Run) -> TrainerProcess:
-        run.trainer.event.connect(self._on_training_event)
-        run.ended.connect(self._on_training_finished)
-        self._run = run
-        run.start()
-        self.training_started.emit(run.trainer)
-        return run.trainer
-
     def _need_case(self) -> Case:
         if self._case is None:
             raise DataError("No patient is open.", "Open a patient's folder first.")
@@ -525,12 +418,6 @@ class Desk:
             raise DataError("Nobody is named as editor.", "Give your name or your initials first.")
         return name
 
-    def _need_no_run(self) -> None:
-        if self._run is not None and self._run.trainer.is_running:
-            raise ConfigError(
-                f"The run {self._run.id} is under way.", "Wait for it, or stop it first."
-            )
-
     def _on_prediction_started(self, job: PredictionJob) -> None:
         self.prediction_started.emit(job)
 
@@ -541,7 +428,7 @@ class Desk:
         with self._lock:
             case = self._jobs.pop(job, None)
             is_open = case is not None and case is self._case
-        if job.reason is FinishReason.COMPLETED and is_open and case is not None:
+        if job.prediction is not None and case is not None and is_open:
             try:
                 case.set_prediction(job.prediction)
             except BrainSegError as error:
@@ -564,10 +451,17 @@ class Desk:
     def _on_models_changed(self) -> None:
         self.models_changed.emit()
 
+    def _on_editor_changed(self, name: str) -> None:
+        self.editor_changed.emit(name)
+
+    def _on_training_started(self, trainer: TrainerProcess) -> None:
+        self.training_started.emit(trainer)
+
     def _on_training_event(self, event: object) -> None:
         self.training_event.emit(event)
 
-    def _on_training_finished(self, outcome: RunOutcome, error: BrainSegError | None) -> None:
-        if error is not None:
-            self.fault.emit(error)
+    def _on_training_finished(self, outcome: RunOutcome) -> None:
         self.training_finished.emit(outcome)
+
+    def _on_fault(self, error: BrainSegError) -> None:
+        self.fault.emit(error)

@@ -7,8 +7,9 @@ never deleted: the history is the audit trail as well.
 from __future__ import annotations
 
 import time
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import func, insert, select, update
@@ -173,9 +174,10 @@ class StrokeHistory:
         here = (_T.correction_id == self._id) & (_T.number == source[-1])
         with self._catalogue.write() as connection:
             row = connection.execute(select(tables.strokes).where(here)).one()
+            stroke = self._read(row)
             connection.execute(update(tables.strokes).where(here).values(state=state))
         target.append(source.pop())
-        return _stroke(row)
+        return stroke
 
     def replay(self, mask: NDArray[np.uint8]) -> None:
         """Write the strokes in force into `mask`, oldest first.
@@ -183,7 +185,7 @@ class StrokeHistory:
         Raises
         ------
         DataError
-            If a stroke reaches beyond the mask.
+            If a stroke is damaged or reaches beyond the mask.
         """
         flat = mask.reshape(-1)
         with self._catalogue.read() as connection:
@@ -193,24 +195,22 @@ class StrokeHistory:
                 .order_by(_T.number)
             )
             for row in rows:
-                stroke = _stroke(row)
+                stroke = self._read(row)
                 if stroke.indices.size and stroke.indices[-1] >= flat.size:
-                    raise DataError(
-                        f"Stroke {stroke.number} of correction {self._id} lies outside the image "
-                        f"of shape {mask.shape}.",
-                        f"The catalogue {self._catalogue.location} is damaged; restore a copy.",
-                    )
+                    raise self._damaged(f"it lies outside the image of shape {mask.shape}", row)
                 flat[stroke.indices] = stroke.after
 
+    def _read(self, row: Row[Any]) -> Stroke:
+        try:
+            indices = unpack_indices(row.voxels)
+            before = unpack_bits(row.before, indices.shape)
+            after = unpack_bits(row.after, indices.shape)
+        except (ValueError, zlib.error) as error:
+            raise self._damaged(str(error), row) from error
+        return Stroke(row.number, row.slice_index, indices, before, after, row.seconds)
 
-def _stroke(row: Row[tuple[object, ...]]) -> Stroke:
-    found = row._mapping  # noqa: SLF001 -- SQLAlchemy's public way to read a row by name
-    indices = unpack_indices(found["voxels"])
-    return Stroke(
-        number=found["number"],
-        slice_index=found["slice_index"],
-        indices=indices,
-        before=unpack_bits(found["before"], indices.shape),
-        after=unpack_bits(found["after"], indices.shape),
-        seconds=found["seconds"],
-    )
+    def _damaged(self, why: str, row: Row[Any]) -> DataError:
+        return DataError(
+            f"Stroke {row.number} of correction {self._id} cannot be read: {why}.",
+            f"The catalogue {self._catalogue.location} is damaged; restore a copy.",
+        )

@@ -8,16 +8,20 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
-from sqlalchemy import insert, select
 
 from napari_brainseg.core.imaging import BrainSegError, ModelError
-from napari_brainseg.session import tables
+from napari_brainseg.session.model_log import (
+    measured,
+    note_act,
+    note_dsc,
+    note_version,
+    used_versions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +31,6 @@ if TYPE_CHECKING:
     from napari_brainseg.session.workspace import Workspace
 
 __all__ = ["ModelRegistry", "ModelVersion"]
-
-_PROMOTE, _ROLLBACK = "promote", "rollback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,8 @@ class ModelRegistry:
         A damaged bundle is listed with its fault; it does not hide the others.
         """
         current = self.current_version
-        measured = self._measured()
-        listed = [self._describe(b, current, measured, is_bundled=True) for b in self.bundled()]
+        figures = self._measured()
+        listed = [self._describe(b, current, figures, is_bundled=True) for b in self.bundled()]
         for path in self._folders():
             try:
                 bundle = self._open(path)
@@ -157,7 +159,7 @@ class ModelRegistry:
                     )
                 )
             else:
-                listed.append(self._describe(bundle, current, measured, is_bundled=False))
+                listed.append(self._describe(bundle, current, figures, is_bundled=False))
         return tuple(listed)
 
     def bundled(self) -> tuple[Bundle, ...]:
@@ -213,7 +215,7 @@ class ModelRegistry:
             if not target.exists():
                 self._copy(candidate.path, target)
             bundle = self._open(target)
-            self._note(bundle, run_id)
+            note_version(self._catalogue, bundle, run_id)
         self.changed.emit()
         return self._version(bundle.version)
 
@@ -227,17 +229,14 @@ class ModelRegistry:
         run_id: str | None = None,
     ) -> None:
         """Keep a version's mean DSC on the workspace's frozen split; the latest one is shown."""
-        with self._catalogue.write() as connection:
-            connection.execute(
-                insert(tables.evaluations).values(
-                    version=version,
-                    split_digest=split_digest,
-                    patients=patients,
-                    dsc=dsc,
-                    run_id=run_id,
-                    created=time.time(),
-                )
-            )
+        note_dsc(
+            self._catalogue,
+            version,
+            split_digest=split_digest,
+            patients=patients,
+            dsc=dsc,
+            run_id=run_id,
+        )
         self.changed.emit()
 
     def promote(self, version: str, *, editor: str, reason: str = "") -> ModelVersion:
@@ -260,7 +259,7 @@ class ModelRegistry:
         _need(editor)
         self.load(version)
         if version != self.current_version:
-            self._log(_PROMOTE, version, editor, reason)
+            note_act(self._catalogue, "promote", version, editor=editor, reason=reason)
         self.changed.emit()
         return self._version(version)
 
@@ -282,7 +281,7 @@ class ModelRegistry:
                 )
             version = stack[-2]
             self.load(version)
-            self._log(_ROLLBACK, version, editor, reason)
+            note_act(self._catalogue, "rollback", version, editor=editor, reason=reason)
         self.changed.emit()
         return self._version(version)
 
@@ -297,27 +296,7 @@ class ModelRegistry:
                 "No model is bundled with this installation.",
                 "Install napari-brainseg again, or train a model.",
             )
-        with self._catalogue.read() as connection:
-            rows = connection.execute(
-                select(tables.promotions.c.act, tables.promotions.c.version).order_by(
-                    tables.promotions.c.id
-                )
-            ).all()
-        stack = [bundled[0].version]
-        for act, version in rows:
-            if act == _PROMOTE:
-                stack.append(version)
-            elif len(stack) > 1:
-                stack.pop()
-        return stack
-
-    def _log(self, act: str, version: str, editor: str, reason: str) -> None:
-        with self._catalogue.write() as connection:
-            connection.execute(
-                insert(tables.promotions).values(
-                    act=act, version=version, editor=editor, reason=reason, created=time.time()
-                )
-            )
+        return used_versions(self._catalogue, bundled[0].version)
 
     def _folders(self) -> list[Path]:
         if not self._workspace.models.is_dir():
@@ -350,52 +329,21 @@ class ModelRegistry:
                 "Check that the disk has space.",
             ) from error
 
-    def _note(self, bundle: Bundle, run_id: str | None) -> None:
-        columns = tables.model_versions.c
-        with self._catalogue.write() as connection:
-            known = connection.execute(
-                select(columns.version).where(columns.version == bundle.version)
-            ).first()
-            if known is None:
-                connection.execute(
-                    insert(tables.model_versions).values(
-                        version=bundle.version,
-                        path=str(bundle.path),
-                        name=bundle.name,
-                        parent=bundle.manifest.parent,
-                        run_id=run_id,
-                        created=time.time(),
-                    )
-                )
-
-    def _split_digest(self) -> str | None:
+    def _measured(self) -> dict[str, tuple[float, int]]:
         from napari_brainseg.core.dataset.splits import load_split
 
         path = self._workspace.splits
-        return load_split(path).digest if path.is_file() else None
-
-    def _measured(self) -> dict[str, tuple[float, int]]:
-        digest = self._split_digest()
-        if digest is None:
-            return {}
-        columns = tables.evaluations.c
-        with self._catalogue.read() as connection:
-            rows = connection.execute(
-                select(columns.version, columns.dsc, columns.patients)
-                .where(columns.split_digest == digest)
-                .order_by(columns.id)
-            ).all()
-        return {version: (dsc, patients) for version, dsc, patients in rows}
+        return measured(self._catalogue, load_split(path).digest) if path.is_file() else {}
 
     def _describe(
         self,
         bundle: Bundle,
         current: str,
-        measured: dict[str, tuple[float, int]],
+        figures: dict[str, tuple[float, int]],
         *,
         is_bundled: bool,
     ) -> ModelVersion:
-        dsc, patients = measured.get(bundle.version, (None, 0))
+        dsc, patients = figures.get(bundle.version, (None, 0))
         return ModelVersion(
             version=bundle.version,
             name=bundle.name,

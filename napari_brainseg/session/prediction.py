@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.imaging import Study
     from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.core.segmentation.engines.child import TorchChild
     from napari_brainseg.core.segmentation.inference import Prediction, Progress
 
 __all__ = ["EnginePredictor", "PredictionJob", "PredictionService", "Predictor"]
@@ -53,7 +54,7 @@ class EnginePredictor:
     """OpenVINO in the calling thread, Torch in a long-lived child process."""
 
     def __init__(self) -> None:
-        self._child: _Child | None = None
+        self._child: TorchChild | None = None
 
     def __call__(
         self,
@@ -74,7 +75,7 @@ class EnginePredictor:
             run = self._torch().predict
         return run(study, bundle, device=device, tta=tta, progress=progress, cancelled=cancelled)
 
-    def _torch(self) -> _Child:
+    def _torch(self) -> TorchChild:
         if self._child is None:
             from napari_brainseg.core.segmentation.engines.child import TorchChild
 
@@ -86,12 +87,6 @@ class EnginePredictor:
         if self._child is not None:
             self._child.close()
             self._child = None
-
-
-class _Child(Protocol):
-    predict: Predictor
-
-    def close(self) -> None: ...
 
 
 class PredictionJob:
@@ -138,7 +133,7 @@ class PredictionJob:
     @property
     def is_finished(self) -> bool:
         """Whether it ended, for whatever reason."""
-        return self._ended.is_set()
+        return self.reason is not None
 
     def cancel(self) -> None:
         """Ask to stop; the job ends before its next batch."""

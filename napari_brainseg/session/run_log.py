@@ -16,15 +16,15 @@ from sqlalchemy import insert, select, update
 
 from napari_brainseg.core.protocol import RunFinished
 from napari_brainseg.session import tables
-from napari_brainseg.session.trainer_process import RunOutcome, last_event, resumable
+from napari_brainseg.session.run_folder import last_event, resumable
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from napari_brainseg.session.catalogue import Catalogue
-    from napari_brainseg.session.trainer_process import TrainingMode
+    from napari_brainseg.session.trainer_process import RunOutcome, TrainingMode
 
-__all__ = ["RUNNING", "RunRecord", "add_run", "end_run", "mark_started", "runs"]
+__all__ = ["RUNNING", "RunRecord", "add_run", "end_run", "note_process", "reopen_run", "runs"]
 
 RUNNING = "running"
 _SAME_START_S = 2.0  # two looks at a process agree on its start time within this
@@ -98,13 +98,21 @@ def add_run(
         )
 
 
-def mark_started(catalogue: Catalogue, run_id: str, pid: int | None) -> None:
-    """Note the process of a run, so that it is known again after a restart of the viewer."""
+def reopen_run(catalogue: Catalogue, run_id: str) -> None:
+    """Note that a run is about to go on."""
+    _update(catalogue, run_id, state=RUNNING, pid=None, pid_started=None, message="", hint="")
+
+
+def note_process(catalogue: Catalogue, run_id: str, pid: int | None) -> None:
+    """Note the process of a run, so that it is known again after a restart of the viewer.
+
+    The state is left alone: the process may have ended by now.
+    """
     started = None
     if pid is not None:
         with contextlib.suppress(psutil.Error):
             started = psutil.Process(pid).create_time()
-    _update(catalogue, run_id, state=RUNNING, pid=pid, pid_started=started, message="", hint="")
+    _update(catalogue, run_id, pid=pid, pid_started=started)
 
 
 def end_run(catalogue: Catalogue, run_id: str, outcome: RunOutcome) -> None:

@@ -23,31 +23,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import psutil
-from psygnal import EmitLoopError, Signal
+from psygnal import EmitLoopError, Signal, SignalInstance
 from pydantic import ValidationError
 
 from napari_brainseg.core.imaging import ConfigError
-from napari_brainseg.core.protocol import Message, RunConfig, RunFinished, Stop, parse_event
+from napari_brainseg.core.protocol import Message, RunFinished, Stop, parse_event
+from napari_brainseg.session.run_folder import (
+    CONFIG,
+    STDERR,
+    resumable,
+    stderr_tail,
+    write_config,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_brainseg.core.protocol import Event
+    from napari_brainseg.core.protocol import Event, RunConfig
 
-__all__ = ["RunOutcome", "RunReason", "TrainerProcess", "TrainingMode", "last_event", "resumable"]
+__all__ = ["RunOutcome", "RunReason", "TrainerProcess", "TrainingMode", "resumable"]
 
 TrainingMode = Literal["fit", "fine-tune"]
 
-CONFIG = "config.json"
-EVENTS = "events.jsonl"
-STDERR = "stderr.log"
-CHECKPOINT = "checkpoints/last.pt"
-BUNDLE = "bundle"
-
 _log = logging.getLogger(__name__)
 _NICE = 10
-_TAIL_LINES = 30
-_TAIL_BYTES = 16_384
 _DRAIN_S = 5.0  # for events still in the pipe after the child ended
 _LINGER_S = 60.0  # for a child that closed its stdout but has not ended
 
@@ -142,8 +141,8 @@ class TrainerProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and its end was not reported yet."""
-        return self._process is not None and not self._ended.is_set()
+        """Whether it was started and has not ended yet."""
+        return self._process is not None and self.outcome is None
 
     def start(self) -> None:
         """Write the config and start the child.
@@ -151,7 +150,9 @@ class TrainerProcess:
         Raises
         ------
         ConfigError
-            If the run folder cannot be written or the child cannot be started.
+            If the child cannot be started.
+        DataError
+            If the run folder cannot be written.
         """
         with self._lock:
             if self._process is not None:
@@ -165,7 +166,7 @@ class TrainerProcess:
                 ) from error
         with contextlib.suppress(psutil.Error, OSError):
             child = psutil.Process(self._process.pid)
-            child.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else _NICE)
+            child.nice(_priority())
         threading.Thread(target=self._supervise, name="brainseg-trainer", daemon=True).start()
 
     def stop(self) -> None:
@@ -181,7 +182,7 @@ class TrainerProcess:
 
     def kill(self) -> None:
         """End the child and its workers at once; what came after the last checkpoint is lost."""
-        if self._process is not None and not self._ended.is_set():
+        if self._process is not None and self._process.poll() is None:
             _kill_group(self._process)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -192,23 +193,20 @@ class TrainerProcess:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         config = self.run_dir / CONFIG
         if not (self.resume and config.is_file()):
-            scratch = config.with_suffix(".tmp")
-            scratch.write_text(self.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            scratch.replace(config)
+            write_config(self.run_dir, self.config)
         arguments = [*self._command, self.mode, "--config", str(config)]
         arguments += ["--run-dir", str(self.run_dir)]
         if self.resume:
             arguments.append("--resume")
         # A session of its own: Ctrl+C in the terminal is for the viewer, and the workers of a
         # killed child can be ended with it.
-        own_group = {"start_new_session": True} if os.name == "posix" else {}
         with (self.run_dir / STDERR).open("ab") as errors:
             return subprocess.Popen(
                 arguments,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                **own_group,
+                start_new_session=os.name == "posix",
             )
 
     def _send(self, line: bytes) -> None:
@@ -258,9 +256,9 @@ class TrainerProcess:
                 self._last = event
             self._tell(self.event, event)
 
-    def _tell(self, signal_: object, value: object) -> None:
+    def _tell(self, listeners: SignalInstance, value: object) -> None:
         try:
-            signal_.emit(value)  # type: ignore[attr-defined]
+            listeners.emit(value)
         except EmitLoopError:
             _log.exception("A listener of the trainer failed")
 
@@ -271,7 +269,7 @@ class TrainerProcess:
                 reason,
                 self._last.message,
                 self._last.hint,
-                self._tail() if reason is RunReason.FAILED else "",
+                stderr_tail(self.run_dir) if reason is RunReason.FAILED else "",
                 None if self._last.bundle is None else Path(self._last.bundle),
                 code,
             )
@@ -282,52 +280,9 @@ class TrainerProcess:
             RunReason.CRASHED,
             f"The training process {_describe(code)} without finishing the run.",
             hint,
-            self._tail(),
+            stderr_tail(self.run_dir),
             exit_code=code,
         )
-
-    def _tail(self) -> str:
-        try:
-            with (self.run_dir / STDERR).open("rb") as file:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(0, file.tell() - _TAIL_BYTES))
-                text = file.read().decode(errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-_TAIL_LINES:])
-
-
-def last_event(run_dir: Path) -> Event | None:
-    """Read the last whole event in ``events.jsonl`` of a run, `None` if there is none."""
-    try:
-        lines = (run_dir / EVENTS).read_bytes().splitlines()
-    except OSError:
-        return None
-    for line in reversed(lines):
-        # A process that was killed may leave half a line.
-        with contextlib.suppress(ValidationError):
-            return parse_event(line)
-    return None
-
-
-def resumable(run_dir: Path) -> bool:
-    """Whether a run folder holds a checkpoint of a run that was not completed."""
-    if (run_dir / BUNDLE).exists():
-        return False
-    return (run_dir / CONFIG).is_file() and (run_dir / CHECKPOINT).is_file()
-
-
-def read_config(run_dir: Path) -> RunConfig:
-    """Read the config of a run folder.
-
-    Raises
-    ------
-    ConfigError
-        If it is missing or does not fit.
-    """
-    from napari_brainseg.core.protocol import load_config
-
-    return load_config(run_dir / CONFIG)
 
 
 def _describe(code: int) -> str:
@@ -335,6 +290,12 @@ def _describe(code: int) -> str:
         with contextlib.suppress(ValueError):
             return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
+
+
+def _priority() -> int:
+    if sys.platform == "win32":
+        return int(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    return _NICE
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -10,13 +10,9 @@ from psygnal import EmitLoopError, Signal
 from napari_brainseg.core.dataset.splits import load_split
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.core.protocol import BundleSaved
-from napari_brainseg.session.run_log import add_run, end_run, mark_started
-from napari_brainseg.session.trainer_process import (
-    RunOutcome,
-    RunReason,
-    TrainerProcess,
-    read_config,
-)
+from napari_brainseg.session.run_folder import read_config
+from napari_brainseg.session.run_log import add_run, end_run, note_process, reopen_run
+from napari_brainseg.session.trainer_process import RunOutcome, RunReason, TrainerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +101,7 @@ class Run:
         split = load_split(workspace.splits) if workspace.splits.is_file() else None
         if split is not None and split.digest != record.split_digest:
             split = None
+        reopen_run(catalogue, record.id)
         trainer = TrainerProcess(config, record.path, record.mode, resume=True, command=command)
         return cls(record.id, trainer, catalogue, registry, base=record.base, split=split)
 
@@ -122,7 +119,7 @@ class Run:
             outcome = RunOutcome(RunReason.FAILED, error.message, error.hint)
             end_run(self._catalogue, self.id, outcome)
             raise
-        mark_started(self._catalogue, self.id, self.trainer.pid)
+        note_process(self._catalogue, self.id, self.trainer.pid)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, BundleSaved):

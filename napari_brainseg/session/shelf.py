@@ -1,0 +1,148 @@
+"""Workspaces of a session with what is open in them, and the name of the editor.
+
+Thread-safety: every method may be called from any thread; signals are emitted in the calling one.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_brainseg.session.workspace import WORKSPACE_VARIABLE, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_brainseg.core.formats import Discovery
+    from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.model_registry import ModelRegistry
+
+__all__ = ["Shelf"]
+
+
+class Shelf:
+    """The workspace in use, its catalogue and its models; opened when first asked for.
+
+    Parameters
+    ----------
+    workspace : Workspace, optional
+        In use for all studies; by default each study root has its own.
+    bundled : callable, optional
+        Gives the bundles that ship with the package.
+    """
+
+    models_changed = Signal()
+    """Versions, their figures, the one in use, or the workspace changed."""
+    editor_changed = Signal(str)
+    """The new name of the editor."""
+
+    def __init__(
+        self,
+        workspace: Workspace | None = None,
+        *,
+        bundled: Callable[[], tuple[Bundle, ...]] | None = None,
+    ) -> None:
+        self._given = workspace
+        self._workspace = workspace
+        self._find_bundled = bundled
+        self._lock = threading.RLock()
+        self._catalogues: dict[Path, Catalogue] = {}
+        self._registries: dict[Path, ModelRegistry] = {}
+
+    @property
+    def workspace(self) -> Workspace:
+        """Workspace in use; its folders exist."""
+        with self._lock:
+            if self._workspace is None:
+                self._workspace = Workspace.default()
+            return self._workspace.create()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Catalogue of the workspace in use."""
+        with self._lock:
+            return self._catalogue_of(self.workspace)
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """Model versions of the workspace in use."""
+        from napari_brainseg.session.model_registry import ModelRegistry
+
+        with self._lock:
+            workspace = self.workspace
+            if workspace.root not in self._registries:
+                registry = ModelRegistry(workspace, self.catalogue, bundled=self._find_bundled)
+                registry.changed.connect(self._on_models_changed)
+                self._registries[workspace.root] = registry
+            return self._registries[workspace.root]
+
+    @property
+    def editor(self) -> str | None:
+        """Name of the person who corrects, `None` until it was asked for."""
+        name = self.catalogue.editor
+        if name is None and (user := self._user_catalogue()) is not None:
+            name = user.editor
+        return name
+
+    @editor.setter
+    def editor(self, name: str) -> None:
+        self.catalogue.editor = name
+        if (user := self._user_catalogue()) is not None:
+            user.editor = name
+        self.editor_changed.emit(name.strip())
+
+    def enter(self, found: Discovery) -> None:
+        """Move to the workspace of the studies found.
+
+        A patient opened alone and the folder it lies in share one workspace.
+
+        Raises
+        ------
+        ConfigError
+            If the workspace would lie inside the studies.
+        DataError
+            If an export that was cut off cannot be tidied up.
+        """
+        from napari_brainseg.core.dataset.layout import recover
+
+        parents = {folder.path.parent for folder in found.folders}
+        root = parents.pop() if len(parents) == 1 else found.root
+        workspace = self._given
+        if workspace is None:
+            workspace = Workspace.for_studies(root, original=found.root)
+        else:
+            workspace.refuse_inside(found.root)
+        with self._lock:
+            moved, self._workspace = workspace != self._workspace, workspace
+            recover(self.workspace.training_set)
+        if moved:
+            self.models_changed.emit()
+
+    def close(self) -> None:
+        """Close the catalogues."""
+        with self._lock:
+            for catalogue in self._catalogues.values():
+                catalogue.close()
+
+    def _catalogue_of(self, workspace: Workspace) -> Catalogue:
+        # SQLAlchemy takes a fifth of a second to import: not before something is kept.
+        from napari_brainseg.session.catalogue import Catalogue
+
+        if workspace.root not in self._catalogues:
+            self._catalogues[workspace.root] = Catalogue(workspace.create().catalogue)
+        return self._catalogues[workspace.root]
+
+    def _user_catalogue(self) -> Catalogue | None:
+        """Where the editor's name is kept for all study roots of this user."""
+        if self._given is not None or os.environ.get(WORKSPACE_VARIABLE):
+            return None
+        with self._lock:
+            return self._catalogue_of(Workspace.default())
+
+    def _on_models_changed(self) -> None:
+        self.models_changed.emit()
