@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
+
+from napari_brainseg.core.segmentation.engines.quiet import quiet_openvino
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +30,12 @@ def write_ir(network: nn.Module, path: Path, *, in_channels: int = 3, side: int 
     in_channels, side : int
         Shape of the example that is traced; batch, height and width stay free.
     """
-    os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
-    import openvino as ov
-
+    ov = quiet_openvino()
     network = network.eval().to("cpu", torch.float32, memory_format=torch.contiguous_format)
     example = torch.zeros(1, in_channels, side, side)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # OpenVINO traces with torch.jit inside; its torch.export path fixes height and width
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         model = ov.convert_model(network, example_input=example, input=[-1, in_channels, -1, -1])
     ov.save_model(model, path, compress_to_fp16=True)

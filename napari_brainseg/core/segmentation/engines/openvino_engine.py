@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.imaging import ModelError
+from napari_brainseg.core.segmentation.engines.quiet import quiet_openvino
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,16 +30,12 @@ class OpenVinoEngine:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        # openvino-telemetry reads this before anything is sent: nothing may call out
-        os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
-        import openvino as ov
-
         if bundle.ir_path is None:
             raise ModelError(
                 f"The model {bundle.path} has no OpenVINO representation.",
                 "Use the Torch engine, or publish the model again.",
             )
-        self._core = ov.Core()
+        self._core = quiet_openvino().Core()
         self._path = bundle.ir_path
         self._config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
