@@ -1,0 +1,56 @@
+# Everything a fresh machine needs: `make demo` and `make test` set themselves up.
+# Another interpreter: make PYTHON=/path/to/python3.12; another environment: make VENV=/path.
+
+VENV ?= .venv
+PYTHON ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.brainseg-ready
+
+# Threads a test may take: more only makes a small machine slower.
+TEST_THREADS ?= 2
+TEST_ENV = OMP_NUM_THREADS=$(TEST_THREADS) MKL_NUM_THREADS=$(TEST_THREADS)
+
+.PHONY: setup system demo run test test-long check bench docs clean
+.DEFAULT_GOAL := setup
+
+setup: system $(READY) ## make .venv, install BrainSeg editable with all tools (once)
+	@echo "Ready. Next: make demo, make run, make test (targets: demo run test test-long check bench docs clean)."
+
+system: # the packages that Qt needs, where apt is ours to use; else names what is missing
+	@sh .ci/system-packages
+
+$(BIN)/python:
+	@python=$$(PYTHON='$(PYTHON)' sh .ci/find-python) && echo "Making $(VENV) with $$python" && "$$python" -m venv '$(VENV)'
+
+$(READY): pyproject.toml | system $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: system $(READY) ## see it work: in the window, or without a screen into demo-output/
+	$(BIN)/brainseg demo
+
+run: system $(READY) ## open the viewer
+	$(BIN)/brainseg run
+
+test: system $(READY) ## the tests, under 15 minutes
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow"
+
+test-long: system $(READY) ## the tests that take longer
+	$(TEST_ENV) $(BIN)/python -m pytest -m slow --timeout 1800
+
+check: system $(READY) ## lint, format, types, layers, manifest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate napari-brainseg
+
+bench: system $(READY) ## speed and memory, on real patients where ../shared/data is at hand
+	$(BIN)/python -m pytest tests/benchmarks -o addopts="--import-mode=importlib" -o python_files="bench_*.py test_*.py" -s --timeout 3600
+
+docs: system $(READY) ## check that pages name real paths, links, commands and settings
+	$(BIN)/python -m pytest tests/architecture/test_docs.py -q
+
+clean: ## remove what the other targets made, but .venv
+	rm -rf build dist *.egg-info demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find napari_brainseg training tests -name __pycache__ -type d -prune -exec rm -rf {} +
