@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from napari_brainseg.core.imaging import DataError, Study
+from napari_brainseg.core.segmentation.metrics import dsc
+from napari_brainseg.session import correction as correction_module
+from napari_brainseg.session.case import Case
+from napari_brainseg.session.catalogue import Catalogue
+from napari_brainseg.session.correction import Correction
+
+
+@pytest.fixture
+def study(make_study: Callable[..., Study]) -> Study:
+    return make_study()
+
+
+@pytest.fixture
+def correction(study: Study, catalogue: Catalogue) -> Correction:
+    return Case(study, catalogue).start_correction("truth", "Ada")
+
+
+@pytest.fixture
+def reopened(study: Study, catalogue: Catalogue) -> Iterator[Callable[[], Correction]]:
+    """What another start of the viewer finds."""
+    opened = []
+
+    def reopen() -> Correction:
+        opened.append(Catalogue(catalogue.location))
+        found = Case(study, opened[-1]).correction
+        assert found is not None
+        return found
+
+    yield reopen
+    for other in opened:
+        other.close()
+
+
+def test_a_stroke_is_on_disk_when_commit_returns(
+    correction: Correction, reopened: Callable[[], Correction]
+) -> None:
+    correction.data[1, 4:8, 4:8] = 1
+    stroke = correction.commit()
+    assert stroke is not None
+    assert (stroke.slice_index, stroke.added, stroke.removed) == (1, 16, 0)
+    np.testing.assert_array_equal(reopened().data, correction.data)
+
+
+def test_nothing_painted_is_no_stroke(correction: Correction) -> None:
+    assert correction.commit() is None
+    correction.data[2, 8:16, 8:16] = 1  # lesion already
+    assert correction.commit() is None
+    assert correction.meter.strokes == 0
+
+
+def test_undo_and_redo_write_in_place(correction: Correction) -> None:
+    data, start = correction.data, correction.data.copy()
+    data[0, :3, :3] = 1
+    correction.commit()
+    data[5, :2, :2] = 1
+    data[2, 8, 8] = 0
+    correction.commit()
+    painted = data.copy()
+    stroke = correction.undo()
+    assert stroke is not None
+    assert stroke.slice_index == 5
+    correction.undo()
+    assert correction.undo() is None
+    assert correction.data is data
+    np.testing.assert_array_equal(data, start)
+    correction.redo()
+    correction.redo()
+    assert correction.redo() is None
+    np.testing.assert_array_equal(data, painted)
+
+
+def test_undo_takes_back_paint_that_was_not_committed(correction: Correction) -> None:
+    start = correction.data.copy()
+    correction.data[0, 0, 0] = 1
+    stroke = correction.undo()
+    assert stroke is not None
+    assert stroke.added == 1
+    np.testing.assert_array_equal(correction.data, start)
+    assert correction.can_redo
+
+
+def test_painting_after_undo_forgets_what_could_be_redone(
+    correction: Correction, reopened: Callable[[], Correction]
+) -> None:
+    correction.data[0, 0, 0] = 1
+    correction.commit()
+    correction.undo()
+    correction.data[0, 0, 1] = 1
+    correction.commit()
+    assert not correction.can_redo
+    again = reopened()
+    assert not again.can_redo
+    assert again.data[0, 0, :2].tolist() == [0, 1]
+
+
+def test_undo_and_redo_reach_over_a_restart(
+    correction: Correction, reopened: Callable[[], Correction]
+) -> None:
+    start = correction.data.copy()
+    for z in range(3):
+        correction.data[z, 0, :3] = 1
+        correction.commit()
+    painted = correction.data.copy()
+    correction.undo()
+    again = reopened()
+    assert again.can_redo
+    again.redo()
+    np.testing.assert_array_equal(again.data, painted)
+    for _ in range(3):
+        again.undo()
+    np.testing.assert_array_equal(again.data, start)
+    np.testing.assert_array_equal(reopened().data, start)
+
+
+def test_other_label_values_mean_lesion(correction: Correction) -> None:
+    correction.data[0, 0, :2] = (3, 255)
+    stroke = correction.commit()
+    assert stroke is not None
+    assert stroke.added == 2
+    assert correction.data.max() == 1
+
+
+def test_the_meter_follows_every_stroke(
+    study: Study, catalogue: Catalogue, predict_mask: Callable[..., object]
+) -> None:
+    case = Case(study, catalogue)
+    case.set_prediction(predict_mask(study))
+    correction = case.start_correction("prediction", "Ada")
+    seen = []
+    correction.meter_changed.connect(seen.append)
+    correction.data[2:4, 8:16, 8:10] = 1
+    correction.data[2:4, 8:16, 16:18] = 0
+    correction.commit()
+    meter = correction.meter
+    assert seen == [meter]
+    assert meter.dsc_truth == 1.0
+    assert case.prediction is not None
+    assert meter.dsc_prediction == pytest.approx(dsc(correction.data, case.prediction.mask))
+    assert (meter.added_vox, meter.removed_vox, meter.strokes) == (32, 32, 1)
+    assert meter.volume_vox == study.truth.voxels
+    assert meter.volume_ml is None  # kaggle_3m carries no spacing
+    correction.undo()
+    assert correction.meter.strokes == 0
+    assert correction.meter.dsc_prediction == 1.0
+
+
+def test_pauses_do_not_count_as_editing_time(
+    study: Study,
+    catalogue: Catalogue,
+    reopened: Callable[[], Correction],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(correction_module.time, "monotonic", lambda: now[0])
+    correction = Case(study, catalogue).start_correction("empty", "Ada")
+    for wait in (5.0, 3600.0):
+        now[0] += wait
+        correction.data[0, 0, int(wait) % 32] = 1
+        correction.commit()
+    assert correction.meter.seconds == 5.0 + correction_module.PAUSE_S
+    assert reopened().meter.seconds == correction.meter.seconds
+
+
+def test_paint_that_cannot_be_saved_stays_and_is_saved_later(
+    correction: Correction,
+    reopened: Callable[[], Correction],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise DataError("The disk is full.")
+
+    correction.data[0, 0, 0] = 1
+    with monkeypatch.context() as patched:
+        patched.setattr(Catalogue, "write", full)
+        with pytest.raises(DataError, match="full"):
+            correction.commit()
+    assert correction.data[0, 0, 0] == 1
+    assert correction.meter.strokes == 0
+    assert correction.commit() is not None
+    assert reopened().data[0, 0, 0] == 1
+
+
+def test_two_windows_on_one_correction_do_not_mix_strokes(
+    correction: Correction, reopened: Callable[[], Correction]
+) -> None:
+    other = reopened()
+    correction.data[0, 0, 0] = 1
+    correction.commit()
+    other.data[0, 5, 5] = 1
+    with pytest.raises(DataError, match="another window"):
+        other.commit()
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(acts=st.lists(st.sampled_from("puuprro"), max_size=14), seed=st.integers(0, 999))
+def test_history_agrees_with_a_plain_list_of_masks(
+    acts: list[str], seed: int, make_study: Callable[..., Study], catalogue: Catalogue
+) -> None:
+    """p paints, u undoes, r redoes, o opens again; a list of whole masks is the judge."""
+    study = make_study(f"TEST_{seed}_{time.perf_counter_ns()}", shape=(2, 4, 4))
+    case = Case(study, catalogue)
+    correction = case.start_correction("empty", "Ada")
+    rng = np.random.default_rng(seed)
+    masks, at = [correction.data.copy()], 0
+    for act in acts:
+        if act == "p":
+            correction.data.flat[rng.integers(0, 32, 5)] ^= 1
+            if correction.commit() is not None:
+                masks, at = [*masks[: at + 1], correction.data.copy()], at + 1
+        elif act == "u":
+            assert (correction.undo() is None) == (at == 0)
+            at = max(0, at - 1)
+        elif act == "r":
+            assert (correction.redo() is None) == (at == len(masks) - 1)
+            at = min(at + 1, len(masks) - 1)
+        else:
+            found = Case(study, catalogue).correction
+            assert found is not None
+            correction = found
+        np.testing.assert_array_equal(correction.data, masks[at])
+        assert correction.meter.volume_vox == masks[at].sum()
+        assert correction.meter.strokes == at
+
+
+def test_a_stroke_on_a_whole_volume_is_quick(
+    make_study: Callable[..., Study], catalogue: Catalogue
+) -> None:
+    study = make_study("TEST_BIG_0001", shape=(60, 256, 256))
+    correction = Case(study, catalogue, image_sha256="0" * 64).start_correction("truth", "Ada")
+    spent = []
+    for step in range(12):
+        correction.data[10 + step, 100:140, 100:140] ^= 1
+        begin = time.perf_counter()
+        correction.commit()
+        spent.append(time.perf_counter() - begin)
+    assert sorted(spent)[6] < 0.1, spent
