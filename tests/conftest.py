@@ -1,4 +1,4 @@
-"""What every test gets: few threads, no settings or data of the person who runs it, no leftovers."""
+"""What every test gets: few threads, nothing of the user's own settings and data, no leftovers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 os.environ.setdefault("QT_API", "pyqt5")
 os.environ["NAPARI_CONFIG"] = ""
 
-import hypothesis
-import psutil
-import pytest
+import hypothesis  # noqa: E402
+import psutil  # noqa: E402
+import pytest  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
