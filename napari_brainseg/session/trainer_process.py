@@ -229,7 +229,7 @@ class TrainerProcess:
         reader.join(_DRAIN_S if process.poll() is not None else None)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_LINGER_S)
-        if process.poll() is None or reader.is_alive():
+        if self._last is None or process.poll() is None or reader.is_alive():
             _kill_group(process)
         code = process.wait()
         reader.join()

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from sqlalchemy import text
 
 from napari_brainseg.core.imaging import DataError, ScalarVolume, Study
-from napari_brainseg.core.segmentation.inference import Prediction
 from napari_brainseg.session.case import Case, CaseStatus, case_records
-from napari_brainseg.session.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_brainseg.core.segmentation.inference import Prediction
+    from napari_brainseg.session.catalogue import Catalogue
 
 
 @pytest.fixture

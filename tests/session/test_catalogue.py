@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import insert, text
@@ -9,6 +9,9 @@ from sqlalchemy import insert, text
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session import tables
 from napari_brainseg.session.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_every_transaction_waits_for_the_disk(catalogue: Catalogue) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,7 +13,11 @@ from napari_brainseg.core.segmentation.metrics import dsc
 from napari_brainseg.session import correction as correction_module
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.catalogue import Catalogue
-from napari_brainseg.session.correction import Correction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_brainseg.session.correction import Correction
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +13,10 @@ import pytest
 from napari_brainseg.core.imaging import Study
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 PAINTER = textwrap.dedent("""
     import sys

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from napari_brainseg.core.dataset.splits import Split, freeze_split
 from napari_brainseg.core.imaging import ModelError
-from napari_brainseg.core.segmentation.bundle import Bundle
-from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.model_registry import ModelRegistry
-from napari_brainseg.session.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.workspace import Workspace
 
 
 @pytest.fixture

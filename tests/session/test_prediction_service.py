@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from napari_brainseg.core.imaging import CancelledError, DataError, ModelError, Study
 from napari_brainseg.core.protocol import FinishReason
-from napari_brainseg.core.segmentation.bundle import Bundle
 from napari_brainseg.core.segmentation.inference import Prediction, Progress
 from napari_brainseg.session.prediction import PredictionJob, PredictionService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_brainseg.core.segmentation.bundle import Bundle
 
 
 class Slow:

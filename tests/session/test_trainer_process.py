@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -18,6 +18,9 @@ from napari_brainseg.session.trainer_process import (
     TrainerProcess,
     resumable,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs signals")
 Start = Callable[..., TrainerProcess]
@@ -116,18 +119,28 @@ def test_a_killed_run_is_a_crash_that_can_be_resumed(
 
 @posix
 def test_workers_left_behind_do_not_hold_up_the_end(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
 ) -> None:
     """A worker that inherited stdout would keep the stream open for its two minutes."""
     monkeypatch.setattr("napari_brainseg.session.trainer_process._DRAIN_S", 0.2)
     trainer = start("leaves-a-worker")
     assert ended(trainer).reason is RunReason.CRASHED
-    assert trainer.pid is not None
-    for process in psutil.process_iter():
-        try:
-            assert process.pid == trainer.pid or os.getpgid(process.pid) != trainer.pid
-        except ProcessLookupError:
-            continue
+    until(lambda: not _living(trainer.pid))
+
+
+def _living(group: int | None) -> list[int]:
+    return [
+        process.pid
+        for process in psutil.process_iter(["status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE and _group(process.pid) == group
+    ]
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def test_kill_ends_a_run_at_once(start: Start, until: Callable[..., None]) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,9 +11,14 @@ from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.imaging import DataError, LabelVolume, Study
 from napari_brainseg.session import training_set as module
 from napari_brainseg.session.case import Case
-from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.training_set import export_case, exported_patients
-from napari_brainseg.session.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.workspace import Workspace
 
 
 @pytest.fixture

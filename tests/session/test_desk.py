@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_brainseg.core.formats import load_study
+from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError, Study
+from napari_brainseg.core.segmentation.inference import Prediction, Progress
+from napari_brainseg.session.case import CaseStatus
+from napari_brainseg.session.desk import Desk
+from napari_brainseg.session.trainer_process import RunReason
+from napari_brainseg.session.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from napari_brainseg.core.segmentation.bundle import Bundle
+
+A, B, C = (f"TEST_AB_000{n}_20200101" for n in range(1, 4))
+
+
+@pytest.fixture
+def default(make_bundle: Callable[..., Bundle]) -> Bundle:
+    return make_bundle()
+
+
+@pytest.fixture
+def predictor(predict_mask: Callable[..., Prediction]) -> Callable[..., Prediction]:
+    def predict(study: Study, bundle: Bundle, *, progress: Any, **_: object) -> Prediction:
+        progress(Progress("Predicting", 1, 1))
+        return predict_mask(study, version=bundle.version)
+
+    return predict
+
+
+@pytest.fixture
+def make_desk(
+    predictor: Callable[..., Prediction], default: Bundle, trainer_command: tuple[str, ...]
+) -> Iterator[Callable[..., Desk]]:
+    made: list[Desk] = []
+
+    def make(workspace: Workspace | None = None, **options: Any) -> Desk:
+        options = {"predictor": predictor, **options}
+        desk = Desk(
+            workspace, bundled=lambda: (default,), trainer_command=trainer_command, **options
+        )
+        made.append(desk)
+        return desk
+
+    yield make
+    for desk in made:
+        desk.close()
+
+
+@pytest.fixture
+def root(make_root: Callable[..., Path]) -> Path:
+    return make_root(A, B, C)
+
+
+@pytest.fixture
+def desk(make_desk: Callable[..., Desk], root: Path) -> Desk:
+    """With patient A open and an editor named."""
+    made = make_desk()
+    made.open(root)
+    made.editor = "Ada"
+    return made
+
+
+def test_opening_a_root_shows_its_first_patient_and_lists_the_others(
+    make_desk: Callable[..., Desk], root: Path
+) -> None:
+    desk = make_desk()
+    seen: list[object] = []
+    desk.opened.connect(seen.append)
+    case = desk.open(root)
+    assert seen == [case]
+    assert case.patient == A
+    assert desk.studies is not None
+    assert desk.studies.patients == (A, B, C)
+    assert desk.select(C).patient == C
+    assert desk.case is not None
+    assert desk.case.patient == C
+
+
+def test_a_patient_opened_alone_finds_the_work_done_in_its_folder(desk: Desk, root: Path) -> None:
+    correction = desk.start_correction("truth")
+    correction.data[0, 0, 0] = 1
+    correction.commit()
+    desk.open(root / B)
+    case = desk.open(root / A)
+    assert case.correction is not None
+    assert case.correction.data[0, 0, 0] == 1
+    assert case.status is CaseStatus.CORRECTED
+
+
+def test_each_root_has_its_own_workspace_and_the_editor_is_asked_once(
+    make_desk: Callable[..., Desk], desk: Desk, make_root: Callable[..., Path]
+) -> None:
+    first = desk.workspace
+    other = make_root(A, name="other")
+    assert desk.open(other).correction is None
+    assert desk.workspace != first
+    assert desk.editor == "Ada"
+    assert make_desk().editor == "Ada"
+
+
+def test_a_given_workspace_inside_the_data_is_refused(
+    make_desk: Callable[..., Desk], root: Path
+) -> None:
+    desk = make_desk(Workspace(root / A / "work"))
+    with pytest.raises(ConfigError, match="inside"):
+        desk.open(root)
+    assert not (root / A / "work").exists()
+
+
+def test_a_prediction_reaches_the_case(desk: Desk, default: Bundle) -> None:
+    seen: list[str] = []
+    desk.prediction_started.connect(lambda job: seen.append("started"))
+    desk.prediction_progress.connect(lambda progress: seen.append(f"{progress.done}"))
+    desk.prediction_ready.connect(lambda prediction: seen.append("ready"))
+    desk.prediction_finished.connect(lambda job: seen.append("finished"))
+    assert desk.predict().wait(10)
+    assert seen == ["started", "1", "ready", "finished"]
+    assert desk.case is not None
+    assert desk.case.prediction is not None
+    assert desk.case.prediction.model_version == default.version
+
+
+def test_a_prediction_for_a_patient_left_behind_is_dropped(
+    make_desk: Callable[..., Desk], root: Path, predict_mask: Callable[..., Prediction]
+) -> None:
+    go_on = threading.Event()
+
+    def slow(study: Study, bundle: Bundle, **_: object) -> Prediction:
+        go_on.wait(10)
+        return predict_mask(study)
+
+    desk = make_desk(predictor=slow)
+    desk.open(root)
+    job = desk.predict()
+    case = desk.select(B)
+    go_on.set()
+    assert job.wait(10)
+    assert case.prediction is None
+    assert job.reason is not None
+    assert job.reason.value == "cancelled"
+
+
+def test_a_failed_prediction_is_a_fault(make_desk: Callable[..., Desk], root: Path) -> None:
+    def without_flair(*_: object, **__: object) -> Prediction:
+        raise DataError("No FLAIR.", "Add the FLAIR series.")
+
+    desk = make_desk(predictor=without_flair)
+    faults: list[BrainSegError] = []
+    desk.fault.connect(faults.append)
+    desk.open(root)
+    assert desk.predict().wait(10)
+    assert [f.message for f in faults] == ["No FLAIR."]
+
+
+def test_leaving_a_patient_saves_what_was_painted(desk: Desk) -> None:
+    desk.start_correction("empty").data[0, 0, :3] = 1
+    desk.select(B)
+    case = desk.select(A)
+    assert case.correction is not None
+    assert case.correction.data.sum() == 3
+
+
+def test_strokes_are_told_with_their_figures(desk: Desk) -> None:
+    meters: list[Any] = []
+    started: list[object] = []
+    desk.corrected.connect(meters.append)
+    desk.correction_started.connect(started.append)
+    correction = desk.start_correction("truth")
+    assert started == [correction]
+    correction.data[0, 0, 0] = 1
+    correction.commit()
+    assert meters[-1].added_vox == 1
+
+
+def test_export_signs_the_case_off(desk: Desk) -> None:
+    entries: list[object] = []
+    desk.exported.connect(entries.append)
+    correction = desk.start_correction("truth")
+    assert desk.waiting_corrections() == 0
+    entry = desk.export()
+    assert entries == [entry]
+    assert entry.editor == "Ada"
+    assert desk.case is not None
+    assert desk.case.status is CaseStatus.APPROVED
+    assert desk.waiting_corrections() == 1
+    again = load_study(desk.workspace.training_set / A)
+    assert again.truth is not None
+    np.testing.assert_array_equal(again.truth.data, correction.data)
+
+
+def test_nothing_works_without_its_condition_and_each_says_what_to_do(
+    make_desk: Callable[..., Desk], root: Path
+) -> None:
+    desk = make_desk()
+    for act in (desk.predict, desk.start_correction, desk.export):
+        with pytest.raises(DataError, match="No patient is open") as caught:
+            act()
+        assert caught.value.hint
+    with pytest.raises(DataError, match="No folder"):
+        desk.select(A)
+    desk.open(root)
+    with pytest.raises(DataError, match="Nobody is named"):
+        desk.start_correction("truth")
+
+
+def test_faults_of_submitted_work_are_told(desk: Desk, tmp_path: Path) -> None:
+    faults: list[BrainSegError] = []
+    desk.fault.connect(faults.append)
+    future = desk.submit(lambda: desk.open(tmp_path / "absent"))
+    assert isinstance(future.exception(10), DataError)
+    assert len(faults) == 1
+    assert desk.submit(lambda: desk.select(B)).result(10).patient == B
+
+
+def test_fine_tuning_from_correction_to_the_model_in_use_and_back(
+    desk: Desk, make_bundle: Callable[..., Bundle], default: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = make_bundle("tuned", folder="runs", parent=default.version)
+    monkeypatch.setenv("FAKE_TRAINER_BUNDLE", str(candidate.path))
+    kinds: list[str] = []
+    told = threading.Event()
+    desk.training_event.connect(lambda event: kinds.append(event.kind))
+    desk.training_finished.connect(lambda outcome: told.set())
+    desk.start_correction("truth").data[0, 0, 0] = 1
+    desk.export()
+    trainer = desk.start_fine_tuning(name="completes", epochs=1)
+    assert told.wait(30)
+    assert trainer.outcome is not None
+    assert trainer.outcome.reason is RunReason.COMPLETED
+    assert kinds[0] == "run-started"
+
+    first, second = desk.registry.versions()
+    assert (first.version, first.workspace_dsc, first.workspace_patients) == (
+        default.version,
+        0.75,
+        1,
+    )
+    assert (second.version, second.workspace_dsc, second.is_current) == (
+        candidate.version,
+        0.85,
+        False,
+    )
+    desk.registry.promote(candidate.version, editor="Ada")
+    assert desk.predict().wait(10)
+    assert desk.case is not None
+    assert desk.case.prediction is not None
+    assert desk.case.prediction.model_version == candidate.version
+    desk.registry.rollback(editor="Ada")
+    assert desk.registry.current_version == default.version
+
+
+def test_a_crashed_run_is_listed_and_can_go_on(desk: Desk) -> None:
+    told = threading.Event()
+    desk.training_finished.connect(lambda outcome: told.set())
+    desk.start_correction("truth")
+    desk.export()
+    desk.start_fine_tuning(name="crashes")
+    assert told.wait(30)
+    (run,) = desk.runs()
+    assert (run.state, run.can_resume) == ("crashed", True)
+    told.clear()
+    trainer = desk.resume_run(run.id)
+    assert told.wait(30)
+    assert trainer.outcome is not None
+    assert trainer.outcome.reason is RunReason.COMPLETED
+    (run,) = desk.runs()
+    assert run.state == "completed"
+
+
+def test_one_run_at_a_time_and_closing_ends_it_with_a_checkpoint(
+    desk: Desk, make_desk: Callable[..., Desk], root: Path
+) -> None:
+    desk.start_correction("truth")
+    desk.export()
+    trainer = desk.start_fine_tuning(name="waits")
+    assert desk.runs()[0].state == "running"
+    with pytest.raises(ConfigError, match="under way"):
+        desk.start_fine_tuning()
+    desk.close()
+    assert trainer.outcome is not None
+    assert trainer.outcome.reason is RunReason.CANCELLED
+    later = make_desk()
+    later.open(root)
+    assert [(r.state, r.can_resume) for r in later.runs()] == [("cancelled", True)]
+
+
+def test_a_candidate_that_is_damaged_is_a_fault_and_the_run_still_ends(
+    desk: Desk, make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = make_bundle("tuned", folder="runs")
+    with candidate.weights_path.open("ab") as file:
+        file.write(b"x")
+    monkeypatch.setenv("FAKE_TRAINER_BUNDLE", str(candidate.path))
+    faults: list[BrainSegError] = []
+    told = threading.Event()
+    desk.fault.connect(faults.append)
+    desk.training_finished.connect(lambda outcome: told.set())
+    desk.start_correction("truth")
+    desk.export()
+    desk.start_fine_tuning(name="completes")
+    assert told.wait(30)
+    assert "changed or damaged" in faults[0].message
+    assert len(desk.registry.versions()) == 1
+
+
+def test_a_study_in_memory_can_be_opened(
+    make_desk: Callable[..., Desk], make_study: Callable[..., Study]
+) -> None:
+    desk = make_desk()
+    case = desk.open_study(make_study("PHANTOM_1"))
+    assert desk.case is case
+    desk.close_case()
+    assert desk.case is None
