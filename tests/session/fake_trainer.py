@@ -1,4 +1,4 @@
-"""A trainer for the tests: speaks the protocol, learns nothing. The run's name says what it does."""
+"""A trainer that speaks the protocol and learns nothing; the run's name says what it does."""
 
 from __future__ import annotations
 

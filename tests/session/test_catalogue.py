@@ -53,7 +53,7 @@ def test_many_threads_write_and_read_at_once(catalogue: Catalogue) -> None:
             for step in range(10):
                 catalogue.set(f"{number}-{step}", "x")
                 assert catalogue.get(f"{number}-{step}") == "x"
-        except Exception as error:
+        except (DataError, AssertionError) as error:
             faults.append(error)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
