@@ -1,0 +1,172 @@
+"""What an evaluation yields: figures of each patient, and over all of them."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_brainseg.core.dataset.splits import same_person
+from napari_brainseg.core.segmentation.metrics import bootstrap_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_brainseg.core.segmentation.bundle import Bundle
+
+__all__ = [
+    "Evaluation",
+    "EvaluationSummary",
+    "Figure",
+    "NotMeasured",
+    "PatientResult",
+    "Seconds",
+    "summarise",
+]
+
+BOOTSTRAP_SEED = 0
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Seconds(_Result):
+    """Time that each stage took."""
+
+    load: float
+    preprocess: float
+    infer: float
+    postprocess: float
+    total: float
+
+
+class PatientResult(_Result):
+    """Figures of one patient; ``None`` where a figure is undefined."""
+
+    patient: str
+    slices: int
+    dsc_reference: float | None
+    """On the reference's cropped 256 x 256 grid, largest component; ``None`` where the stack is
+    too short for that grid."""
+    dsc_native: float
+    """The mask as delivered, on the full input grid."""
+    dsc_native_lcc: float
+    """As `dsc_native`, the largest component only."""
+    hd95_vox: float | None
+    """Of the mask as delivered, in voxels; ``None`` where only one of the masks is empty."""
+    volume_truth_vox: int
+    volume_prediction_vox: int
+    seconds: Seconds
+
+
+class Figure(_Result):
+    """A figure over patients with 95 % bootstrap intervals; ``None`` where no patient has it."""
+
+    patients: int
+    mean: float | None
+    median: float | None
+    mean_interval: tuple[float, float] | None
+    median_interval: tuple[float, float] | None
+    least: float | None
+    greatest: float | None
+
+
+class NotMeasured(_Result):
+    """A patient that could not be measured."""
+
+    patient: str
+    reason: str
+
+
+class EvaluationSummary(_Result):
+    """Figures over all patients."""
+
+    patients: int
+    model: str
+    engine: str
+    reason: str
+    dsc_reference: Figure
+    dsc_native: Figure
+    dsc_native_lcc: Figure
+    hd95_vox: Figure
+    seconds: dict[str, Figure]
+    missed_lesions: int = Field(description="Patients with a lesion whose predicted mask is empty")
+    trained_on: tuple[str, ...] = Field(
+        default=(), description="Measured patients that the model was trained on: not a test"
+    )
+    not_measured: tuple[NotMeasured, ...] = ()
+
+
+class Evaluation(_Result):
+    """What an evaluation found."""
+
+    patients: tuple[PatientResult, ...]
+    summary: EvaluationSummary
+
+    def to_json(self) -> str:
+        """Write as indented JSON with a line end."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def summarise(
+    results: Sequence[PatientResult],
+    *,
+    bundle: Bundle,
+    engine: str,
+    reason: str = "",
+    not_measured: tuple[NotMeasured, ...] = (),
+) -> Evaluation:
+    """Put the figures of patients together.
+
+    Parameters
+    ----------
+    results : sequence of PatientResult
+        At least one.
+    bundle : Bundle
+        What was measured.
+    engine, reason : str
+        What ran it and why.
+    not_measured : tuple of NotMeasured
+        Patients that are left out.
+    """
+    learnt = bundle.train_patients
+    stages = Seconds.model_fields
+    return Evaluation(
+        patients=tuple(results),
+        summary=EvaluationSummary(
+            patients=len(results),
+            model=bundle.version,
+            engine=engine,
+            reason=reason,
+            dsc_reference=_figure([r.dsc_reference for r in results]),
+            dsc_native=_figure([r.dsc_native for r in results]),
+            dsc_native_lcc=_figure([r.dsc_native_lcc for r in results]),
+            hd95_vox=_figure([r.hd95_vox for r in results]),
+            seconds={s: _figure([getattr(r.seconds, s) for r in results]) for s in stages},
+            missed_lesions=sum(
+                1 for r in results if r.volume_truth_vox and not r.volume_prediction_vox
+            ),
+            trained_on=tuple(r.patient for r in results if same_person(r.patient, learnt)),
+            not_measured=not_measured,
+        ),
+    )
+
+
+def _figure(values: Sequence[float | None]) -> Figure:
+    known = [v for v in values if v is not None]
+    if not known:
+        return Figure(
+            patients=0, mean=None, median=None, mean_interval=None, median_interval=None,
+            least=None, greatest=None,
+        )  # fmt: skip
+    return Figure(
+        patients=len(known),
+        mean=statistics.fmean(known),
+        median=statistics.median(known),
+        mean_interval=bootstrap_interval(known, BOOTSTRAP_SEED),
+        median_interval=bootstrap_interval(known, BOOTSTRAP_SEED, statistic="median"),
+        least=min(known),
+        greatest=max(known),
+    )
