@@ -172,11 +172,10 @@ class TorchChild:
                 return dict(answer)
 
     def _death(self) -> ModelError:
-        process, self._process = self._process, None
-        code = process.wait() if process is not None else None
+        code = self._process.wait() if self._process is not None else None
         self._stderr.seek(0)
         tail = self._stderr.read()[-STDERR_TAIL:].strip()
-        self._stderr.close()
+        self.close()
         return ModelError(
             f"The prediction process ended unexpectedly (exit code {code}). {tail}".strip(),
             "Predict again; it starts anew. If it happens again, choose the device cpu.",
