@@ -179,15 +179,17 @@ class Case:
         It stays in the catalogue for the audit trail.
         """
         with self._lock:
-            if self._correction is None:
+            discarded = self._correction
+            if discarded is None:
                 return
-            set_aside(self._catalogue, self.id, self._correction.id)
-            self._status = CaseStatus.NEW
-            self._correction.meter_changed.disconnect(self._on_meter)
-            self._correction.committed.disconnect(self._on_stroke)
-            self._correction.undone.disconnect(self._on_stroke)
-            self._correction.redone.disconnect(self._on_stroke)
+            set_aside(self._catalogue, self.id, discarded.id)
             self._correction = None
+            self._status = CaseStatus.NEW
+        # Not under the lock: a signal that is being emitted elsewhere holds its own.
+        discarded.meter_changed.disconnect(self._on_meter)
+        discarded.committed.disconnect(self._on_stroke)
+        discarded.undone.disconnect(self._on_stroke)
+        discarded.redone.disconnect(self._on_stroke)
         self.status_changed.emit(self._status.value)
         self.correction_discarded.emit()
 

@@ -8,6 +8,7 @@ that results reach Qt on the main thread only.
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 
 class Desk:
@@ -208,10 +210,10 @@ class Desk:
     def close_case(self) -> None:
         """Close the open case. Paint that was not committed is committed."""
         with self._lock:
-            if self._case is None:
-                return
-            self._leave()
-        self.closed.emit()
+            case, self._case = self._case, None
+        if case is not None:
+            self._leave(case)
+            self.closed.emit()
 
     # predictions ------------------------------------------------------------------------------
 
@@ -299,6 +301,8 @@ class Desk:
     def start_fine_tuning(self, **changes: Any) -> TrainerProcess:
         """Fine-tune the model in use on the exported corrections.
 
+        Takes a tenth of a second: call it by `submit` from a window.
+
         Parameters
         ----------
         **changes
@@ -336,7 +340,7 @@ class Desk:
     def submit(self, action: Callable[[], _T]) -> Future[_T]:
         """Run something off the GUI thread, one after another.
 
-        Its `BrainSegError` is reported by `fault`, and kept in the future too.
+        Whatever it raises is reported by `fault`, and kept in the future too.
         """
         with self._lock:
             if self._pool is None:
@@ -348,6 +352,15 @@ class Desk:
                 return action()
             except BrainSegError as error:
                 self.fault.emit(error)
+                raise
+            except Exception as error:
+                _log.exception("Work in the background failed")
+                self.fault.emit(
+                    BrainSegError(
+                        f"Something unexpected happened: {type(error).__name__}: {error}.",
+                        "The rest keeps working. Please report it with the log.",
+                    )
+                )
                 raise
 
         return pool.submit(guarded)
@@ -383,29 +396,37 @@ class Desk:
     def _show(self, study: Study) -> Case:
         from napari_brainseg.session.case import Case
 
+        # What was painted must be on disk before the same patient may be opened again.
+        if self._case is not None:
+            self._save(self._case)
         case = Case(study, self.catalogue)
+        case.correction_started.connect(self._on_correction_started)
+        case.corrected.connect(self._on_corrected)
+        case.status_changed.connect(self._on_status)
         with self._lock:
-            self._leave()
-            self._case = case
-            case.correction_started.connect(self._on_correction_started)
-            case.corrected.connect(self._on_corrected)
-            case.status_changed.connect(self._on_status)
+            before, self._case = self._case, case
+        if before is not None:
+            self._leave(before)
         self.opened.emit(case)
         return case
 
-    def _leave(self) -> None:
-        case = self._case
-        if case is None:
-            return
+    def _leave(self, case: Case) -> None:
+        # Not under the lock: a signal that is being emitted elsewhere holds its own.
         case.correction_started.disconnect(self._on_correction_started)
         case.corrected.disconnect(self._on_corrected)
         case.status_changed.disconnect(self._on_status)
-        self._case = None
-        for job, of in self._jobs.items():
-            if of is case:
-                job.cancel()
+        with self._lock:
+            jobs = [job for job, of in self._jobs.items() if of is case]
+        for job in jobs:
+            job.cancel()
+        self._save(case)
+
+    def _save(self, case: Case) -> None:
         if case.correction is not None:
-            case.correction.commit()
+            try:
+                case.correction.commit()
+            except BrainSegError as error:
+                self.fault.emit(error)
 
     def _need_case(self) -> Case:
         if self._case is None:

@@ -212,9 +212,9 @@ def _notes(
     base: Bundle,
     reference: tuple[str, ...],
 ) -> tuple[str, ...]:
+    again = f" and {_count(len(replayed), 'patient')} that {base.version} knows already"
     notes = [
-        f"Trains on {_count(len(training), 'corrected patient')} and "
-        f"{_count(len(replayed), 'patient')} that {base.version} knows already; "
+        f"Trains on {_count(len(training), 'corrected patient')}{again if replayed else ''}; "
         f"validates on {_count(len(split.validation), 'patient')}."
     ]
     flattered = [p for p in split.validation if same_person(p, base.train_patients)]

@@ -15,7 +15,7 @@ from napari_brainseg.session.run_log import add_run, end_run, note_process, reop
 from napari_brainseg.session.trainer_process import RunOutcome, RunReason, TrainerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_brainseg.core.dataset.splits import Split
     from napari_brainseg.core.protocol import Event, RunConfig
@@ -105,21 +105,30 @@ class Run:
         trainer = TrainerProcess(config, record.path, record.mode, resume=True, command=command)
         return cls(record.id, trainer, catalogue, registry, base=record.base, split=split)
 
-    def start(self) -> None:
+    def start(self, announce: Callable[[], None]) -> None:
         """Start the process and note it.
+
+        Parameters
+        ----------
+        announce : callable
+            Called when the process runs, before its first event.
 
         Raises
         ------
         ConfigError
             If it cannot be started; that is noted too.
         """
+
+        def noted() -> None:
+            note_process(self._catalogue, self.id, self.trainer.pid)
+            announce()
+
         try:
-            self.trainer.start()
+            self.trainer.start(noted)
         except BrainSegError as error:
             outcome = RunOutcome(RunReason.FAILED, error.message, error.hint)
             end_run(self._catalogue, self.id, outcome)
             raise
-        note_process(self._catalogue, self.id, self.trainer.pid)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, BundleSaved):

@@ -37,7 +37,7 @@ from napari_brainseg.session.run_folder import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_brainseg.core.protocol import Event, RunConfig
 
@@ -144,8 +144,14 @@ class TrainerProcess:
         """Whether it was started and has not ended yet."""
         return self._process is not None and self.outcome is None
 
-    def start(self) -> None:
+    def start(self, before_events: Callable[[], None] | None = None) -> None:
         """Write the config and start the child.
+
+        Parameters
+        ----------
+        before_events : callable, optional
+            Called when the child runs and before its first event is read, so that whoever is told
+            of the start hears of it before anything else.
 
         Raises
         ------
@@ -167,7 +173,11 @@ class TrainerProcess:
         with contextlib.suppress(psutil.Error, OSError):
             child = psutil.Process(self._process.pid)
             child.nice(_priority())
-        threading.Thread(target=self._supervise, name="brainseg-trainer", daemon=True).start()
+        try:
+            if before_events is not None:
+                before_events()
+        finally:
+            threading.Thread(target=self._supervise, name="brainseg-trainer", daemon=True).start()
 
     def stop(self) -> None:
         """Ask the child to checkpoint and leave. Returns at once; `finished` comes later."""

@@ -141,9 +141,12 @@ class Trainings:
     def _launch(self, run: Run) -> TrainerProcess:
         run.trainer.event.connect(self._on_event)
         run.ended.connect(self._on_ended)
-        run.start()
-        self._run = run
-        self.started.emit(run.trainer)
+
+        def announce() -> None:
+            self._run = run
+            self.started.emit(run.trainer)
+
+        run.start(announce)
         return run.trainer
 
     def _need_none(self) -> None:

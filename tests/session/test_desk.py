@@ -170,6 +170,18 @@ def test_leaving_a_patient_saves_what_was_painted(desk: Desk) -> None:
     assert case.correction.data.sum() == 3
 
 
+def test_opening_the_same_patient_again_keeps_what_was_painted(desk: Desk) -> None:
+    faults: list[BrainSegError] = []
+    desk.fault.connect(faults.append)
+    desk.start_correction("empty").data[0, 0, :3] = 1
+    case = desk.select(A)
+    assert case.correction is not None
+    assert case.correction.data.sum() == 3
+    case.correction.data[0, 1, :3] = 1
+    assert case.correction.commit() is not None
+    assert faults == []
+
+
 def test_strokes_are_told_with_their_figures(desk: Desk) -> None:
     meters: list[Any] = []
     started: list[object] = []
@@ -220,6 +232,39 @@ def test_faults_of_submitted_work_are_told(desk: Desk, tmp_path: Path) -> None:
     assert isinstance(future.exception(10), DataError)
     assert len(faults) == 1
     assert desk.submit(lambda: desk.select(B)).result(10).patient == B
+
+
+def test_an_unexpected_error_in_submitted_work_is_not_swallowed(desk: Desk) -> None:
+    faults: list[BrainSegError] = []
+    desk.fault.connect(faults.append)
+    future = desk.submit(lambda: 1 // 0)
+    assert isinstance(future.exception(10), ZeroDivisionError)
+    assert "ZeroDivisionError" in faults[0].message
+
+
+def test_the_start_of_a_run_is_told_before_its_first_event(desk: Desk) -> None:
+    told: list[str] = []
+    ended = threading.Event()
+    desk.training_started.connect(lambda trainer: told.append("started"))
+    desk.training_event.connect(lambda event: told.append(event.kind))
+    desk.training_finished.connect(lambda outcome: ended.set())
+    desk.start_correction("truth")
+    desk.export()
+    desk.submit(lambda: desk.start_fine_tuning(name="completes")).result(30)
+    assert ended.wait(30)
+    assert told[:2] == ["started", "run-started"]
+
+
+def test_a_trainer_that_cannot_start_leaves_a_failed_run_and_the_desk_free(
+    make_desk: Callable[..., Desk], desk: Desk, root: Path
+) -> None:
+    desk.start_correction("truth")
+    desk.export()
+    desk._trainings._command = (str(root / "no-such-python"),)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="could not be started"):
+            desk.start_fine_tuning()
+    assert [(r.state, r.can_resume) for r in desk.runs()] == [("failed", False)] * 2
 
 
 def test_fine_tuning_from_correction_to_the_model_in_use_and_back(

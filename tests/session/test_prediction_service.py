@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from napari_brainseg.core.imaging import CancelledError, DataError, ModelError, Study
 from napari_brainseg.core.protocol import FinishReason
 from napari_brainseg.core.segmentation.inference import Prediction, Progress
-from napari_brainseg.session.prediction import PredictionJob, PredictionService
+from napari_brainseg.session.prediction import (
+    EnginePredictor,
+    PredictionJob,
+    PredictionService,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,3 +174,55 @@ def test_closing_stops_jobs_and_ends_the_thread(
     assert "brainseg-prediction" not in {t.name for t in threading.enumerate()}
     with pytest.raises(ModelError, match="closing"):
         service.predict(make_study(), bundle)
+
+
+class FakeChild:
+    """Stands for the process that Torch lives in."""
+
+    made: ClassVar[list[FakeChild]] = []
+
+    def __init__(self) -> None:
+        self.predicted: list[str] = []
+        self.closed = False
+        FakeChild.made.append(self)
+
+    def predict(self, study: Study, bundle: Bundle, **_: object) -> str:
+        self.predicted.append(study.patient)
+        return "from the child"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_torch_runs_in_one_child_that_ends_with_the_service(
+    monkeypatch: pytest.MonkeyPatch, make_study: Callable[..., Study], bundle: Bundle
+) -> None:
+    FakeChild.made.clear()
+    monkeypatch.setattr("napari_brainseg.core.segmentation.engines.child.TorchChild", FakeChild)
+    service = PredictionService()
+    for patient in ("A", "B"):  # this bundle has no representation for OpenVINO
+        job = service.predict(make_study(patient), bundle, device="cpu")
+        assert job.wait(10)
+        assert job.prediction == "from the child"
+    service.close()
+    (child,) = FakeChild.made
+    assert child.predicted == ["A", "B"]
+    assert child.closed
+
+
+def test_openvino_runs_in_the_worker_itself(
+    monkeypatch: pytest.MonkeyPatch, make_study: Callable[..., Study], bundle: Bundle
+) -> None:
+    FakeChild.made.clear()
+    monkeypatch.setattr("napari_brainseg.core.segmentation.engines.child.TorchChild", FakeChild)
+    monkeypatch.setattr(
+        "napari_brainseg.core.segmentation.inference.predict",
+        lambda *_, **__: threading.current_thread().name,
+    )
+    (bundle.path / "model.xml").write_text("<net/>")
+    service = PredictionService(EnginePredictor())
+    job = service.predict(make_study(), bundle, device="cpu")
+    assert job.wait(10)
+    assert job.prediction == "brainseg-prediction"
+    assert FakeChild.made == []
+    service.close()
