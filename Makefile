@@ -29,8 +29,8 @@ $(READY): pyproject.toml | system $(BIN)/python
 demo: system $(READY) ## see it work: in the window, or without a screen into demo-output/
 	$(BIN)/brainseg demo
 
-run: system $(READY) ## open the viewer
-	$(BIN)/brainseg run
+run: system $(READY) ## open the viewer; STUDY=/path/to/patients opens it there
+	$(BIN)/brainseg run $(STUDY)
 
 test: system $(READY) ## the tests, under 15 minutes
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow"
