@@ -121,7 +121,13 @@ def plan_fine_tuning(
             f"{', '.join(corrected)}.",
             "They measure every version, so they never train. Correct and export another patient.",
         )
-    replayed = _replay(with_truth, base.train_patients, (*corrected, *split.validation), seed)
+    replayed = _replay(
+        with_truth,
+        base.train_patients,
+        taken=(*corrected, *split.validation),
+        wanted=max(LEAST_REPLAY, REPLAY_EACH * len(training)),
+        seed=seed,
+    )
     check_no_leakage((*training, *replayed), split.validation)
     reference = tuple(p for p in training if same_person(p, REFERENCE_VALIDATION))
     config = parse_config(
@@ -196,12 +202,16 @@ def _draw(
 
 
 def _replay(
-    with_truth: Iterable[str], seen: Iterable[str], taken: tuple[str, ...], seed: int
+    with_truth: Iterable[str],
+    seen: Iterable[str],
+    *,
+    taken: Iterable[str],
+    wanted: int,
+    seed: int,
 ) -> tuple[str, ...]:
     known = {undated(name) for name in seen}
     barred = {undated(name) for name in (*taken, *REFERENCE_VALIDATION)}
     free = sorted(n for n in with_truth if undated(n) in known and undated(n) not in barred)
-    wanted = max(LEAST_REPLAY, REPLAY_EACH * len(taken))
     return tuple(sorted(random.Random(seed).sample(free, min(len(free), wanted))))
 
 

@@ -217,6 +217,22 @@ def test_training_on_a_reference_patient_is_allowed_and_said(
     assert any("published figures" in note for note in plan.notes)
 
 
+def test_a_few_known_patients_are_replayed_not_all(
+    workspace: Workspace,
+    make_root: Callable[..., Path],
+    correct: Callable[..., None],
+    base: Callable[..., Bundle],
+) -> None:
+    known = tuple(f"TEST_CD_{n:04}_20200101" for n in range(9))
+    root = make_root(A, B, *known)
+    correct(root, A)
+    bundle = base(*known)
+    plan = plan_fine_tuning(workspace, bundle, discover(root))
+    assert plan.split.validation == (B,)
+    assert len(plan.replayed) == 4
+    assert plan == plan_fine_tuning(workspace, bundle, discover(root))  # drawn with the seed
+
+
 def test_nothing_exported_is_said(workspace: Workspace, base: Callable[..., Bundle]) -> None:
     with pytest.raises(DataError, match="no corrections") as caught:
         plan_fine_tuning(workspace, base(), None)

@@ -88,3 +88,21 @@ def test_an_export_that_reads_back_differently_is_not_recorded(
     with pytest.raises(DataError, match="differ from the correction in 1 voxels"):
         export_case(case, workspace.training_set, editor="Ada")
     assert module.exported_patients(workspace.training_set) == ()
+
+
+@pytest.mark.real_data
+def test_a_real_patient_is_exported_voxel_by_voxel(
+    data_root: Path, catalogue: Catalogue, workspace: Workspace
+) -> None:
+    folder = data_root / "TCGA_CS_4944_20010208"
+    before = contents(folder)
+    case = Case(load_study(folder), catalogue)
+    correction = case.start_correction("truth", "Ada")
+    correction.data[5, 100:110, 100:110] = 1
+    export_case(case, workspace.training_set, editor="Ada")
+    again = load_study(workspace.training_set / case.patient)
+    assert again.truth is not None
+    assert again.slice_numbers == case.study.slice_numbers
+    np.testing.assert_array_equal(again.truth.data, correction.data)
+    np.testing.assert_array_equal(again.image.data, case.study.image.data)
+    assert contents(folder) == before
