@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_brainseg.core.formats import StudyFolder
+    from napari_brainseg.core.formats import Fault, StudyFolder
     from napari_brainseg.core.imaging import Study
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.segmentation.preprocessing import Prepared, Recipe
@@ -53,6 +53,8 @@ class Cohort:
     train_patients: tuple[str, ...]
     sha256: str
     """Of all images and masks, in order of the patients' names."""
+    faults: tuple[Fault, ...] = ()
+    """Folders that could not be read and were left out; none of them was named."""
 
 
 class SlicePool:
@@ -126,7 +128,7 @@ def load_cohort(config: RunConfig, recipe: Recipe, device: torch.device) -> Coho
     DataError
         If a patient cannot be read or has no mask.
     """
-    folders = _find(config)
+    folders, faults = _find(config)
     train, validation = _split(config, folders)
     digest = hashlib.sha256()
     items: list[tuple[NDArray[np.float32], NDArray[np.uint8]]] = []
@@ -159,21 +161,25 @@ def load_cohort(config: RunConfig, recipe: Recipe, device: torch.device) -> Coho
             truth = study.truth.data if study.truth is not None else mask
             cases.append(ValidationCase(study.patient, prepared, truth, mask))
     names = (*train, *(study.patient for study, _, _ in ready[len(train) :]))
-    return Cohort(SlicePool(items, device), tuple(cases), names, digest.hexdigest())
+    return Cohort(SlicePool(items, device), tuple(cases), names, digest.hexdigest(), faults)
 
 
-def _find(config: RunConfig) -> dict[str, StudyFolder]:
-    """Patients by name; a correction replaces the original."""
+def _find(config: RunConfig) -> tuple[dict[str, StudyFolder], tuple[Fault, ...]]:
+    """Patients by name, a correction in place of its original; and folders left out."""
     roots: list[Path] = [*config.data, *([config.corrections] if config.corrections else [])]
     if not roots and not config.phantoms:
         raise ConfigError("The config names no data.", "Give folders of patients in `data`.")
+    wanted = {*(config.train_patients or ()), *(config.validation_patients or ())}
     folders: dict[str, StudyFolder] = {}
+    faults: list[Fault] = []
     for root in roots:
         discovery = discover(root)
-        if discovery.faults:
-            raise discovery.faults[0].error
+        for fault in discovery.faults:
+            if fault.path.name in wanted:
+                raise fault.error
+            faults.append(fault)
         folders.update({folder.patient: folder for folder in discovery.folders})
-    return folders
+    return folders, tuple(faults)
 
 
 def _split(

@@ -99,6 +99,8 @@ def run(
         recipe = get_recipe(config.recipe)
     events.send(Message(text="Loading and preparing the patients"))
     cohort = load_cohort(config, recipe, fabric.device)
+    for fault in cohort.faults:
+        events.send(Message(level="warning", text=f"Left out: {fault.error}"))
     pool = cohort.pool
     steps = config.steps_per_epoch or math.ceil(len(pool) / config.batch_size)
 

@@ -264,6 +264,7 @@ def save_bundle(
         text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
         (staging / MANIFEST).write_text(text + "\n", encoding="utf-8")
         for path in staging.iterdir():
+            path.chmod(0o644)  # safetensors and mkdtemp write for the owner alone
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         staging.chmod(0o755)

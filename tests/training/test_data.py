@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from napari_brainseg.core.dataset.layout import write_patient
+from napari_brainseg.core.formats import load_study
+from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
+from napari_brainseg.core.protocol import parse_config
+from napari_brainseg.core.segmentation.preprocessing import get_recipe
+from training.data import Cohort, load_cohort
+
+
+def load(config: dict[str, Any]) -> Cohort:
+    return load_cohort(parse_config(config), get_recipe("native"), torch.device("cpu"))
+
+
+def test_named_validation_patients_are_kept_out_of_training(small_config: dict[str, Any]) -> None:
+    cohort = load(small_config)
+    assert [case.patient for case in cohort.validation] == ["SITE_A_0003"]
+    assert cohort.train_patients == tuple(f"SITE_A_{n:04d}" for n in (0, 1, 2, 4))
+    assert len(cohort.pool) == 4 * 5
+
+
+def test_a_patient_on_both_sides_is_refused_by_name(small_config: dict[str, Any]) -> None:
+    small_config["train_patients"] = ["SITE_A_0001", "SITE_A_0003"]
+    with pytest.raises(ConfigError, match="SITE_A_0003"):
+        load(small_config)
+
+
+def test_another_date_of_a_locked_patient_is_refused(
+    small_config: dict[str, Any], cohort_root: Path, tmp_path: Path
+) -> None:
+    study = load_study(cohort_root / "SITE_A_0000")
+    for name in ("TCGA_CS_4944_20010208", "TCGA_CS_4944_20020101"):
+        write_patient(tmp_path, name, study.image, study.truth, range(1, 6), durable=False)
+    small_config["data"].append(str(tmp_path))
+    assert not [p for p in load(small_config).train_patients if p.startswith("TCGA_CS_4944")]
+    small_config["train_patients"] = ["TCGA_CS_4944_20020101"]
+    with pytest.raises(ConfigError, match="TCGA_CS_4944_20020101"):
+        load(small_config)
+
+
+def test_a_correction_replaces_its_original(
+    small_config: dict[str, Any], cohort_root: Path, tmp_path: Path
+) -> None:
+    before = load(small_config)
+    study = load_study(cohort_root / "SITE_A_0004")
+    mask = study.image.data[1] > 105
+    write_patient(tmp_path, "SITE_A_0004", study.image, mask.astype("uint8"), range(1, 6))
+    after = load({**small_config, "corrections": str(tmp_path)})
+    assert after.train_patients == before.train_patients
+    assert int(after.pool.masks.sum()) == int(before.pool.masks.sum()) + mask.sum()
+    assert after.sha256 != before.sha256
+
+
+def test_half_of_a_batch_has_a_lesion_and_every_slice_can_come(
+    small_config: dict[str, Any],
+) -> None:
+    pool = load(small_config).pool
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.stack([pool.draw(8, 0.5, generator) for _ in range(300)])
+    lesion = pool.masks.flatten(1).any(dim=1)
+    assert lesion[draws[:, :4]].all()
+    assert set(draws[:, 4:].flatten().tolist()) == set(range(len(pool)))
+
+
+def test_a_patient_without_masks_cannot_train(
+    small_config: dict[str, Any], cohort_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(cohort_root / "SITE_A_0000", tmp_path / "SITE_A_0000")
+    for mask in tmp_path.rglob("*_mask.tif"):
+        mask.unlink()
+    with pytest.raises(DataError, match="SITE_A_0000 has no masks"):
+        load({**small_config, "data": [str(tmp_path)], "validation_patients": []})
+
+
+def test_a_damaged_bystander_is_left_out_and_a_named_one_stops_the_run(
+    small_config: dict[str, Any], cohort_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(cohort_root, tmp_path / "root")
+    (tmp_path / "root" / "SITE_A_0001" / "SITE_A_0001_2_mask.tif").unlink()
+    small_config["data"] = [str(tmp_path / "root")]
+    cohort = load(small_config)
+    assert "SITE_A_0001" not in cohort.train_patients
+    assert [fault.path.name for fault in cohort.faults] == ["SITE_A_0001"]
+    with pytest.raises(BrainSegError, match="SITE_A_0001"):
+        load({**small_config, "train_patients": ["SITE_A_0001", "SITE_A_0002"]})
+
+
+def test_absent_patients_and_empty_configs_are_named(small_config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="NOBODY"):
+        load({**small_config, "validation_patients": ["NOBODY"]})
+    with pytest.raises(ConfigError, match="no data"):
+        load({**small_config, "data": []})
