@@ -1,0 +1,256 @@
+"""The layers that show a case: modalities and three masks, reused from case to case.
+
+Removing and adding layers costs ten times what assigning their data costs, and leaks memory. So
+layers stay in the viewer and get other data; a mask that a case does not have is parked: empty,
+hidden, read-only.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_brainseg.core.imaging import Modality
+from napari_brainseg.viewer import colours
+from napari_brainseg.viewer.contrast import contrast_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+    from numpy.typing import NDArray
+
+    from napari_brainseg.core.imaging import Study
+
+__all__ = ["CORRECTION_NAME", "PREDICTION_NAME", "TRUTH_NAME", "CaseLayers"]
+
+TRUTH_NAME = "Ground truth"
+PREDICTION_NAME = "Prediction"
+CORRECTION_NAME = "Correction"
+BRUSH_SIZE = 8
+"""Diameter of the brush in voxels when a correction is first shown."""
+
+_MASKS = {
+    # Colour and width of the outline; later ones lie on top.
+    TRUTH_NAME: (colours.TRUTH, 1),
+    PREDICTION_NAME: (colours.PREDICTION, 1),
+    CORRECTION_NAME: (colours.CORRECTION, 1),
+}
+
+
+class CaseLayers:
+    """The layers of one viewer that show the open case.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where they live.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._images: dict[Modality, Image] = {}
+        self._masks: dict[str, Labels] = {}
+        self._parked: dict[str, bool] = {}
+        self._hidden: list[Layer] = []
+        self._shape = (1, 1, 1)
+        self._scale = (1.0, 1.0, 1.0)
+
+    @property
+    def truth(self) -> Labels | None:
+        """The read-only ground truth, `None` if the case has none."""
+        return self._shown(TRUTH_NAME)
+
+    @property
+    def prediction(self) -> Labels | None:
+        """The read-only prediction, `None` before there is one."""
+        return self._shown(PREDICTION_NAME)
+
+    @property
+    def correction(self) -> Labels | None:
+        """The writable layer, `None` while nothing is corrected."""
+        return self._shown(CORRECTION_NAME)
+
+    def image(self, modality: Modality) -> Image | None:
+        """Return the layer of a modality, `None` if it is not shown."""
+        layer = self._images.get(modality)
+        return layer if layer is not None and layer in self._viewer.layers else None
+
+    def show_study(self, study: Study) -> None:
+        """Show another patient: its images and ground truth, no prediction, no correction."""
+        self.reveal_masks()
+        self._shape = study.image.grid_shape
+        self._scale = study.image.geometry.spacing_mm or (1.0, 1.0, 1.0)
+        with self._order_kept():
+            for modality in study.image.modalities:
+                self._show_image(study, modality)
+            for gone in set(self._images) - set(study.image.modalities):
+                self._remove(self._images.pop(gone))
+            self._set_mask(TRUTH_NAME, None if study.truth is None else study.truth.data)
+            self._set_mask(PREDICTION_NAME, None)
+            self._set_mask(CORRECTION_NAME, None)
+        for layer in self._all():
+            layer.scale = self._scale
+        self._viewer.dims.axis_labels = ("slice", "y", "x")
+
+    def show_prediction(self, mask: NDArray[np.uint8] | None) -> None:
+        """Show a predicted mask, shape (Z, Y, X), read-only; `None` parks the layer."""
+        with self._order_kept():
+            self._set_mask(PREDICTION_NAME, mask)
+
+    def show_correction(self, data: NDArray[np.uint8] | None) -> None:
+        """Let the brush write into `data`, shape (Z, Y, X), itself and not a copy."""
+        with self._order_kept():
+            self._set_mask(CORRECTION_NAME, data)
+        if self.correction is not None:
+            self._viewer.layers.selection.active = self.correction
+
+    def clear(self) -> None:
+        """Remove all layers of this class; the user's own stay."""
+        self.reveal_masks()
+        for layer in self._all():
+            self._remove(layer)
+        self._images.clear()
+        self._masks.clear()
+        self._parked.clear()
+
+    def hide_masks(self) -> None:
+        """Hide all masks until `reveal_masks`; those hidden by the user stay hidden."""
+        if not self._hidden:
+            shown = [self.truth, self.prediction, self.correction]
+            self._hidden = [layer for layer in shown if layer is not None and layer.visible]
+            for layer in self._hidden:
+                layer.visible = False
+
+    def reveal_masks(self) -> None:
+        """Show again what `hide_masks` hid."""
+        for layer in self._hidden:
+            layer.visible = True
+        self._hidden = []
+
+    def _shown(self, name: str) -> Labels | None:
+        layer = self._masks.get(name)
+        if layer is None or name in self._parked or layer not in self._viewer.layers:
+            return None
+        return layer
+
+    def _all(self) -> list[Layer]:
+        known: list[Layer] = [*self._images.values(), *self._masks.values()]
+        return [layer for layer in known if layer in self._viewer.layers]
+
+    def _remove(self, layer: Layer) -> None:
+        if layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    @contextmanager
+    def _order_kept(self) -> Iterator[None]:
+        layers = self._viewer.layers
+        active = layers.selection.active
+        yield
+        # Masks stay above what the user added, the correction on top.
+        wanted = [m for name in _MASKS if (m := self._masks.get(name)) is not None and m in layers]
+        if list(layers)[len(layers) - len(wanted) :] != wanted:
+            for layer in wanted:
+                layers.move(layers.index(layer), len(layers))
+        if active is not None and active in layers:
+            layers.selection.active = active
+
+    def _show_image(self, study: Study, modality: Modality) -> None:
+        volume = study.image.channel(modality)
+        limits = contrast_limits(volume)
+        missing = modality in study.missing_modalities
+        name = f"{modality} (missing)" if missing else str(modality)
+        layer = self.image(modality)
+        if layer is None:
+            layer = Image(
+                volume,
+                name=name,
+                colormap="gray",
+                visible=modality is Modality.FLAIR,
+                contrast_limits=limits,
+            )
+            _lock(layer)
+            # Below all masks, whatever the user added since.
+            self._viewer.layers.insert(study.image.modalities.index(modality), layer)
+            self._images[modality] = layer
+        else:
+            layer.data = volume
+            layer.name = name
+        top = max(float(volume.max()), limits[1])
+        layer.contrast_limits_range = (min(float(volume.min()), 0.0), top)
+        layer.contrast_limits = limits
+
+    def _set_mask(self, name: str, mask: NDArray[np.uint8] | None) -> None:
+        layer = self._masks.get(name)
+        if layer is not None and layer not in self._viewer.layers:
+            layer = None
+        writable = name == CORRECTION_NAME and mask is not None
+        if mask is None:
+            # No memory: every voxel is the same zero.
+            data = np.broadcast_to(np.uint8(0), self._shape)
+        else:
+            data = mask if writable else _read_only(mask)
+        if layer is None:
+            layer = self._make_mask(name, data)
+            self._viewer.add_layer(layer)
+        else:
+            layer.data = data
+        layer.scale = self._scale
+        layer._reset_history()  # noqa: SLF001 -- napari offers no public way, see NAPARI.md
+        if mask is None:
+            self._parked.setdefault(name, layer.visible)
+            layer.visible = False
+        elif name in self._parked:
+            layer.visible = self._parked.pop(name)
+        layer.editable = writable
+
+    def _make_mask(self, name: str, data: NDArray[np.uint8]) -> Labels:
+        colour, width = _MASKS[name]
+        layer = Labels(
+            data,
+            name=name,
+            opacity=1.0,
+            colormap=DirectLabelColormap(
+                color_dict={None: "transparent", 0: "transparent", 1: colour}
+            ),
+        )
+        layer.contour = width
+        layer.selected_label = 1
+        layer.brush_size = BRUSH_SIZE
+        # napari's own undo writes wrong voxels once data was assigned; ours is in the session.
+        layer._history_limit = 0  # noqa: SLF001
+        layer.events.selected_label.connect(lambda: _keep_binary(layer))
+        layer.events.editable.connect(lambda: _keep_read_only(layer))
+        _lock(layer)
+        self._masks[name] = layer
+        self._parked.pop(name, None)
+        return layer
+
+
+def _lock(layer: Layer) -> None:
+    if hasattr(layer, "locked"):  # napari 0.9: cannot be deleted from the layer list
+        layer.locked = True
+
+
+def _read_only(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    view = mask.view()
+    view.flags.writeable = False
+    return view
+
+
+def _keep_read_only(layer: Labels) -> None:
+    # Assigning data makes every layer editable again; the array knows better.
+    data: Any = layer.data
+    if layer.editable and not data.flags.writeable:
+        layer.editable = False
+
+
+def _keep_binary(layer: Labels) -> None:
+    # "New label" and the spin box would paint with a label that no mask knows.
+    if layer.selected_label not in (0, 1):
+        layer.selected_label = 1

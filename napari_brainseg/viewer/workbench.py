@@ -1,0 +1,136 @@
+"""What belongs to one viewer: its desk, the view of the open case, and opening studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from psygnal import Signal
+
+from napari_brainseg.core.imaging import BrainSegError
+from napari_brainseg.session.desk import Desk
+from napari_brainseg.viewer.case_view import CaseView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from napari.viewer import Viewer
+
+__all__ = ["PHANTOM_PATIENTS", "Workbench", "attach", "workbench_of"]
+
+PHANTOM_PATIENTS = 4
+"""Enough to correct some, fine-tune, and still have one to measure with."""
+PHANTOM_SEED = 42
+_POLL_MS = 10  # how soon news of a worker reaches the window
+
+
+class Workbench:
+    """One viewer at work.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The window.
+    desk : Desk
+        Its state.
+    phantom_root : Path, optional
+        Where phantom studies are kept; by default in the user's data folder.
+    """
+
+    loading = Signal(str)
+    """What is being opened, for the user; emitted on the main thread."""
+    loading_failed = Signal(object)
+    """`BrainSegError`: nothing was opened; emitted on the main thread."""
+
+    _ended = Signal(object)
+
+    def __init__(self, viewer: Viewer, desk: Desk, *, phantom_root: Path | None = None) -> None:
+        self.desk = desk
+        self.view = CaseView(viewer, desk)
+        self._phantom_root = phantom_root
+        self._latest: Future[Any] | None = None
+        self._ended.connect(self._on_ended, thread="main")
+
+    def open(self, path: Path | str) -> None:
+        """Open a patient's folder, or the first patient of a folder of patients, in a worker."""
+        folder = Path(path)
+        self._load(folder.name or str(folder), lambda: self.desk.open(folder))
+
+    def select(self, patient: str) -> None:
+        """Open another patient of the same root, in a worker."""
+        self._load(patient, lambda: self.desk.select(patient))
+
+    def open_phantoms(self) -> None:
+        """Open phantom studies; they are made the first time, which takes some seconds."""
+        self._load("phantom studies", self._phantoms)
+
+    def close(self) -> None:
+        """End the desk's workers; the window is going."""
+        self.view.close()
+        self.desk.close()
+
+    def _phantoms(self) -> None:
+        from napari_brainseg.core.dataset.phantom import write_phantoms
+
+        root = self._phantom_root
+        if root is None:
+            import platformdirs
+
+            data = platformdirs.user_data_dir("napari-brainseg", appauthor=False)
+            root = Path(data) / "phantoms"
+        done = root / f"seed-{PHANTOM_SEED}"
+        if not done.is_dir():
+            # Whole or not at all: a window closed meanwhile must not leave half a series.
+            staging = root / f".seed-{PHANTOM_SEED}"
+            write_phantoms(staging, patients=PHANTOM_PATIENTS, seed=PHANTOM_SEED)
+            staging.replace(done)
+        self.desk.open(done)
+
+    def _load(self, what: str, action: Callable[[], Any]) -> None:
+        def quiet() -> BrainSegError | None:
+            # Returned, not raised: the fault is shown where the study was asked for.
+            try:
+                action()
+            except BrainSegError as error:
+                return error
+            return None
+
+        self.loading.emit(what)
+        self._latest = self.desk.submit(quiet)
+        self._latest.add_done_callback(self._ended.emit)
+
+    def _on_ended(self, future: Future[BrainSegError | None]) -> None:
+        if future is not self._latest or future.cancelled():
+            return
+        error = future.exception() or future.result()
+        if isinstance(error, BrainSegError):
+            self.loading_failed.emit(error)
+        elif error is not None:
+            raise error
+
+
+_workbenches: WeakKeyDictionary[Viewer, Workbench] = WeakKeyDictionary()
+
+
+def attach(viewer: Viewer, desk: Desk, *, phantom_root: Path | None = None) -> Workbench:
+    """Give a viewer its workbench; for launchers and tests that bring their own desk."""
+    from psygnal.qt import start_emitting_from_queue
+
+    # psygnal hands what workers emit over to the main thread, which has to fetch it.
+    start_emitting_from_queue(msec=_POLL_MS)
+    workbench = Workbench(_unwrapped(viewer), desk, phantom_root=phantom_root)
+    _workbenches[_unwrapped(viewer)] = workbench
+    return workbench
+
+
+def workbench_of(viewer: Viewer) -> Workbench:
+    """Return the workbench of a viewer; it gets one if it has none yet."""
+    found = _workbenches.get(_unwrapped(viewer))
+    return attach(viewer, Desk()) if found is None else found
+
+
+def _unwrapped(viewer: Viewer) -> Viewer:
+    # Plugins get a proxy that guards private names; it is another object each time.
+    return getattr(viewer, "__wrapped__", viewer)

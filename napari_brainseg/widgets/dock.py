@@ -1,0 +1,223 @@
+"""The dock: two tabs, Case and Models, with one panel for each thing that can be done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QSizePolicy,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_brainseg.viewer.modes import LAYERS_KEY, is_reading, set_reading
+from napari_brainseg.viewer.workbench import workbench_of
+from napari_brainseg.widgets.correct_panel import CorrectPanel
+from napari_brainseg.widgets.drops import StudyDrops
+from napari_brainseg.widgets.export_panel import ExportPanel
+from napari_brainseg.widgets.fault_box import FaultBox
+from napari_brainseg.widgets.look import stylesheet
+from napari_brainseg.widgets.models_panel import ModelsPanel
+from napari_brainseg.widgets.next_act import Act, next_act
+from napari_brainseg.widgets.panel import Panel, hint_label
+from napari_brainseg.widgets.predict_panel import PredictPanel
+from napari_brainseg.widgets.study_panel import StudyPanel
+from napari_brainseg.widgets.subscriptions import Subscriptions
+from napari_brainseg.widgets.training_panel import TrainingPanel
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from qtpy.QtCore import QSize
+    from qtpy.QtGui import QShowEvent
+
+    from napari_brainseg.core.imaging import BrainSegError
+
+__all__ = ["BrainSegDock"]
+
+WIDTH = 320
+LEAST_WIDTH = 300
+CANVAS_SHARE = 0.6
+"""Least share of the window's width that the picture keeps."""
+
+
+class BrainSegDock(QWidget):
+    """The dock of one viewer. Closing it ends nothing: the desk lives as long as the window.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The window it belongs to.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.setObjectName("brainseg-dock")
+        self._viewer = napari_viewer
+        self.workbench = workbench_of(napari_viewer)
+        desk, view = self.workbench.desk, self.workbench.view
+        self.ties = Subscriptions(self)
+        self.fault = FaultBox()
+        self.study = StudyPanel(self.workbench)
+        self.predict = PredictPanel(desk, view)
+        self.correct = CorrectPanel(desk, view)
+        self.export = ExportPanel(desk)
+        self.models = ModelsPanel(desk)
+        self.training = TrainingPanel(desk)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(
+            _column(self.study, self.predict, self.correct, self.export), self.tr("Case")
+        )
+        self.tabs.addTab(_column(self.models, self.training), self.tr("Models"))
+        self.layers_button = QToolButton(text=self.tr("Layers"))
+        self.layers_button.setToolTip(
+            self.tr("Show or hide napari's layer list and layer controls ({key})").format(
+                key=LAYERS_KEY
+            )
+        )
+        self.layers_button.clicked.connect(self._toggle_layers)
+        footer = QHBoxLayout()
+        footer.setContentsMargins(8, 0, 4, 2)
+        footer.addWidget(hint_label(self.tr("Research use, not for diagnosis")), 1)
+        footer.addWidget(self.layers_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.fault)
+        layout.addWidget(self.tabs, 1)
+        layout.addLayout(footer)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setMinimumWidth(LEAST_WIDTH)
+        self._sized = False
+        self._dress()
+        self._watch_window()
+        self._follow()
+        self.refresh_next()
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """All panels."""
+        return (
+            self.study, self.predict, self.correct, self.export, self.models, self.training,
+        )  # fmt: skip
+
+    def sizeHint(self) -> QSize:
+        """As wide as the texts need; the height is the window's."""
+        hint = super().sizeHint()
+        hint.setWidth(WIDTH)
+        return hint
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Take a fair width when it is first seen."""
+        super().showEvent(event)
+        if not self._sized:
+            self._sized = True
+            QTimer.singleShot(0, self._take_width)
+
+    def refresh_next(self, *_news: Any) -> None:
+        """Fill the button of the one obvious next act."""
+        act = next_act(self.workbench.desk, loading=self.study.is_loading)
+        if self.predict.is_busy:
+            act = Act.WAIT
+        for panel in (self.study, self.predict, self.correct, self.export):
+            panel.show_next(act)
+        # Only one tab is seen at a time, so each has its own next act.
+        candidate = self.models.candidate
+        promote = candidate is not None and candidate is self.models.selected
+        for panel in (self.models, self.training):
+            panel.show_next(Act.PROMOTE if promote else Act.TRAIN)
+
+    def _follow(self) -> None:
+        desk, workbench = self.workbench.desk, self.workbench
+        for signal in (
+            workbench.loading, workbench.loading_failed, desk.opened, desk.closed,
+            desk.prediction_started, desk.prediction_ready, desk.prediction_finished,
+            desk.correction_started, desk.status_changed, desk.exported,
+            desk.training_started, desk.training_finished,
+        ):  # fmt: skip
+            self.ties.add(signal, self.refresh_next)
+        self.models.selected_changed.connect(self.refresh_next)
+        self.training.gathered.connect(self.refresh_next)
+        self.ties.add(desk.fault, self._on_fault)
+        self.ties.add_napari(self._viewer.events.theme, self._dress)
+
+    def _toggle_layers(self) -> None:
+        set_reading(self._viewer, not is_reading(self._viewer))
+
+    def _on_fault(self, error: BrainSegError) -> None:
+        # Faults of a prediction stand in its panel.
+        if not self.predict.owns(error):
+            self.fault.show_error(error)
+
+    def _dress(self) -> None:
+        theme = self._viewer.theme
+        self.setStyleSheet(stylesheet(theme))
+        self.training.curves.set_ink(self.palette().color(self.foregroundRole()).name())
+
+    def _watch_window(self) -> None:
+        window: Any = self._viewer.window
+        qt_window = window._qt_window  # noqa: SLF001 -- napari has no public signal of its end
+        qt_viewer = window._qt_viewer  # noqa: SLF001
+        self._drops = [
+            StudyDrops(target, self.workbench.open, self) for target in (qt_viewer, self)
+        ]
+        self.setAcceptDrops(True)
+        qt_window.destroyed.connect(self.workbench.close)
+        qt_window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Show the masks again when the window loses the held key's release."""
+        if event.type() == QEvent.Type.WindowDeactivate:
+            self.workbench.view.layers.reveal_masks()
+        return super().eventFilter(watched, event)
+
+    def _take_width(self) -> None:
+        from qtpy.QtWidgets import QDockWidget, QMainWindow
+
+        dock: QWidget | None = self
+        while dock is not None and not isinstance(dock, QDockWidget):
+            dock = dock.parentWidget()
+        window = self.window()
+        if dock is None or not isinstance(window, QMainWindow):
+            return
+        canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001
+        spare = canvas.width() + dock.width() - CANVAS_SHARE * window.width()
+        if spare < LEAST_WIDTH:
+            # The picture comes first: napari's layer list makes room, one key brings it back.
+            set_reading(self._viewer, True)
+            spare = WIDTH
+        width = max(LEAST_WIDTH, min(WIDTH, int(spare)))
+        window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+
+
+class _Column(QScrollArea):
+    """Panels above each other; scrolls up and down, never sideways."""
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().minimumSizeHint()
+        inside = self.widget()
+        if inside is not None:
+            bar = self.verticalScrollBar().sizeHint().width()
+            hint.setWidth(inside.minimumSizeHint().width() + bar)
+        return hint
+
+
+def _column(*panels: Panel) -> QScrollArea:
+    inside = QWidget()
+    layout = QVBoxLayout(inside)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    for panel in panels:
+        layout.addWidget(panel)
+    layout.addStretch(1)
+    area = _Column()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(inside)
+    return area

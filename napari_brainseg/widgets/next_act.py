@@ -1,0 +1,58 @@
+"""The one obvious next act, from the state of the desk: it alone has a filled button."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_brainseg.session.desk import Desk
+
+__all__ = ["Act", "following_patient", "next_act"]
+
+
+class Act(Enum):
+    """What a person may do next."""
+
+    WAIT = auto()
+    OPEN = auto()
+    PREDICT = auto()
+    CORRECT = auto()
+    EXPORT = auto()
+    NEXT_PATIENT = auto()
+    TRAIN = auto()
+    PROMOTE = auto()
+
+
+def next_act(desk: Desk, *, loading: bool = False) -> Act:
+    """Choose the next act for the open case.
+
+    Parameters
+    ----------
+    desk : Desk
+        The state.
+    loading : bool
+        Whether a study is on its way.
+    """
+    case = desk.case
+    if loading or desk.predictions.is_busy:
+        return Act.WAIT
+    if case is None:
+        return Act.OPEN
+    if case.correction is None:
+        return Act.PREDICT if case.prediction is None else Act.CORRECT
+    # The enumeration's module brings SQLAlchemy along, which an empty dock does not need.
+    if case.status.value != "approved":
+        return Act.EXPORT
+    return Act.NEXT_PATIENT if following_patient(desk) is not None else Act.TRAIN
+
+
+def following_patient(desk: Desk) -> str | None:
+    """Return the patient after the open one in the opened folder."""
+    if desk.case is None or desk.studies is None:
+        return None
+    patients = desk.studies.patients
+    if desk.case.patient not in patients:
+        return None
+    index = patients.index(desk.case.patient) + 1
+    return patients[index] if index < len(patients) else None

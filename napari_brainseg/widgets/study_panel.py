@@ -1,0 +1,207 @@
+"""Which study is open, what is known of it, and the way to the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QCompleter,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+)
+
+from napari_brainseg.widgets.legend import Legend
+from napari_brainseg.widgets.look import set_role
+from napari_brainseg.widgets.next_act import Act, following_patient
+from napari_brainseg.widgets.panel import Panel, hint_label, mark_next
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+    from napari_brainseg.core.imaging import BrainSegError, Study
+    from napari_brainseg.session.case import Case
+    from napari_brainseg.viewer.workbench import Workbench
+
+__all__ = ["StudyPanel"]
+
+_FAULTS_NAMED = 3
+
+
+class StudyPanel(Panel):
+    """Opens studies and says what is open.
+
+    Parameters
+    ----------
+    workbench : Workbench
+        Opens them in a worker.
+    """
+
+    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(workbench.desk, parent)
+        self.heading.setText(self.tr("Study"))
+        self._workbench = workbench
+        self.empty = hint_label(
+            self.tr(
+                "Drop a patient's folder of TIFF slices here, or a folder of patients, "
+                "or try a phantom study."
+            )
+        )
+        self.patients = QComboBox(toolTip=self.tr("Patients of the opened folder"))
+        self.patients.setEditable(True)
+        self.patients.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.patients.completer().setFilterMode(Qt.MatchFlag.MatchContains)
+        self.patients.completer().setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
+        self.patients.setMinimumContentsLength(8)
+        self.patients.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.patients.activated.connect(self._choose)
+        self.facts = hint_label()
+        self.notices = QLabel(wordWrap=True)
+        self.notices.setMinimumWidth(1)
+        self.notices.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self.notices, "notice")
+        self.progress = QProgressBar(textVisible=True)
+        self.progress.setRange(0, 0)
+        self.open_button = QPushButton(self.tr("Open study…"))
+        self.open_button.setToolTip(self.tr("Choose a patient's folder, or a folder of patients"))
+        self.open_button.clicked.connect(self.choose_folder)
+        self.phantom_button = QPushButton(self.tr("Phantom study"))
+        self.phantom_button.setToolTip(self.tr("Synthetic patients, to try things out"))
+        self.phantom_button.clicked.connect(workbench.open_phantoms)
+        self.next_button = QPushButton(self.tr("Next"))
+        self.next_button.setToolTip(self.tr("Open the patient that follows in the folder"))
+        self.next_button.clicked.connect(self._open_next)
+        self.legend = Legend(workbench.view)
+        row = QHBoxLayout()
+        row.setSpacing(3)
+        row.addWidget(self.patients, 1)
+        for button in (self.next_button, self.open_button, self.phantom_button):
+            row.addWidget(button)
+        self.body.addWidget(self.empty)
+        self.body.addLayout(row)
+        for widget in (self.progress, self.facts, self.notices, self.legend):
+            self.body.addWidget(widget)
+
+        self._loading = ""
+        self.ties.add(workbench.loading, self._on_loading)
+        self.ties.add(workbench.loading_failed, self._on_failed)
+        self.ties.add(self.desk.opened, self._on_opened)
+        self.ties.add(self.desk.closed, self.refresh)
+        self.ties.add(self.desk.status_changed, lambda _status: self.refresh())
+        self.refresh()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a study is on its way."""
+        return bool(self._loading)
+
+    def choose_folder(self) -> None:
+        """Ask for a folder and open it."""
+        start = "" if self.desk.studies is None else str(self.desk.studies.root)
+        folder = QFileDialog.getExistingDirectory(
+            self, self.tr("Folder of a patient, or of patients"), start
+        )
+        if folder:
+            self._workbench.open(Path(folder))
+
+    def refresh(self) -> None:
+        """Follow the desk."""
+        case = self.desk.case
+        self.progress.setVisible(self.is_loading)
+        self.progress.setFormat(self.tr("Opening {what}").format(what=self._loading))
+        self.empty.setVisible(case is None and not self.is_loading)
+        for widget in (self.patients, self.facts, self.legend):
+            widget.setVisible(case is not None)
+        self.phantom_button.setVisible(case is None)
+        self.open_button.setText(self.tr("Open study…") if case is None else self.tr("Open…"))
+        stretch = QSizePolicy.Policy.Expanding if case is None else QSizePolicy.Policy.Maximum
+        self.open_button.setSizePolicy(stretch, QSizePolicy.Policy.Fixed)
+        self.next_button.setVisible(case is not None)
+        self.next_button.setEnabled(
+            not self.is_loading and following_patient(self.desk) is not None
+        )
+        if case is None:
+            self.notices.hide()
+            return
+        self._fill_patients(case)
+        self.facts.setText(self._describe(case))
+        lines = [*self._missing(case.study), *case.notes, *self._unreadable()]
+        self.notices.setText("\n".join(lines))
+        self.notices.setVisible(bool(lines))
+
+    def show_next(self, act: Act) -> None:
+        """Fill the button of the next act."""
+        mark_next(self.open_button, act is Act.OPEN)
+        mark_next(self.next_button, act is Act.NEXT_PATIENT)
+
+    def _fill_patients(self, case: Case) -> None:
+        names = (case.patient,) if self.desk.studies is None else self.desk.studies.patients
+        self.patients.blockSignals(True)
+        if tuple(self.patients.itemText(i) for i in range(self.patients.count())) != names:
+            self.patients.clear()
+            self.patients.addItems(list(names))
+        self.patients.setCurrentText(case.patient)
+        self.patients.lineEdit().setCursorPosition(0)
+        self.patients.setToolTip(case.patient)
+        self.patients.blockSignals(False)
+
+    def _describe(self, case: Case) -> str:
+        z, y, x = case.shape
+        spacing = case.study.image.geometry.spacing_mm
+        parts = [self.tr("{z} slices of {y} × {x}").format(z=z, y=y, x=x)]
+        if spacing is None:
+            parts.append(self.tr("spacing unknown"))
+        else:
+            parts.append("{:.2g} × {:.2g} × {:.2g} mm".format(*reversed(spacing)))
+        if case.truth is None:
+            parts.append(self.tr("no ground truth"))
+        names = () if self.desk.studies is None else self.desk.studies.patients
+        if len(names) > 1 and case.patient in names:
+            place = self.tr("patient {i} of {n}")
+            parts.insert(0, place.format(i=names.index(case.patient) + 1, n=len(names)))
+        parts.append(case.status.value)
+        return ", ".join(parts)
+
+    def _missing(self, study: Study) -> list[str]:
+        text = self.tr("{modality} is missing; the FLAIR stands in for it.")
+        return [text.format(modality=str(m).capitalize()) for m in study.missing_modalities]
+
+    def _unreadable(self) -> list[str]:
+        faults = () if self.desk.studies is None else self.desk.studies.faults
+        if not faults:
+            return []
+        named = [f"{fault.path.name}: {fault.error.message}" for fault in faults[:_FAULTS_NAMED]]
+        head = self.tr("{n} of the folder's patients cannot be read.").format(n=len(faults))
+        return [head, *named]
+
+    def _choose(self, index: int) -> None:
+        patient = self.patients.itemText(index)
+        if self.desk.case is None or patient != self.desk.case.patient:
+            self._workbench.select(patient)
+
+    def _open_next(self) -> None:
+        patient = following_patient(self.desk)
+        if patient is not None:
+            self._workbench.select(patient)
+
+    def _on_loading(self, what: str) -> None:
+        self._loading = what
+        self.fault.clear()
+        self.refresh()
+
+    def _on_failed(self, error: BrainSegError) -> None:
+        self._loading = ""
+        self.fault.show_error(error)
+        self.refresh()
+
+    def _on_opened(self, _case: Case) -> None:
+        self._loading = ""
+        self.refresh()
