@@ -20,7 +20,7 @@ from napari_brainseg.core.imaging import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 __all__ = ["phantom_study", "write_phantoms"]
@@ -122,7 +122,14 @@ def phantom_study(
     )
 
 
-def write_phantoms(dest: Path, *, patients: int, seed: int) -> list[Path]:
+def write_phantoms(
+    dest: Path,
+    *,
+    patients: int,
+    seed: int,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
     """Write a series of phantom patients as kaggle_3m folders.
 
     Parameters
@@ -133,6 +140,10 @@ def write_phantoms(dest: Path, *, patients: int, seed: int) -> list[Path]:
         Number of patients.
     seed : int
         Seed of the series.
+    overwrite : bool
+        Replace folders of the same names.
+    progress : callable, optional
+        Called with the number of patients done and asked for, after each.
 
     Returns
     -------
@@ -144,7 +155,7 @@ def write_phantoms(dest: Path, *, patients: int, seed: int) -> list[Path]:
     ConfigError
         If `patients` is under 1.
     DataError
-        If a folder cannot be written.
+        If a folder is there already, or cannot be written.
     """
     from napari_brainseg.core.dataset.layout import write_patient
 
@@ -155,7 +166,15 @@ def write_phantoms(dest: Path, *, patients: int, seed: int) -> list[Path]:
         study = phantom_study(seed, index)
         folders.append(
             write_patient(
-                dest, study.patient, study.image, study.truth, study.slice_numbers, durable=False
+                dest,
+                study.patient,
+                study.image,
+                study.truth,
+                study.slice_numbers,
+                overwrite=overwrite,
+                durable=False,
             )
         )
+        if progress is not None:
+            progress(index + 1, patients)
     return folders
