@@ -38,9 +38,10 @@ def _blend(white: Field, kernels: tuple[Field, Field, Field]) -> Field:
     az, ay, ax = kernels
     planes, rows, columns = white.shape
     turned = np.ascontiguousarray(white.transpose(1, 0, 2)).reshape(rows, -1)
-    spread: Field = (ay @ turned).reshape(-1, columns) @ ax.T
+    spread: Field = np.matmul(ay, turned)
+    spread = np.matmul(spread.reshape(-1, columns), ax.T)
     spread = spread.reshape(len(ay), planes, len(ax)).transpose(1, 0, 2)
-    out: Field = az @ spread.reshape(planes, -1)
+    out: Field = np.matmul(az, spread.reshape(planes, -1))
     return out.reshape(len(az), len(ay), len(ax))
 
 
