@@ -71,9 +71,7 @@ def _train(options: argparse.Namespace) -> int:
         with stop.listening(stdin=not (options.detached or sys.stdin.isatty())):
             finished = run(config, run_dir, stream, stop, resume=options.resume)
     except BrainSegError as error:
-        finished = RunFinished(
-            reason=FinishReason.FAILED, message=error.message, hint=error.hint
-        )
+        finished = RunFinished(reason=FinishReason.FAILED, message=error.message, hint=error.hint)
     except Exception as error:  # noqa: BLE001 (the parent must learn of any failure)
         traceback.print_exc()
         finished = RunFinished(

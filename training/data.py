@@ -13,7 +13,6 @@ import torch
 from napari_brainseg.core.dataset.splits import REFERENCE_VALIDATION, draw_split
 from napari_brainseg.core.formats import discover, load_study, undated
 from napari_brainseg.core.imaging import ConfigError, DataError
-from napari_brainseg.core.segmentation.preprocessing import get_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -213,9 +212,7 @@ def _split(
             "A patient is either trained on or measured with, never both.",
         )
     if not train and not config.phantoms:
-        raise ConfigError(
-            "No patient is left to train on.", "Add patients, or lock fewer of them."
-        )
+        raise ConfigError("No patient is left to train on.", "Add patients, or lock fewer of them.")
     return tuple(train), tuple(validation)
 
 
@@ -225,6 +222,6 @@ def _overlap(patients: Iterable[str], keys: set[str]) -> list[str]:
 
 def _digest(digest: hashlib._Hash, study: Study) -> None:
     digest.update(study.patient.encode())
-    digest.update(np.ascontiguousarray(study.image.data))
+    digest.update(np.ascontiguousarray(study.image.data).data)
     if study.truth is not None:
-        digest.update(np.ascontiguousarray(study.truth.data))
+        digest.update(np.ascontiguousarray(study.truth.data).data)

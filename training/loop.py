@@ -106,7 +106,7 @@ def run(
 
     # 3. network, optimiser, schedule -----------------------------------------------------------
     network = load_network(base) if base else build_network("unet", features=config.features)
-    network = network.to(fabric.device, memory_format=torch.channels_last)
+    network = network.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss_of = build_loss(config.loss)
     optimizer = torch.optim.AdamW(
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate
@@ -116,9 +116,7 @@ def run(
         pct_start=0.25 if base is None else 0.1,
     )  # fmt: skip
     ema = EMA(network, config.ema)
-    augmentation = Augmentation(
-        missing_all=config.missing_all, missing_post=config.missing_post
-    )
+    augmentation = Augmentation(missing_all=config.missing_all, missing_post=config.missing_post)
 
     # 4. resume ---------------------------------------------------------------------------------
     first_epoch, first_step = 1, 0
@@ -134,9 +132,8 @@ def run(
         generator.set_state(state["generator"])
         first_epoch, first_step = state["epoch"], state["step"]
         totals, best_epoch, best_dsc = state["totals"], state["best_epoch"], state["best_dsc"]
-    model, optimizer = fabric.setup(
-        torch.compile(network) if config.compile else network, optimizer
-    )
+    fast: nn.Module = torch.compile(network) if config.compile else network  # type: ignore[assignment]
+    model, optimizer = fabric.setup(fast, optimizer)
 
     def checkpoint(epoch: int, step: int) -> None:
         path = run_dir / CHECKPOINT
@@ -317,7 +314,9 @@ def _fabric(config: RunConfig) -> Fabric:
         fast = cpu_bf16 if kind == "cpu" else kind == "cuda" and torch.cuda.is_bf16_supported()
         precision = "bf16-mixed" if fast else "32-true"
     return Fabric(
-        accelerator=kind, devices=[int(index)] if index else 1, precision=precision  # type: ignore[arg-type]
+        accelerator=kind,
+        devices=[int(index)] if index else 1,
+        precision=precision,  # type: ignore[arg-type]
     )
 
 
@@ -372,9 +371,7 @@ def _validate(
         target = torch.from_numpy(case.truth_on_network_grid)[:, None].float()
         losses.append(float(loss_of(torch.from_numpy(logits)[:, None], target)))
         probability = case.prepared.restore(sigmoid(logits, settings.temperature))
-        mask = postprocess(
-            probability, threshold=settings.threshold, steps=settings.postprocessing
-        )
+        mask = postprocess(probability, threshold=settings.threshold, steps=settings.postprocessing)
         scores.append(dsc(mask, case.truth))
     return float(np.mean(losses)), float(np.mean(scores))
 
@@ -399,9 +396,7 @@ def _save_atomically(state: dict[str, Any], path: Path) -> None:
 
 def _load_checkpoint(path: Path, sha256: str) -> dict[str, Any]:
     if not path.is_file():
-        raise ConfigError(
-            f"There is no checkpoint {path} to resume from.", "Start the run anew."
-        )
+        raise ConfigError(f"There is no checkpoint {path} to resume from.", "Start the run anew.")
     state: dict[str, Any] = torch.load(path, weights_only=True)
     if state["data_sha256"] != sha256:
         raise ConfigError(

@@ -77,6 +77,7 @@ def _card(
     epoch: int,
     metrics: dict[str, float],
 ) -> str:
+    synthetic = sum(patient.startswith("PHANTOM_") for patient in train_patients)
     figures = "\n".join(f"- {name}: {value:.4f}" for name, value in sorted(metrics.items()))
     return f"""# Model card: {config.name}
 
@@ -87,8 +88,8 @@ and corrects every mask.
 - Input: pre-contrast, FLAIR and post-contrast slices; preprocessing `{config.recipe}`.
 - Network: U-Net, {config.features} features.
 - Parent: {base.version if base else "none, trained from random weights"}.
-- Training patients: {len(train_patients)} ({sum(p.startswith("PHANTOM_") for p in train_patients)} of them synthetic). Validation
-  patients of the run: {len(validation_patients)}. Names in `model.json`.
+- Training patients: {len(train_patients)} ({synthetic} of them synthetic). Validation patients
+  of the run: {len(validation_patients)}. Names in `model.json`.
 - Loss `{config.loss}`, AdamW with one-cycle schedule to {config.learning_rate:g},
   {config.epochs} epochs, batch {config.batch_size}, seed {config.seed}; weights of epoch {epoch}
   ({config.keep}), averaged with EMA {config.ema:g}.

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -13,6 +12,9 @@ from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
 from napari_brainseg.core.protocol import parse_config
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
 from training.data import Cohort, load_cohort
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def load(config: dict[str, Any]) -> Cohort:

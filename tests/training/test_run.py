@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,6 +25,9 @@ from napari_brainseg.core.protocol import (
     parse_event,
 )
 from napari_brainseg.core.segmentation.bundle import load_bundle
+
+if TYPE_CHECKING:
+    import subprocess
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Write = Callable[[dict[str, Any]], Path]
@@ -151,9 +153,7 @@ def test_fine_tuning_starts_from_its_base_and_remembers_its_patients(
     }  # fmt: skip
     path = tmp_path / "tune.json"
     path.write_text(json.dumps(tune))
-    events, stderr = finish(
-        start("fine-tune", "--config", path, "--run-dir", tmp_path / "child")
-    )
+    events, stderr = finish(start("fine-tune", "--config", path, "--run-dir", tmp_path / "child"))
     assert isinstance(events[-1], RunFinished)
     assert events[-1].reason is FinishReason.COMPLETED, stderr
     child = load_bundle(tmp_path / "child" / "bundle")

@@ -20,8 +20,8 @@ __all__ = [
     "DataError",
     "Geometry",
     "LabelVolume",
-    "ModelError",
     "Modality",
+    "ModelError",
     "ScalarVolume",
     "Study",
 ]

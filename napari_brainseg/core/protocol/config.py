@@ -127,7 +127,9 @@ class RunConfig(BaseModel):
     # running ----------------------------------------------------------------------------------
     seed: int = Field(default=42, ge=0, title="Seed", description="Of every random draw")
     device: str = Field(
-        default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", title="Device",
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        title="Device",
         description="auto, cpu, mps, cuda or cuda:N",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
@@ -182,5 +184,6 @@ def parse_config(raw: dict[str, Any], *, source: str = "the command line") -> Ru
             for e in error.errors()
         )
         known = ", ".join(RunConfig.model_fields)
-        raise ConfigError(f"The config from {source} does not fit. {faults}.",
-                          f"Known keys: {known}.") from error
+        raise ConfigError(
+            f"The config from {source} does not fit. {faults}.", f"Known keys: {known}."
+        ) from error

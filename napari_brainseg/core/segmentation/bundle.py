@@ -185,9 +185,7 @@ def load_bundle(source: Path | str, *, verify: bool = True) -> Bundle:
             f"Give the folder of a bundle, or one of the bundled models: {known}.",
         )
     try:
-        manifest = BundleManifest.model_validate_json(
-            (path / MANIFEST).read_text(encoding="utf-8")
-        )
+        manifest = BundleManifest.model_validate_json((path / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise ModelError(
             f"The model description {path / MANIFEST} cannot be read: {error}.",

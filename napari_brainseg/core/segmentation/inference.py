@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.core.segmentation.engines.base import Engine
 
-__all__ = ["Prediction", "Progress", "infer_logits", "predict", "predict_with", "sigmoid", "uncertainty_of"]
+__all__ = [
+    "Prediction",
+    "Progress",
+    "infer_logits",
+    "predict",
+    "predict_with",
+    "sigmoid",
+    "uncertainty_of",
+]
 
 FLIP_AXES = ((), (-1,))
 """Views that test-time augmentation averages: as it is, and left-right."""
@@ -280,10 +288,7 @@ def _with_recovery(
 
 
 def _refuse_without_flair(study: Study) -> None:
-    if (
-        Modality.FLAIR not in study.image.modalities
-        or Modality.FLAIR in study.missing_modalities
-    ):
+    if Modality.FLAIR not in study.image.modalities or Modality.FLAIR in study.missing_modalities:
         raise DataError(
             f"{study.patient} has no FLAIR: the lesion is defined on FLAIR, so no mask "
             "can be predicted.",

@@ -19,9 +19,10 @@ def golden() -> Path:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The golden 4-feature network as a bundle, with OpenVINO's representation."""
+    from safetensors.torch import load_file
+
     from napari_brainseg.core.segmentation.engines.ir import write_ir
     from napari_brainseg.core.segmentation.networks import UNet
-    from safetensors.torch import load_file
 
     network = UNet(features=4)
     network.load_state_dict(

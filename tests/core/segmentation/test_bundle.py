@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +14,9 @@ from napari_brainseg.core.segmentation.bundle import (
     load_bundle,
     save_bundle,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_what_is_saved_is_loaded(tiny_bundle: Bundle) -> None:

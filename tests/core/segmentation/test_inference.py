@@ -7,8 +7,8 @@ from napari_brainseg.core.imaging import (
     KAGGLE_ORDER,
     CancelledError,
     DataError,
-    ModelError,
     Modality,
+    ModelError,
     ScalarVolume,
     Study,
 )
@@ -71,9 +71,7 @@ def test_uncertainty_is_one_bit_at_even_odds_and_none_when_sure(
     assert p.uncertainty[0, 0, 0] == 0  # outside the head
 
 
-def test_flip_averaging_makes_the_answer_symmetric(
-    small_study: Study, tiny_bundle: Bundle
-) -> None:
+def test_flip_averaging_makes_the_answer_symmetric(small_study: Study, tiny_bundle: Bundle) -> None:
     class Lopsided(Scripted):
         def logits(self, slices: np.ndarray) -> np.ndarray:
             ramp = np.linspace(-1, 1, slices.shape[-1], dtype=np.float32)

@@ -12,7 +12,7 @@ from napari_brainseg.core.segmentation.preprocessing import get_recipe
 def head(shape: tuple[int, int, int], seed: int, channels: int = 3) -> np.ndarray:
     rng = np.random.default_rng(seed)
     image = np.zeros((channels, *shape), dtype=np.uint8)
-    depth, height, width = shape
+    _depth, height, width = shape
     top, left = rng.integers(0, height // 3), rng.integers(0, width // 3)
     bottom, right = height - rng.integers(0, height // 3), width - rng.integers(0, width // 3)
     region = image[:, :, top:bottom, left:right]
@@ -54,9 +54,7 @@ def test_scaling_ignores_gain_so_scanners_agree() -> None:
     image = head((4, 40, 40), 5)
     brighter = image.astype(np.float32) * 3.7
     recipe = get_recipe("native")
-    np.testing.assert_allclose(
-        recipe.prepare(image).data, recipe.prepare(brighter).data, atol=1e-4
-    )
+    np.testing.assert_allclose(recipe.prepare(image).data, recipe.prepare(brighter).data, atol=1e-4)
 
 
 def test_a_lesion_moves_the_scaling_far_less_than_a_plain_standard_deviation() -> None:

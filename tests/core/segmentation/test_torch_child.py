@@ -4,15 +4,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from napari_brainseg.core.imaging import CancelledError, DataError, ModelError, Modality, Study
-from napari_brainseg.core.segmentation.bundle import Bundle
+from napari_brainseg.core.imaging import CancelledError, DataError, Modality, ModelError, Study
 from napari_brainseg.core.segmentation.engines.child import TorchChild
 from napari_brainseg.core.segmentation.inference import predict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_brainseg.core.segmentation.bundle import Bundle
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -9,6 +9,9 @@ from safetensors.torch import load_file
 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.segmentation.networks import UNet, build_network
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_published_weights_give_the_published_output(golden: Path) -> None:

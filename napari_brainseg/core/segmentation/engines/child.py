@@ -1,5 +1,6 @@
-"""Torch in a long-lived child process: the viewer imports no torch, and GPU memory is truly
-free when the child ends. Volumes go through memory that both processes map.
+"""Torch in a long-lived child process: the viewer imports no torch.
+
+GPU memory is truly free when the child ends. Volumes go through memory that both processes map.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from napari_brainseg.core.imaging import (
     CancelledError,
     DataError,
     Geometry,
-    ModelError,
     Modality,
+    ModelError,
     ScalarVolume,
     Study,
 )
@@ -73,7 +74,7 @@ class TorchChild:
         progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Prediction:
-        """Same as `inference.predict`, in the child.
+        """Predict in the child; see `inference.predict`.
 
         Raises
         ------
@@ -254,6 +255,6 @@ def _pump(source: Any, answers: queue.Queue[str | None]) -> None:
 
 
 def _shared_memory() -> str | None:
-    """A folder in memory where there is one; else the temporary folder, mapped just the same."""
+    """Name a folder in memory where there is one; else the temporary folder serves."""
     folder = Path("/dev/shm")
     return str(folder) if folder.is_dir() else None

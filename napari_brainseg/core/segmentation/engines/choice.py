@@ -68,7 +68,7 @@ def choose(bundle: Bundle, device: str = "auto") -> EngineChoice:
         return _on_cpu(bundle, "no GPU was found")
     index = int(device.partition(":")[2] or 0)
     if index >= count:
-        found = f"{count} CUDA GPU{'s' if count != 1 else ''} found" if count else "no CUDA GPU found"
+        found = f"{count} CUDA GPUs were found" if count else "no CUDA GPU was found"
         raise ModelError(
             f"The device {device} is not there: {found}.",
             "Check the NVIDIA driver with `brainseg doctor`, or choose the device auto.",
@@ -94,7 +94,7 @@ def open_engine(bundle: Bundle, choice: EngineChoice, *, threads: int | None = N
 
 
 def cuda_device_count() -> int:
-    """Number of NVIDIA GPUs by the driver's own library (CUDA driver API), 0 without one."""
+    """Count NVIDIA GPUs by the driver's own library (CUDA driver API), 0 without one."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         library = ctypes.CDLL(name)

@@ -30,11 +30,12 @@ def write_ir(network: nn.Module, path: Path, *, in_channels: int = 3, side: int 
         Shape of the example that is traced; batch, height and width stay free.
     """
     ov = quiet_openvino()
-    network = network.eval().to("cpu", torch.float32, memory_format=torch.contiguous_format)
+    network = network.eval().float().cpu()
+    network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     example = torch.zeros(1, in_channels, side, side)
     with torch.no_grad(), warnings.catch_warnings():
         # OpenVINO traces with torch.jit inside; its torch.export path fixes height and width
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         model = ov.convert_model(network, example_input=example, input=[-1, in_channels, -1, -1])
     ov.save_model(model, path, compress_to_fp16=True)

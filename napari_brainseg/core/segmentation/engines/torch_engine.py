@@ -69,7 +69,9 @@ class TorchEngine:
 
     def __init__(self, network: nn.Module, device: str, *, half: bool | None = None) -> None:
         self._device = torch.device(device)
-        self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._network: nn.Module = network.eval().to(  # type: ignore[call-overload]
+            self._device, memory_format=torch.channels_last
+        )
         self._dtype = _half_dtype(self._device) if half is not False else None
         self.device = device
         self.description = f"Torch on {device_name(self._device)}"
@@ -118,6 +120,6 @@ def _half_dtype(device: torch.device) -> torch.dtype | None:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.type == "cpu":
-        fast = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
+        fast = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 (no public query)
         return torch.bfloat16 if fast else None
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -177,9 +177,11 @@ def _robust_statistics(
     return median.astype(np.float32), spread.astype(np.float32)
 
 
-def _resize_in_plane(volume: NDArray[np.generic], shape: tuple[int, int], *, order: int) -> NDArray:  # type: ignore[type-arg]
+def _resize_in_plane(
+    volume: NDArray[Any], shape: tuple[int, int], *, order: Literal[0, 1]
+) -> NDArray[Any]:
     from scipy.ndimage import zoom
 
     factors = (1.0, shape[0] / volume.shape[1], shape[1] / volume.shape[2])
     resized = zoom(volume, factors, order=order, mode="nearest", grid_mode=True)
-    return resized[:, : shape[0], : shape[1]]  # type: ignore[no-any-return]
+    return resized[:, : shape[0], : shape[1]]
