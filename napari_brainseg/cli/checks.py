@@ -1,0 +1,342 @@
+"""The doctor's checks. Each one answers for itself: a failure is a finding, never a crash."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from napari_brainseg import __version__
+from napari_brainseg.core.imaging import BrainSegError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["CHECKS", "Finding", "Level", "run_checks"]
+
+SLOW_IMPORT_S = 120
+GIB = 2**30
+HEADLESS = ("numpy", "scipy", "scikit-image", "tifffile", "pydantic", "safetensors", "SQLAlchemy",
+            "psygnal", "lightning", "torch", "openvino", "tensorboard")  # fmt: skip
+GUI = ("napari", "magicgui", "qtpy", "PyQt5", "superqt", "pyqtgraph")
+INSTALL = "Install BrainSeg again: pip install . in its source folder, or the wheel."
+TORCH_PROBE = """
+import torch
+names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+print(torch.__version__, torch.version.cuda or "none", "; ".join(names) or "none", sep="|")
+"""
+OPENVINO_PROBE = """
+from napari_brainseg.core.segmentation.engines.quiet import quiet_openvino
+core = quiet_openvino().Core()
+print(core.get_property("CPU", "FULL_DEVICE_NAME"), ", ".join(core.available_devices), sep="|")
+"""
+# A context of its own, off screen: no window appears.
+GL_PROBE = """
+from qtpy.QtGui import QGuiApplication, QOffscreenSurface, QOpenGLContext
+app = QGuiApplication([])
+surface, context = QOffscreenSurface(), QOpenGLContext()
+surface.create()
+assert context.create() and context.makeCurrent(surface), "no OpenGL context"
+from OpenGL import GL
+text = [GL.glGetString(n) for n in (GL.GL_VERSION, GL.GL_RENDERER)]
+print(*(t.decode() for t in text), sep="|")
+"""
+
+
+class Level(StrEnum):
+    """How serious a finding is."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Parameters
+    ----------
+    name : str
+        Of the check.
+    level : Level
+        How serious it is.
+    found : str
+        Versions, names, sizes.
+    mend : str
+        What to do; empty where all is well.
+    """
+
+    name: str
+    level: Level
+    found: str
+    mend: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain values, for JSON."""
+        return {key: str(value) for key, value in asdict(self).items()}
+
+
+def run_checks() -> list[Finding]:
+    """Run all checks, in order."""
+    findings = []
+    for name, check in CHECKS.items():
+        try:
+            findings.append(check(name))
+        except Exception as error:  # noqa: BLE001 (a check that breaks is a finding, too)
+            findings.append(
+                Finding(
+                    name,
+                    Level.WARNING,
+                    f"could not be checked: {type(error).__name__}: {error}",
+                    "Please report this message.",
+                )
+            )
+    return findings
+
+
+def _brainseg(name: str) -> Finding:
+    python = platform.python_version()
+    found = f"BrainSeg {__version__}, Python {python}, {platform.platform()}"
+    return Finding(name, Level.OK, found)
+
+
+def _versions(distributions: Sequence[str]) -> tuple[list[str], list[str]]:
+    found, missing = [], []
+    for distribution in distributions:
+        try:
+            found.append(f"{distribution} {metadata.version(distribution)}")
+        except metadata.PackageNotFoundError:
+            missing.append(distribution)
+    return found, missing
+
+
+def _packages(name: str) -> Finding:
+    found, missing = _versions(HEADLESS)
+    if missing:
+        return Finding(name, Level.FAULT, f"missing: {', '.join(missing)}", INSTALL)
+    return Finding(name, Level.OK, ", ".join(found))
+
+
+def _gui(name: str) -> Finding:
+    found, missing = _versions(GUI)
+    if missing:
+        return Finding(
+            name,
+            Level.NOTE,
+            f"not installed: {', '.join(missing)}; only the viewer needs them",
+            "For the viewer: pip install 'napari-brainseg[gui]'",
+        )
+    return Finding(name, Level.OK, ", ".join(found))
+
+
+def _machine(name: str) -> Finding:
+    memory = psutil.virtual_memory()
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else 0
+    found = (
+        f"{cores or os.cpu_count()} cores, {memory.total / GIB:.1f} GiB memory, "
+        f"{memory.available / GIB:.1f} GiB of it free"
+    )
+    if memory.available < 2 * GIB:
+        return Finding(name, Level.WARNING, found, "Close other programs: 2 GiB should be free.")
+    return Finding(name, Level.OK, found)
+
+
+def _driver(name: str) -> Finding:
+    from napari_brainseg.core.segmentation.engines.choice import cuda_device_count
+
+    count = cuda_device_count()
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        if count:
+            return Finding(name, Level.OK, f"{count} CUDA GPU by the driver; no nvidia-smi")
+        return Finding(name, Level.NOTE, "no NVIDIA driver; predictions run on the CPU")
+    query = "--query-gpu=name,driver_version,memory.total,memory.free"
+    answer = _run([tool, query, "--format=csv,noheader"], 20)
+    found = "; ".join(line.strip() for line in answer.stdout.splitlines() if line.strip())
+    if answer.returncode != 0 or not count:
+        return Finding(
+            name,
+            Level.WARNING,
+            f"nvidia-smi is here, but no GPU can be used: {_last_line(answer) or found}",
+            "Install or reload the NVIDIA driver; after an update, restart the machine.",
+        )
+    return Finding(name, Level.OK, found)
+
+
+def _torch(name: str) -> Finding:
+    from napari_brainseg.core.segmentation.engines.choice import cuda_device_count
+
+    answer = _python(TORCH_PROBE)
+    if answer.returncode != 0:
+        return Finding(
+            name,
+            Level.FAULT,
+            f"cannot be imported: {_last_line(answer)}",
+            "pip install --force-reinstall torch",
+        )
+    version, cuda, devices = _fields(answer, 3)
+    found = f"torch {version}, CUDA {cuda}, GPUs: {devices}"
+    if cuda_device_count() and devices == "none":
+        why = "was built without CUDA" if cuda == "none" else "does not find the GPU"
+        return Finding(
+            name,
+            Level.WARNING,
+            f"{found}: there is a GPU, but torch {why}",
+            "Install the CUDA build: https://pytorch.org/get-started/locally",
+        )
+    return Finding(name, Level.OK, found)
+
+
+def _openvino(name: str) -> Finding:
+    answer = _python(OPENVINO_PROBE)
+    if answer.returncode != 0:
+        return Finding(
+            name,
+            Level.FAULT,
+            f"cannot be used: {_last_line(answer)}",
+            "pip install --force-reinstall openvino",
+        )
+    processor, devices = _fields(answer, 2)
+    return Finding(name, Level.OK, f"{processor}; devices {devices}")
+
+
+def _models(name: str) -> Finding:
+    from napari_brainseg.core.segmentation.bundle import bundled_models
+
+    models = bundled_models()
+    if not models:
+        return Finding(name, Level.FAULT, "no model came with the installation", INSTALL)
+    texts = []
+    for bundle in models:
+        try:
+            bundle.verify()
+        except BrainSegError as error:
+            return Finding(name, Level.FAULT, error.message, error.hint)
+        digest = bundle.manifest.files.get(bundle.weights_path.name, "")
+        texts.append(f"{bundle.version} (weights SHA-256 {digest[:16]}..., unchanged)")
+    return Finding(name, Level.OK, "; ".join(texts))
+
+
+def _screen(name: str) -> Finding:
+    if sys.platform in ("win32", "darwin"):
+        return Finding(name, Level.OK, sys.platform)
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        if os.environ.get(variable):
+            return Finding(name, Level.OK, f"{variable}={os.environ[variable]}")
+    if shutil.which("Xvfb"):
+        return Finding(
+            name, Level.NOTE, "none; Xvfb is here, so `brainseg demo` works on a virtual screen"
+        )
+    return Finding(
+        name,
+        Level.NOTE,
+        "none, and no Xvfb: the viewer cannot open here",
+        "For a virtual screen: apt-get install xvfb",
+    )
+
+
+def _gl(name: str) -> Finding:
+    if _versions(GUI)[1]:
+        return Finding(name, Level.NOTE, "not checked: the viewer's packages are not installed")
+    command = [sys.executable, "-P", "-c", GL_PROBE]
+    virtual = ""
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        runner = shutil.which("xvfb-run")
+        if runner is None:
+            return Finding(name, Level.NOTE, "not checked: there is no screen")
+        command = [runner, "-a", *command]
+        virtual = " (on a virtual screen)"
+    answer = _run(command, SLOW_IMPORT_S)
+    if answer.returncode != 0:
+        return Finding(
+            name,
+            Level.WARNING,
+            f"no OpenGL for the viewer: {_last_line(answer)}",
+            "Install the graphics driver; on Debian or Ubuntu: apt-get install libgl1 libegl1 "
+            "libxcb-cursor0 libxkbcommon-x11-0",
+        )
+    version, renderer = _fields(answer, 2)
+    if "llvmpipe" in renderer.lower() and not virtual:
+        return Finding(
+            name,
+            Level.WARNING,
+            f"OpenGL {version}, {renderer}: drawn by the processor",
+            "Install the graphics card's driver for a quick viewer.",
+        )
+    return Finding(name, Level.OK, f"OpenGL {version}, {renderer}{virtual}")
+
+
+def _storage(name: str) -> Finding:
+    import platformdirs
+
+    chosen = os.environ.get("BRAINSEG_WORKSPACE")
+    place = Path(chosen or platformdirs.user_data_dir("napari-brainseg")).expanduser()
+    there = next(p for p in (place, *place.parents) if p.exists())
+    free = shutil.disk_usage(there).free
+    found = f"{place}, {free / GIB:.1f} GiB free"
+    if not os.access(there, os.W_OK):
+        return Finding(
+            name,
+            Level.FAULT,
+            f"{found}: {there} cannot be written",
+            "Change its permissions, or set BRAINSEG_WORKSPACE to another folder.",
+        )
+    if free < GIB:
+        return Finding(name, Level.WARNING, found, "Make room: training runs need about 1 GiB.")
+    return Finding(name, Level.OK, found)
+
+
+CHECKS: dict[str, Callable[[str], Finding]] = {
+    "BrainSeg": _brainseg,
+    "packages": _packages,
+    "viewer packages": _gui,
+    "machine": _machine,
+    "GPU driver": _driver,
+    "torch": _torch,
+    "OpenVINO": _openvino,
+    "models": _models,
+    "screen": _screen,
+    "OpenGL": _gl,
+    "workspaces": _storage,
+}
+
+
+def _python(code: str) -> subprocess.CompletedProcess[str]:
+    # In a child: a broken library may abort the process, and torch takes seconds to import.
+    return _run([sys.executable, "-P", "-c", code], SLOW_IMPORT_S)
+
+
+def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False, errors="replace"
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"no answer within {seconds:.0f} s")
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
+
+
+def _fields(answer: subprocess.CompletedProcess[str], count: int) -> list[str]:
+    """Split the last line of a probe's answer; libraries may chat before it."""
+    lines = answer.stdout.strip().splitlines()
+    fields = lines[-1].split("|") if lines else []
+    return (fields + ["unknown"] * count)[:count]
+
+
+def _last_line(answer: subprocess.CompletedProcess[str]) -> str:
+    lines = answer.stderr.strip().splitlines() or answer.stdout.strip().splitlines()
+    return lines[-1] if lines else f"exit code {answer.returncode}"
