@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from napari_brainseg import __version__
+from napari_brainseg.cli import probes
 from napari_brainseg.core.imaging import BrainSegError
 
 if TYPE_CHECKING:
@@ -23,33 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Finding", "Level", "run_checks"]
 
-SLOW_IMPORT_S = 120
 GIB = 2**30
 HEADLESS = ("numpy", "scipy", "scikit-image", "tifffile", "pydantic", "safetensors", "SQLAlchemy",
             "psygnal", "lightning", "torch", "openvino", "tensorboard")  # fmt: skip
 GUI = ("napari", "magicgui", "qtpy", "PyQt5", "superqt", "pyqtgraph")
 INSTALL = "Install BrainSeg again: pip install . in its source folder, or the wheel."
-TORCH_PROBE = """
-import torch
-names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-print(torch.__version__, torch.version.cuda or "none", "; ".join(names) or "none", sep="|")
-"""
-OPENVINO_PROBE = """
-from napari_brainseg.core.segmentation.engines.quiet import quiet_openvino
-core = quiet_openvino().Core()
-print(core.get_property("CPU", "FULL_DEVICE_NAME"), ", ".join(core.available_devices), sep="|")
-"""
-# A context of its own, off screen: no window appears.
-GL_PROBE = """
-from qtpy.QtGui import QGuiApplication, QOffscreenSurface, QOpenGLContext
-app = QGuiApplication([])
-surface, context = QOffscreenSurface(), QOpenGLContext()
-surface.create()
-assert context.create() and context.makeCurrent(surface), "no OpenGL context"
-from OpenGL import GL
-text = [GL.glGetString(n) for n in (GL.GL_VERSION, GL.GL_RENDERER)]
-print(*(t.decode() for t in text), sep="|")
-"""
 
 
 class Level(StrEnum):
@@ -162,13 +140,13 @@ def _driver(name: str) -> Finding:
             return Finding(name, Level.OK, f"{count} CUDA GPU by the driver; no nvidia-smi")
         return Finding(name, Level.NOTE, "no NVIDIA driver; predictions run on the CPU")
     query = "--query-gpu=name,driver_version,memory.total,memory.free"
-    answer = _run([tool, query, "--format=csv,noheader"], 20)
+    answer = probes.run_program([tool, query, "--format=csv,noheader"], 20)
     found = "; ".join(line.strip() for line in answer.stdout.splitlines() if line.strip())
     if answer.returncode != 0 or not count:
         return Finding(
             name,
             Level.WARNING,
-            f"nvidia-smi is here, but no GPU can be used: {_last_line(answer) or found}",
+            f"nvidia-smi is here, but no GPU can be used: {probes.last_line(answer) or found}",
             "Install or reload the NVIDIA driver; after an update, restart the machine.",
         )
     return Finding(name, Level.OK, found)
@@ -177,15 +155,15 @@ def _driver(name: str) -> Finding:
 def _torch(name: str) -> Finding:
     from napari_brainseg.core.segmentation.engines.choice import cuda_device_count
 
-    answer = _python(TORCH_PROBE)
+    answer = probes.run_python(probes.TORCH_PROBE)
     if answer.returncode != 0:
         return Finding(
             name,
             Level.FAULT,
-            f"cannot be imported: {_last_line(answer)}",
+            f"cannot be imported: {probes.last_line(answer)}",
             "pip install --force-reinstall torch",
         )
-    version, cuda, devices = _fields(answer, 3)
+    version, cuda, devices = probes.fields(answer, 3)
     found = f"torch {version}, CUDA {cuda}, GPUs: {devices}"
     if cuda_device_count() and devices == "none":
         why = "was built without CUDA" if cuda == "none" else "does not find the GPU"
@@ -199,15 +177,15 @@ def _torch(name: str) -> Finding:
 
 
 def _openvino(name: str) -> Finding:
-    answer = _python(OPENVINO_PROBE)
+    answer = probes.run_python(probes.OPENVINO_PROBE)
     if answer.returncode != 0:
         return Finding(
             name,
             Level.FAULT,
-            f"cannot be used: {_last_line(answer)}",
+            f"cannot be used: {probes.last_line(answer)}",
             "pip install --force-reinstall openvino",
         )
-    processor, devices = _fields(answer, 2)
+    processor, devices = probes.fields(answer, 2)
     return Finding(name, Level.OK, f"{processor}; devices {devices}")
 
 
@@ -249,7 +227,7 @@ def _screen(name: str) -> Finding:
 def _gl(name: str) -> Finding:
     if _versions(GUI)[1]:
         return Finding(name, Level.NOTE, "not checked: the viewer's packages are not installed")
-    command = [sys.executable, "-P", "-c", GL_PROBE]
+    command = [sys.executable, "-P", "-c", probes.GL_PROBE]
     virtual = ""
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -259,16 +237,16 @@ def _gl(name: str) -> Finding:
             return Finding(name, Level.NOTE, "not checked: there is no screen")
         command = [runner, "-a", *command]
         virtual = " (on a virtual screen)"
-    answer = _run(command, SLOW_IMPORT_S)
+    answer = probes.run_program(command, probes.SLOW_IMPORT_S)
     if answer.returncode != 0:
         return Finding(
             name,
             Level.WARNING,
-            f"no OpenGL for the viewer: {_last_line(answer)}",
+            f"no OpenGL for the viewer: {probes.last_line(answer)}",
             "Install the graphics driver; on Debian or Ubuntu: apt-get install libgl1 libegl1 "
             "libxcb-cursor0 libxkbcommon-x11-0",
         )
-    version, renderer = _fields(answer, 2)
+    version, renderer = probes.fields(answer, 2)
     if "llvmpipe" in renderer.lower() and not virtual:
         return Finding(
             name,
@@ -312,31 +290,3 @@ CHECKS: dict[str, Callable[[str], Finding]] = {
     "OpenGL": _gl,
     "workspaces": _storage,
 }
-
-
-def _python(code: str) -> subprocess.CompletedProcess[str]:
-    # In a child: a broken library may abort the process, and torch takes seconds to import.
-    return _run([sys.executable, "-P", "-c", code], SLOW_IMPORT_S)
-
-
-def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, check=False, errors="replace"
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"no answer within {seconds:.0f} s")
-    except OSError as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))
-
-
-def _fields(answer: subprocess.CompletedProcess[str], count: int) -> list[str]:
-    """Split the last line of a probe's answer; libraries may chat before it."""
-    lines = answer.stdout.strip().splitlines()
-    fields = lines[-1].split("|") if lines else []
-    return (fields + ["unknown"] * count)[:count]
-
-
-def _last_line(answer: subprocess.CompletedProcess[str]) -> str:
-    lines = answer.stderr.strip().splitlines() or answer.stdout.strip().splitlines()
-    return lines[-1] if lines else f"exit code {answer.returncode}"

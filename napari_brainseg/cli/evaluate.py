@@ -115,7 +115,7 @@ def _show(evaluation: Evaluation) -> None:
     console = out()
     console.print(table)
     summary = evaluation.summary
-    console.print(f"{summary.model}, {summary.engine}, {summary.patients} patients", markup=False)
+    console.print(f"{summary.model}, {summary.engine}, patients: {summary.patients}", markup=False)
     for name, figure, digits in (
         ("DSC reference", summary.dsc_reference, 4),
         ("DSC native", summary.dsc_native, 4),

@@ -10,7 +10,7 @@ from importlib import metadata
 
 import pytest
 
-from napari_brainseg.cli import checks
+from napari_brainseg.cli import checks, probes
 from napari_brainseg.core.segmentation import bundle as bundle_module
 from napari_brainseg.core.segmentation.bundle import load_bundle
 from napari_brainseg.core.segmentation.engines import choice
@@ -20,16 +20,16 @@ from napari_brainseg.core.segmentation.engines import choice
 def quick_probes(monkeypatch):
     """Answers of the children that import torch, OpenVINO and Qt."""
     answers = {
-        checks.TORCH_PROBE: (0, "2.9.0|12.8|NVIDIA H100", ""),
-        checks.OPENVINO_PROBE: (0, "a chatty library\nSome CPU|CPU", ""),
-        checks.GL_PROBE: (0, "4.5 Mesa|a renderer", ""),
+        probes.TORCH_PROBE: (0, "2.9.0|12.8|NVIDIA H100", ""),
+        probes.OPENVINO_PROBE: (0, "a chatty library\nSome CPU|CPU", ""),
+        probes.GL_PROBE: (0, "4.5 Mesa|a renderer", ""),
     }
 
     def run(command, seconds):
         code, out, err = answers[command[-1]]
         return subprocess.CompletedProcess(command, code, out, err)
 
-    monkeypatch.setattr(checks, "_run", run)
+    monkeypatch.setattr(probes, "run_program", run)
     tools = {"xvfb-run": "/usr/bin/xvfb-run", "Xvfb": "/usr/bin/Xvfb"}
     monkeypatch.setattr(checks.shutil, "which", tools.get)
     monkeypatch.setattr(choice, "cuda_device_count", lambda: 0)
@@ -103,7 +103,7 @@ def test_no_model_is_a_fault(brainseg, quick_probes, monkeypatch):
 
 def test_a_gpu_that_torch_cannot_use_is_noticed(quick_probes, monkeypatch):
     monkeypatch.setattr(choice, "cuda_device_count", lambda: 1)
-    quick_probes[checks.TORCH_PROBE] = (0, "2.9.0+cpu|none|none", "")
+    quick_probes[probes.TORCH_PROBE] = (0, "2.9.0+cpu|none|none", "")
     finding = _found("torch")
     assert finding.level is checks.Level.WARNING
     assert "built without CUDA" in finding.found
@@ -111,8 +111,8 @@ def test_a_gpu_that_torch_cannot_use_is_noticed(quick_probes, monkeypatch):
 
 
 def test_libraries_that_abort_are_faults_with_their_last_words(quick_probes):
-    quick_probes[checks.TORCH_PROBE] = (-11, "", "")
-    quick_probes[checks.OPENVINO_PROBE] = (1, "", "trace\nImportError: libtbb.so.12")
+    quick_probes[probes.TORCH_PROBE] = (-11, "", "")
+    quick_probes[probes.OPENVINO_PROBE] = (1, "", "trace\nImportError: libtbb.so.12")
     assert _found("torch").level is checks.Level.FAULT
     assert "-11" in _found("torch").found
     assert "libtbb.so.12" in _found("OpenVINO").found
@@ -124,7 +124,7 @@ def test_real_probe_of_openvino():
 
 
 def test_program_that_does_not_answer_or_does_not_exist_is_reported():
-    late = checks._run([sys.executable, "-c", "import time; time.sleep(30)"], 0.2)
+    late = probes.run_program([sys.executable, "-c", "import time; time.sleep(30)"], 0.2)
     assert late.returncode == 1
     assert "no answer" in late.stderr
-    assert checks._run(["/no/such/program"], 1).returncode == 1
+    assert probes.run_program(["/no/such/program"], 1).returncode == 1
