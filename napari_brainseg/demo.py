@@ -1,0 +1,96 @@
+"""``make demo``: the whole job on phantom patients, with or without a screen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_brainseg.core.imaging import ConfigError
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_brainseg.session.case import Case
+
+__all__ = ["has_screen", "main"]
+
+OUTPUT = Path("demo-output")
+SIZE = (1600, 1000)
+
+
+def main(output: Path = OUTPUT) -> int:
+    """Open the viewer on a phantom study; without a screen, do the job on a virtual one.
+
+    Parameters
+    ----------
+    output : Path
+        Folder for screenshots and the report page of a run without a screen.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 if a step of the run without a screen failed.
+
+    Raises
+    ------
+    ConfigError
+        If there is no screen and none can be made.
+    """
+    if has_screen():
+        return _for_a_person()
+    return _by_itself(output)
+
+
+def has_screen() -> bool:
+    """Tell whether a window can be shown to somebody."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _for_a_person() -> int:
+    import napari
+
+    from napari_brainseg.viewer.launch import open_window
+
+    viewer = open_window(phantoms=True, size=SIZE)
+    _predict_when_open(viewer)
+    napari.run()
+    return 0
+
+
+def _predict_when_open(viewer: Viewer) -> None:
+    from napari_brainseg.viewer.workbench import workbench_of
+
+    desk = workbench_of(viewer).desk
+
+    def predict(case: Case) -> None:
+        desk.opened.disconnect(predict)
+        if case.prediction is None:
+            desk.predict()
+
+    desk.opened.connect(predict, thread="main")
+
+
+def _by_itself(output: Path) -> int:
+    # napari's settings of this user stay as they are, and do not change what the demo shows
+    os.environ["NAPARI_CONFIG"] = ""
+    if shutil.which("Xvfb") is None:
+        raise ConfigError(
+            "There is no screen, and Xvfb, which makes a virtual one, is not installed.",
+            "Install it (Debian, Ubuntu: apt-get install xvfb), or run on a machine with a screen.",
+        )
+    from pyvirtualdisplay import Display
+
+    output.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="brainseg-demo-") as scratch,
+        Display(visible=False, size=SIZE, backend="xvfb"),
+    ):
+        from napari_brainseg.widgets.tour import Tour
+
+        return Tour(Path(scratch), output.resolve(), SIZE).run()

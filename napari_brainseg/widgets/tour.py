@@ -1,0 +1,419 @@
+"""The main job driven from outside: real clicks, keys and brush strokes, a picture of each step."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_brainseg.core.imaging import BrainSegError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from qtpy.QtWidgets import QWidget
+
+    from napari_brainseg.session.trainer_process import RunOutcome
+    from napari_brainseg.widgets.dock import BrainSegDock
+
+__all__ = ["Hands", "Tour", "TourError", "stroke_path"]
+
+PATIENTS = 4
+SEED = 42
+EDITOR = "Demo"
+CORRECTED_SLICES = 4
+BETWEEN_MOVES_S = 0.015
+"""vispy drops moves that follow within 10 ms."""
+
+
+class TourError(BrainSegError):
+    """A step did not come to its end."""
+
+
+class Hands:
+    """A user's hands: clicks widgets, paints on the canvas, waits for what comes of it.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        A window that is shown.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._canvas: QWidget = viewer.window._qt_viewer.canvas.native  # noqa: SLF001
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Let the window live until `condition` holds.
+
+        Raises
+        ------
+        TourError
+            If it does not within `seconds`.
+        """
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise TourError(f"Waited {seconds:.0f} s in vain for: {what}.")
+            QApplication.processEvents()
+            time.sleep(0.005)
+        self.rest(0.05)
+
+    def rest(self, seconds: float) -> None:
+        """Let the window live for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.005)
+
+    def click(self, button: QWidget) -> None:
+        """Click a button with the left mouse button.
+
+        Raises
+        ------
+        TourError
+            If it cannot be clicked.
+        """
+        if not (button.isVisible() and button.isEnabled()):
+            text = getattr(button, "text", lambda: "?")()
+            raise TourError(f"The button '{text}' cannot be clicked now.")
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        self.rest(0.05)
+
+    def type(self, widget: QWidget, text: str) -> None:
+        """Type into a field and press Enter."""
+        QTest.keyClicks(widget, text)
+        QTest.keyClick(widget, Qt.Key.Key_Return)
+        self.rest(0.05)
+
+    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier) -> None:
+        """Press a key on the canvas."""
+        QTest.keyClick(self._canvas, key, modifier)
+        self.rest(0.1)
+
+    def stroke(self, path: Sequence[tuple[float, float]]) -> None:
+        """Draw along voxel positions (y, x) of the slice on show, left button held."""
+        points = [self._on_canvas(y, x) for y, x in path]
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        self._mouse(QEvent.Type.MouseMove, points[0], none, none)
+        self._mouse(QEvent.Type.MouseButtonPress, points[0], left, left)
+        for point in points[1:]:
+            self._mouse(QEvent.Type.MouseMove, point, none, left)
+        self._mouse(QEvent.Type.MouseButtonRelease, points[-1], left, none)
+        self.rest(0.1)
+
+    def picture(self, path: Path) -> None:
+        """Save what the screen shows."""
+        self.rest(0.3)
+        screen = QApplication.primaryScreen()
+        if screen is None or not screen.grabWindow(0).save(str(path)):
+            raise TourError(f"The screenshot {path} could not be saved.")
+
+    def _on_canvas(self, y: float, x: float) -> QPointF:
+        camera = (
+            self._viewer.scene.camera if hasattr(self._viewer, "scene") else self._viewer.camera
+        )
+        centre = camera.center
+        scale = self._viewer.layers[0].scale
+        return QPointF(
+            self._canvas.width() / 2 + (x * scale[-1] - centre[-1]) * camera.zoom,
+            self._canvas.height() / 2 + (y * scale[-2] - centre[-2]) * camera.zoom,
+        )
+
+    def _mouse(self, kind: Any, at: QPointF, button: Any, buttons: Any) -> None:
+        everywhere = QPointF(self._canvas.mapToGlobal(at.toPoint()))
+        event = QMouseEvent(kind, at, everywhere, button, buttons, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(self._canvas, event)
+        QApplication.processEvents()
+        time.sleep(BETWEEN_MOVES_S)
+
+
+def stroke_path(region: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Path (y, x) down the middle of a region of a slice (Y, X), for a brush to follow.
+
+    Rows of the largest connected part, each at the mean of its columns.
+    """
+    from scipy import ndimage
+
+    labels, count = ndimage.label(region)
+    if count == 0:
+        return []
+    sizes = np.bincount(labels.ravel())[1:]
+    part = labels == 1 + int(sizes.argmax())
+    rows = np.flatnonzero(part.any(axis=1))
+    return [(float(y), float(np.flatnonzero(part[y]).mean())) for y in rows]
+
+
+@dataclass
+class _Step:
+    title: str
+    text: str
+    picture: Path
+    seconds: float
+
+
+@dataclass
+class Tour:
+    """Runs the main job and reports what it saw.
+
+    Parameters
+    ----------
+    scratch : Path
+        For phantoms and workspace.
+    output : Path
+        For screenshots and the report page.
+    size : tuple of int
+        Of the window, in pixels.
+    """
+
+    scratch: Path
+    output: Path
+    size: tuple[int, int]
+    steps: list[_Step] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Do the job; returns 0, or 1 after a step that failed."""
+        begun = time.perf_counter()
+        for old in (*self.output.glob("*.png"), *self.output.glob("report.html")):
+            old.unlink()
+        fault = ""
+        try:
+            self._job()
+        except BrainSegError as error:
+            fault = str(error)
+        self.facts["seconds"] = round(time.perf_counter() - begun, 1)
+        self.facts["peak_memory_mb"] = _peak_memory_mb()
+        self._report(fault)
+        if fault:
+            sys.stderr.write(f"The demo stopped: {fault}\n")
+            return 1
+        sys.stdout.write(
+            f"The demo took {self.facts['seconds']:.0f} s. See {self.output / 'report.html'}\n"
+        )
+        return 0
+
+    def _job(self) -> None:
+        from napari_brainseg.core.dataset.phantom import write_phantoms
+        from napari_brainseg.session.desk import Desk
+        from napari_brainseg.session.workspace import Workspace
+        from napari_brainseg.viewer.launch import open_window, show_dock
+
+        root = self.scratch / "phantoms"
+        write_phantoms(root, patients=PATIENTS, seed=SEED)
+        desk = Desk(workspace=Workspace(self.scratch / "workspace"))
+        viewer = open_window(root, desk=desk, size=self.size)
+        viewer.window._qt_window.move(0, 0)  # noqa: SLF001 -- the screenshot is of the whole screen
+        hands, dock = Hands(viewer), show_dock(viewer)
+        try:
+            self._open_and_predict(hands, dock)
+            self._correct(hands, dock, viewer)
+            self._export(hands, dock)
+            self._fine_tune(hands, dock)
+        except BrainSegError:
+            hands.picture(self.output / "fault.png")
+            raise
+        finally:
+            viewer.close()
+            hands.rest(0.2)
+
+    def _open_and_predict(self, hands: Hands, dock: BrainSegDock) -> None:
+        start = time.perf_counter()
+        desk, view = dock.workbench.desk, dock.workbench.view
+        hands.wait_for(lambda: view.case is not None, 60, "the study to open")
+        case = desk.case
+        assert case is not None
+        self.facts["patient"] = case.patient
+        self._show(hands, "open", "Open", "The study is open: FLAIR, ground truth outlined.", start)
+        start = time.perf_counter()
+        hands.click(dock.predict.predict_button)
+        hands.wait_for(lambda: case.prediction is not None, 120, "the prediction")
+        hands.wait_for(lambda: not dock.predict.is_busy, 10, "the end of the prediction")
+        prediction = case.prediction
+        assert prediction is not None
+        self.facts["model"] = prediction.model_version
+        self.facts["engine"] = f"{prediction.engine}: {prediction.reason}"
+        self.facts["predict_seconds"] = round(prediction.timings["total"], 2)
+        text = f"The prediction lies beside the ground truth. {prediction.engine}."
+        self._show(hands, "prediction", "Predict", text, start)
+
+    def _correct(self, hands: Hands, dock: BrainSegDock, viewer: Any) -> None:
+        start = time.perf_counter()
+        desk, view = dock.workbench.desk, dock.workbench.view
+        case = desk.case
+        assert case is not None
+        hands.click(dock.correct.start_button)
+        hands.wait_for(
+            lambda: case.correction is not None or dock.correct.editor_field.isVisible(), 20,
+            "the question for the editor's name",
+        )  # fmt: skip
+        if case.correction is None:
+            hands.type(dock.correct.editor_field.name, EDITOR)
+        hands.wait_for(lambda: dock.correct.tools.isVisible(), 20, "the correction to start")
+        correction, truth = case.correction, case.truth
+        if correction is None or truth is None:
+            raise TourError("The phantom has no ground truth or no correction.")
+        before = correction.meter
+        wrong = (correction.data != truth).sum(axis=(1, 2))
+        worst = [int(z) for z in np.argsort(wrong)[::-1][:CORRECTED_SLICES] if wrong[z]]
+        layer = view.layers.correction
+        layer.brush_size = 3
+        for z in worst:
+            view.go_to(z)
+            hands.rest(0.3)
+            for mode, region in (
+                ("paint", (truth[z] > 0) & (correction.data[z] == 0)),
+                ("erase", (truth[z] == 0) & (correction.data[z] > 0)),
+            ):
+                path = stroke_path(region)
+                if path:
+                    dock.correct.tools.take(mode)
+                    hands.stroke(path)
+        after = correction.meter
+        if after.strokes == before.strokes:
+            raise TourError("The brush strokes on the canvas changed nothing.")
+        volume = correction.data.sum()
+        hands.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        undone = correction.data.sum()
+        hands.key(
+            Qt.Key.Key_Z,
+            Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
+        )
+        if undone == volume or correction.data.sum() != volume:
+            raise TourError("Undo and redo by key did not give the mask back.")
+        self.facts |= {
+            "dsc_truth_before": before.dsc_truth,
+            "dsc_truth_after": after.dsc_truth,
+            "strokes": after.strokes,
+            "added_vox": after.added_vox,
+            "removed_vox": after.removed_vox,
+        }
+        self._show(
+            hands, "correction", "Correct",
+            f"Brush and eraser on {len(worst)} slices, the last stroke undone and redone by key; "
+            f"DSC against the truth {before.dsc_truth:.3f} before, {after.dsc_truth:.3f} after.",
+            start,
+        )  # fmt: skip
+
+    def _export(self, hands: Hands, dock: BrainSegDock) -> None:
+        from napari_brainseg.core.formats import load_study
+
+        start = time.perf_counter()
+        desk = dock.workbench.desk
+        case = desk.case
+        assert case is not None
+        assert case.correction is not None
+        hands.click(dock.export.export_button)
+        hands.wait_for(lambda: case.status.value == "approved", 30, "the export")
+        hands.wait_for(lambda: dock.export.result.isVisible(), 10, "the export's result")
+        exported = load_study(desk.workspace.training_set / case.patient)
+        if exported.truth is None or not (exported.truth.data == case.correction.data).all():
+            raise TourError("The exported mask is not the corrected one.")
+        if not (exported.image.data == case.study.image.data).all():
+            raise TourError("The exported image is not the study's.")
+        self._show(
+            hands, "export", "Export",
+            "Image and corrected mask are in the training set; read again, voxel for voxel equal.",
+            start,
+        )  # fmt: skip
+
+    def _fine_tune(self, hands: Hands, dock: BrainSegDock) -> None:
+        desk = dock.workbench.desk
+        start = time.perf_counter()
+        outcomes: list[RunOutcome] = []
+        epochs: list[object] = []
+        desk.training_finished.connect(outcomes.append)
+        desk.training_event.connect(epochs.append)
+        dock.tabs.setCurrentIndex(1)
+        training: Any = dock.training
+        hands.wait_for(training.train_button.isEnabled, 30, "the waiting correction")
+        training.form.fields["epochs"].setValue(2)
+        training.form.fields["crop"].setValue(160)
+        hands.click(training.train_button)
+        hands.wait_for(
+            lambda: any(getattr(e, "kind", "") == "epoch" for e in epochs) or bool(outcomes), 180,
+            "the first epoch",
+        )  # fmt: skip
+        self._show(
+            hands, "training", "Fine-tune", "The trainer runs in its own process; live curves.",
+            start,
+        )  # fmt: skip
+        start = time.perf_counter()
+        hands.wait_for(lambda: bool(outcomes), 180, "the end of the run")
+        outcome = outcomes[0]
+        if outcome.reason.value != "completed":
+            raise TourError(f"The run ended as {outcome.reason.value}: {outcome.message}")
+        models: Any = dock.models
+        hands.wait_for(lambda: models.candidate is not None, 30, "the new version in the list")
+        self.facts["versions"] = [
+            {"version": v.version, "dsc": v.workspace_dsc, "in use": v.is_current}
+            for v in models.versions
+        ]
+        self._show(
+            hands, "new-version", "Compare",
+            "The new version is listed beside the current one, both measured on the same patients.",
+            start,
+        )  # fmt: skip
+        start = time.perf_counter()
+        new = models.candidate.version
+        hands.click(models.use_button)
+        hands.wait_for(lambda: desk.registry.current.version == new, 20, "the new version in use")
+        hands.wait_for(models.back_button.isEnabled, 20, "the way back")
+        self._show(hands, "in-use", "Take into use", "The new version is in use.", start)
+        hands.click(models.back_button)
+        hands.wait_for(lambda: desk.registry.current.version != new, 20, "the roll-back")
+        desk.training_finished.disconnect(outcomes.append)
+        desk.training_event.disconnect(epochs.append)
+
+    def _show(self, hands: Hands, name: str, title: str, text: str, start: float) -> None:
+        seconds = time.perf_counter() - start
+        path = self.output / f"{len(self.steps) + 1:02d}-{name}.png"
+        hands.picture(path)
+        self.steps.append(_Step(title, text, path, seconds))
+
+    def _report(self, fault: str) -> None:
+        from napari_brainseg.core.reporting.page import Page
+
+        page = Page("BrainSeg: the main job on a phantom patient")
+        page.paragraph("Phantom data. Research use, not for diagnosis.", note=True)
+        if fault:
+            page.paragraph(f"The run stopped: {fault}")
+        page.table(
+            ("What", "Measured in this run"),
+            [(name.replace("_", " "), _plain(value)) for name, value in self.facts.items()],
+        )
+        for number, step in enumerate(self.steps, start=1):
+            page.heading(f"{number}. {step.title}")
+            page.paragraph(f"{step.text} ({step.seconds:.1f} s)")
+            page.picture(step.picture, step.title)
+        page.write(self.output / "report.html")
+        (self.output / "report.json").write_text(json.dumps(self.facts, indent=2) + "\n")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "; ".join(", ".join(f"{k} {_plain(v)}" for k, v in item.items()) for item in value)
+    return str(value)
+
+
+def _peak_memory_mb() -> int:
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset // 2**20)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak // (2**20 if sys.platform == "darwin" else 2**10))
