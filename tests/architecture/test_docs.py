@@ -129,3 +129,12 @@ def test_changelog_names_the_version() -> None:
     version = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["version"]
 
     assert f"## {version}" in text(ROOT / "CHANGELOG.md")
+
+
+def test_install_page_names_the_packages_that_make_installs() -> None:
+    script = re.search(r'PACKAGES="([^"]+)"', text(ROOT / ".ci" / "system-packages"))
+    page = re.search(r"sudo apt-get install ((?:.+\\\n)*.+)", text(DOCS / "how-to" / "install.md"))
+
+    assert script is not None
+    assert page is not None
+    assert page[1].replace("\\", " ").split() == script[1].split()
