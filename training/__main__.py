@@ -1,4 +1,4 @@
-"""Command line of the trainer: fit, fine-tune, evaluate."""
+"""Command line of the trainer: fit, fine-tune, evaluate, import."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ Train segmentation networks for BrainSeg.
       --run-dir runs/second --epochs 5
   python -m training fit --config run.toml --run-dir runs/third --resume
   python -m training evaluate runs/first --data kaggle_3m --json result.json
+  python -m training import unet.pt --out models/published
 
 Events go to stdout as JSON lines (to a terminal: as text). SIGTERM, Ctrl-C, {"kind": "stop"} on
 stdin or the end of stdin write a checkpoint and end the run; --detached ignores stdin.
@@ -52,6 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
         from training.evaluate import main as evaluate
 
         return evaluate(options)
+    if options.command == "import":
+        from training.import_checkpoint import main as import_
+
+        return import_(options)
     return _train(options)
 
 
@@ -109,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--patients", nargs="+", help="the run's validation patients if left out")
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     evaluate.add_argument("--json", type=Path, help="write the figures here")
+    checkpoint = commands.add_parser("import", help="make a bundle of a published checkpoint")
+    checkpoint.add_argument("checkpoint", type=Path, help="state dict of the published U-Net")
+    checkpoint.add_argument("--out", type=Path, required=True, help="folder of the bundle to make")
+    checkpoint.add_argument("--recipe", choices=("reference", "native"), default="reference")
     return parser
 
 

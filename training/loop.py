@@ -25,7 +25,7 @@ from napari_brainseg.core.protocol import (
 )
 from napari_brainseg.core.segmentation.bundle import load_bundle
 from napari_brainseg.core.segmentation.engines.torch_engine import TorchEngine, load_network
-from napari_brainseg.core.segmentation.inference import infer_logits
+from napari_brainseg.core.segmentation.inference import infer_logits, sigmoid
 from napari_brainseg.core.segmentation.metrics import dsc
 from napari_brainseg.core.segmentation.networks import build_network
 from napari_brainseg.core.segmentation.postprocessing import postprocess
@@ -34,7 +34,7 @@ from training.augment import Augmentation, sample_windows
 from training.data import load_cohort
 from training.ema import EMA
 from training.losses import build_loss
-from training.publish import publish
+from training.publish import delivery, publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from napari_brainseg.core.protocol import RunConfig
-    from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.core.segmentation.bundle import BundleManifest
     from training.data import ValidationCase
     from training.losses import WeightedLoss
     from training.stream import EventStream, StopFlag
@@ -97,6 +97,7 @@ def run(
         recipe = get_recipe(config.recipe, **base.manifest.preprocessing.parameters)
     else:
         recipe = get_recipe(config.recipe)
+    settings = delivery(config, base)
     events.send(Message(text="Loading and preparing the patients"))
     cohort = load_cohort(config, recipe, fabric.device)
     for fault in cohort.faults:
@@ -159,7 +160,7 @@ def run(
     board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=first_epoch)
     parent_dsc = None
     if base is not None and cohort.validation:
-        _, parent_dsc = _validate(load_network(base), fabric, cohort.validation, loss_of, base)
+        _, parent_dsc = _validate(load_network(base), fabric, cohort.validation, loss_of, settings)
     events.send(
         RunStarted(
             run_id=run_dir.name,
@@ -234,7 +235,7 @@ def run(
         validation_loss, validation_dsc = None, None
         if cohort.validation:
             validation_loss, validation_dsc = _validate(
-                ema.network, fabric, cohort.validation, loss_of, base
+                ema.network, fabric, cohort.validation, loss_of, settings
             )
             if validation_dsc > best_dsc:
                 best_epoch, best_dsc = epoch, validation_dsc
@@ -355,13 +356,9 @@ def _validate(
     fabric: Fabric,
     cases: tuple[ValidationCase, ...],
     loss_of: WeightedLoss,
-    base: Bundle | None,
+    settings: BundleManifest,
 ) -> tuple[float, float]:
     """Mean loss, and mean DSC on the native grid as a bundle would deliver it."""
-    from napari_brainseg.core.segmentation.bundle import BundleManifest
-    from napari_brainseg.core.segmentation.inference import sigmoid
-
-    settings = base.manifest if base else BundleManifest(name="-", version="-", created="-")
     engine = TorchEngine(network, str(fabric.device))
     losses, scores = [], []
     for case in cases:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.segmentation.bundle import (
+    BundleManifest,
     NetworkSpec,
     PreprocessingSpec,
     save_bundle,
 )
 from napari_brainseg.core.segmentation.engines.ir import write_ir
+from napari_brainseg.core.segmentation.postprocessing import Postprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +22,22 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.core.segmentation.preprocessing import Recipe
 
-__all__ = ["publish"]
+__all__ = ["delivery", "publish"]
+
+
+def delivery(config: RunConfig, base: Bundle | None) -> BundleManifest:
+    """How masks are made of probabilities: as the base model does, else as the config says.
+
+    Only threshold, temperature and postprocessing of the result mean anything.
+    """
+    if base is not None:
+        return base.manifest
+    return BundleManifest(
+        name="-",
+        version="-",
+        created="-",
+        postprocessing=Postprocessing(minimum_size_vox=config.minimum_size_vox),
+    )
 
 
 def publish(
@@ -41,11 +58,6 @@ def publish(
     The patients of the base model count as trained on too: what it has seen, its children have.
     """
     seen = sorted({*train_patients, *(base.train_patients if base else ())})
-    settings = {
-        "threshold": base.manifest.threshold,
-        "postprocessing": base.manifest.postprocessing,
-        "temperature": base.manifest.temperature,
-    } if base else {}  # fmt: skip
     return save_bundle(
         destination,
         {key: value.float().cpu().numpy() if value.is_floating_point() else value.cpu().numpy()
@@ -65,7 +77,7 @@ def publish(
             "epoch": epoch,
             "config": config.model_dump(mode="json", exclude={"data", "corrections", "base"}),
         },
-        **settings,
+        **delivery(config, base).model_dump(include={"threshold", "postprocessing", "temperature"}),
     )  # fmt: skip
 
 

@@ -67,6 +67,13 @@ class RunConfig(BaseModel):
         default=16, ge=2, le=128, title="Features", description="Of the first U-Net level"
     )
 
+    minimum_size_vox: int = Field(
+        default=0,
+        ge=0,
+        title="Minimum size",
+        description="Smaller islands are removed from masks (voxels); a base model's own wins",
+    )
+
     # optimisation -----------------------------------------------------------------------------
     epochs: int = Field(default=20, ge=1, title="Epochs", description="Passes over the data")
     steps_per_epoch: int | None = Field(
