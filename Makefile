@@ -46,7 +46,7 @@ check: system $(READY) ## lint, format, types, layers, manifest
 	$(BIN)/npe2 validate napari-brainseg
 
 bench: system $(READY) ## speed and memory, on real patients where ../shared/data is at hand
-	$(BIN)/python -m pytest tests/benchmarks -o addopts="--import-mode=importlib" -o python_files="bench_*.py test_*.py" -s --timeout 3600
+	$(BIN)/python -m pytest tests/benchmarks -s --timeout 3600
 
 docs: system $(READY) ## check that pages name real paths, links, commands and settings
 	$(BIN)/python -m pytest tests/architecture/test_docs.py -q
