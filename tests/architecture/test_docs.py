@@ -103,6 +103,16 @@ def test_command_line_page_names_every_command_and_option() -> None:
     assert options - told == set()
 
 
+def test_labels_in_bold_stand_on_buttons_tabs_and_panels() -> None:
+    widgets = "".join(text(f) for f in (ROOT / "napari_brainseg" / "widgets").glob("*.py"))
+    labels = set(re.findall(r'\btr\(\s*"([^"]+)"', widgets))
+    key = re.compile(r"[A-Z]|F\d+|Ctrl\+.+")
+    pages = [*DOCS.glob("tutorials/*.md"), DOCS / "reference" / "window.md"]
+    named = {b for page in pages for b in re.findall(r"\*\*([^*]+)\*\*", text(page))}
+
+    assert {name for name in named if not key.fullmatch(name)} - labels == set()
+
+
 def test_run_config_page_has_every_setting_as_it_is() -> None:
     page = text(DOCS / "reference" / "run-config.md").splitlines()
     wanted = []
