@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+import training
 from napari_brainseg.core.dataset.layout import write_patient
+from napari_brainseg.core.dataset.splits import REFERENCE_VALIDATION
 from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
-from napari_brainseg.core.protocol import parse_config
+from napari_brainseg.core.protocol import load_config, parse_config
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
 from training.data import Cohort, load_cohort
 
-if TYPE_CHECKING:
-    from pathlib import Path
+SUITES = Path(training.__file__).parent / "suites"
 
 
 def load(config: dict[str, Any]) -> Cohort:
@@ -99,3 +101,10 @@ def test_absent_patients_and_empty_configs_are_named(small_config: dict[str, Any
         load({**small_config, "validation_patients": ["NOBODY"]})
     with pytest.raises(ConfigError, match="no data"):
         load({**small_config, "data": []})
+
+
+@pytest.mark.parametrize("suite", sorted(SUITES.glob("*.toml")), ids=lambda p: p.stem)
+def test_suites_are_valid_and_hold_no_reference_patient(suite: Path) -> None:
+    config = load_config(suite)
+    assert not set(config.validation_patients or ()) & set(REFERENCE_VALIDATION)
+    assert config.lock_reference
