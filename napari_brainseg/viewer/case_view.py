@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from napari_brainseg.viewer.editing import StrokeEditor
 from napari_brainseg.viewer.layers import CaseLayers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari.layers import Labels
     from napari.viewer import Viewer
@@ -24,7 +25,6 @@ __all__ = ["HIDE_KEY", "CaseView", "fullest_slice"]
 
 HIDE_KEY = "H"
 """Held down, it hides all masks."""
-_CAPTION_SIZE = 10  # points
 
 
 class CaseView:
@@ -43,6 +43,8 @@ class CaseView:
         The layers shown.
     editor : StrokeEditor
         Painting, undo and redo.
+    turn : callable
+        Runs an act; a window puts one here that lets other events pass first.
     """
 
     shown = Signal()
@@ -53,10 +55,11 @@ class CaseView:
         self._desk = desk
         self._case: Case | None = None
         self._grid: tuple[int, int, int] | None = None
+        self._settled = False
+        self.turn: Callable[[Callable[[], None]], None] = _at_once
         self.layers = CaseLayers(viewer)
         self.editor = StrokeEditor(viewer)
         viewer.bind_key(HIDE_KEY, self._hold_to_hide, overwrite=True)
-        viewer.dims.events.current_step.connect(self._caption)
         desk.opened.connect(self._on_opened, thread="main")
         desk.closed.connect(self._on_closed, thread="main")
         if desk.case is not None:
@@ -67,11 +70,16 @@ class CaseView:
         """The case that is shown."""
         return self._case
 
+    @property
+    def slice_index(self) -> int:
+        """Index of the slice that is shown, 0-based."""
+        last = 0 if self._case is None else self._case.shape[0] - 1
+        return min(int(self._viewer.dims.current_step[0]), last)
+
     def close(self) -> None:
         """Stop following the desk."""
         self._desk.opened.disconnect(self._on_opened)
         self._desk.closed.disconnect(self._on_closed)
-        self._viewer.dims.events.current_step.disconnect(self._caption)
         self._leave()
 
     def go_to(self, slice_index: int) -> None:
@@ -85,33 +93,54 @@ class CaseView:
     def _on_opened(self, case: Case) -> None:
         # A second patient may have been chosen while the news of the first was on its way.
         if case is self._desk.case:
+            self._make_ready(case, self.layers.missing(case.study))
+
+    def _make_ready(self, case: Case, acts: list[Callable[[], None]]) -> None:
+        if case is not self._desk.case:
+            return
+        if not acts:
             self.editor.when_idle(lambda: self._show(case))
+            return
+        acts[0]()
+        self.turn(lambda: self._make_ready(case, acts[1:]))
 
     def _on_closed(self) -> None:
         self.editor.when_idle(self._clear)
 
     def _show(self, case: Case) -> None:
+        if case is not self._desk.case:
+            return
         self._leave()
         self._case = case
-        self.layers.show_study(case.study)
         case.prediction_changed.connect(self._on_prediction, thread="main")
         case.correction_started.connect(self._on_correction, thread="main")
         case.correction_discarded.connect(self._on_correction, thread="main")
+        prediction, correction = case.prediction, case.correction
+        self.layers.show_study(
+            case.study,
+            None if prediction is None else prediction.mask,
+            None if correction is None else correction.data,
+        )
+        for layer in (self.layers.truth, self.layers.prediction):
+            if layer is not None:
+                self.editor.bind_keys(layer)
+        if correction is not None:
+            self.editor.edit(self.layers.correction, correction)
         if self._grid != case.shape:
             self._grid = case.shape
             self._viewer.reset_view()
-        self._on_prediction()
-        self._on_correction()
-        mask = case.truth if case.correction is None else case.correction.data
-        self.go_to(fullest_slice(mask, case.shape))
-        self._caption()
+        self.go_to(fullest_slice(case.truth if correction is None else correction.data, case.shape))
         self.shown.emit()
+        if not self._settled:
+            self._settled = True
+            # napari, Qt and our layers are there to stay. Without this the collector looks through
+            # all their 300,000 objects again and again, and the window stands for 0.2 s each time.
+            gc.freeze()
 
     def _clear(self) -> None:
         self._leave()
         self._grid = None
         self.layers.clear()
-        self._viewer.text_overlay.visible = False
         self.shown.emit()
 
     def _leave(self) -> None:
@@ -132,9 +161,8 @@ class CaseView:
         if self._case is not None:
             prediction = self._case.prediction
             self.layers.show_prediction(None if prediction is None else prediction.mask)
-            for layer in (self.layers.truth, self.layers.prediction):
-                if layer is not None:
-                    self.editor.bind_keys(layer)
+            if self.layers.prediction is not None:
+                self.editor.bind_keys(self.layers.prediction)
             self.shown.emit()
 
     def _show_correction(self) -> None:
@@ -148,21 +176,14 @@ class CaseView:
             self.editor.edit(self.layers.correction, correction)
         self.shown.emit()
 
-    def _caption(self, _event: Any = None) -> None:
-        if self._case is None:
-            return
-        numbers = self._case.study.slice_numbers
-        index = min(int(self._viewer.dims.current_step[0]), len(numbers) - 1)
-        overlay = self._viewer.text_overlay
-        overlay.position = "top_left"
-        overlay.font_size = _CAPTION_SIZE
-        overlay.text = f"{self._case.patient}   slice {index + 1} of {len(numbers)}"
-        overlay.visible = True
-
     def _hold_to_hide(self, _viewer: Viewer) -> Iterator[None]:
         self.layers.hide_masks()
         yield
         self.layers.reveal_masks()
+
+
+def _at_once(act: Callable[[], None]) -> None:
+    act()
 
 
 def fullest_slice(mask: NDArray[np.uint8] | None, shape: tuple[int, int, int]) -> int:

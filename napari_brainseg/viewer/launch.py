@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.viewer.modes import bind_mode_key, set_reading
-from napari_brainseg.viewer.workbench import attach, workbench_of
+from napari_brainseg.viewer.workbench import attach, unwrapped, workbench_of
 
 if TYPE_CHECKING:
     import os
@@ -67,6 +68,8 @@ def open_window(
         attach(viewer, desk, phantom_root=phantom_root)
     show_dock(viewer)
     set_reading(viewer, reading)
+    # See CaseView: the collector need not look through what the imports made.
+    gc.freeze()
     if show:
         viewer.show()
     if size is not None:
@@ -84,6 +87,7 @@ def show_dock(viewer: Viewer) -> Any:
     from napari.plugins import menu_item_template
     from npe2 import PluginManager
 
+    viewer = unwrapped(viewer)
     manager = PluginManager.instance()
     if PLUGIN not in manager:
         manager.discover()

@@ -8,6 +8,7 @@ hidden, read-only.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from napari_brainseg.viewer import colours
 from napari_brainseg.viewer.contrast import contrast_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari.layers import Layer
     from napari.viewer import Viewer
@@ -35,6 +36,7 @@ CORRECTION_NAME = "Correction"
 BRUSH_SIZE = 8
 """Diameter of the brush in voxels when a correction is first shown."""
 
+_AXES = ("slice", "y", "x")
 _MASKS = {
     # Colour and width of the outline; later ones lie on top.
     TRUTH_NAME: (colours.TRUTH, 1),
@@ -58,6 +60,7 @@ class CaseLayers:
         self._masks: dict[str, Labels] = {}
         self._parked: dict[str, bool] = {}
         self._hidden: list[Layer] = []
+        self._new_images: set[Modality] = set()
         self._shape = (1, 1, 1)
         self._scale = (1.0, 1.0, 1.0)
 
@@ -81,9 +84,31 @@ class CaseLayers:
         layer = self._images.get(modality)
         return layer if layer is not None and layer in self._viewer.layers else None
 
-    def show_study(self, study: Study) -> None:
-        """Show another patient: its images and ground truth, no prediction, no correction."""
+    def missing(self, study: Study) -> list[Callable[[], None]]:
+        """Acts that make the layers which the viewer lacks for a study, hidden and empty.
+
+        Each takes napari about a tenth of a second, so that a window may do something else
+        between them. `show_study` makes what is still missing.
+        """
+        shape = study.image.grid_shape
+        acts: list[Callable[[], None]] = [
+            partial(self._make_image, modality, index, shape)
+            for index, modality in enumerate(study.image.modalities)
+            if self.image(modality) is None
+        ]
+        acts += [partial(self._make_mask, name, shape) for name in _MASKS if not self._has(name)]
+        return acts
+
+    def show_study(
+        self,
+        study: Study,
+        prediction: NDArray[np.uint8] | None = None,
+        correction: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Show another patient: images, ground truth, and the masks (Z, Y, X) that there are."""
         self.reveal_masks()
+        for make in self.missing(study):
+            make()
         self._shape = study.image.grid_shape
         self._scale = study.image.geometry.spacing_mm or (1.0, 1.0, 1.0)
         with self._order_kept():
@@ -92,21 +117,20 @@ class CaseLayers:
             for gone in set(self._images) - set(study.image.modalities):
                 self._remove(self._images.pop(gone))
             self._set_mask(TRUTH_NAME, None if study.truth is None else study.truth.data)
-            self._set_mask(PREDICTION_NAME, None)
-            self._set_mask(CORRECTION_NAME, None)
-        for layer in self._all():
-            layer.scale = self._scale
-        self._viewer.dims.axis_labels = ("slice", "y", "x")
+            self._set_mask(PREDICTION_NAME, prediction)
+            self._set_mask(CORRECTION_NAME, correction)
+        if self._viewer.dims.axis_labels != _AXES:
+            self._viewer.dims.axis_labels = _AXES
+        if self.correction is not None:
+            self._viewer.layers.selection.active = self.correction
 
     def show_prediction(self, mask: NDArray[np.uint8] | None) -> None:
         """Show a predicted mask, shape (Z, Y, X), read-only; `None` parks the layer."""
-        with self._order_kept():
-            self._set_mask(PREDICTION_NAME, mask)
+        self._set_mask(PREDICTION_NAME, mask)
 
     def show_correction(self, data: NDArray[np.uint8] | None) -> None:
         """Let the brush write into `data`, shape (Z, Y, X), itself and not a copy."""
-        with self._order_kept():
-            self._set_mask(CORRECTION_NAME, data)
+        self._set_mask(CORRECTION_NAME, data)
         if self.correction is not None:
             self._viewer.layers.selection.active = self.correction
 
@@ -133,11 +157,12 @@ class CaseLayers:
             layer.visible = True
         self._hidden = []
 
-    def _shown(self, name: str) -> Labels | None:
+    def _has(self, name: str) -> bool:
         layer = self._masks.get(name)
-        if layer is None or name in self._parked or layer not in self._viewer.layers:
-            return None
-        return layer
+        return layer is not None and layer in self._viewer.layers
+
+    def _shown(self, name: str) -> Labels | None:
+        return self._masks[name] if self._has(name) and name not in self._parked else None
 
     def _all(self) -> list[Layer]:
         known: list[Layer] = [*self._images.values(), *self._masks.values()]
@@ -160,61 +185,37 @@ class CaseLayers:
         if active is not None and active in layers:
             layers.selection.active = active
 
+    def _make_image(self, modality: Modality, index: int, shape: tuple[int, int, int]) -> None:
+        layer = Image(
+            np.broadcast_to(np.uint8(0), shape), name=str(modality), colormap="gray", visible=False
+        )
+        _lock(layer)
+        # Below all masks, whatever the user added since.
+        self._viewer.layers.insert(min(index, len(self._viewer.layers)), layer)
+        self._images[modality] = layer
+        self._new_images.add(modality)
+
     def _show_image(self, study: Study, modality: Modality) -> None:
+        layer = self._images[modality]
         volume = study.image.channel(modality)
         limits = contrast_limits(volume)
-        missing = modality in study.missing_modalities
-        name = f"{modality} (missing)" if missing else str(modality)
-        layer = self.image(modality)
-        if layer is None:
-            layer = Image(
-                volume,
-                name=name,
-                colormap="gray",
-                visible=modality is Modality.FLAIR,
-                contrast_limits=limits,
-            )
-            _lock(layer)
-            # Below all masks, whatever the user added since.
-            self._viewer.layers.insert(study.image.modalities.index(modality), layer)
-            self._images[modality] = layer
-        else:
-            layer.data = volume
-            layer.name = name
+        layer.data = volume
+        layer.name = f"{modality} (missing)" if modality in study.missing_modalities else modality
         top = max(float(volume.max()), limits[1])
         layer.contrast_limits_range = (min(float(volume.min()), 0.0), top)
         layer.contrast_limits = limits
+        self._place(layer)
+        if modality in self._new_images:
+            self._new_images.discard(modality)
+            layer.visible = modality is Modality.FLAIR
 
-    def _set_mask(self, name: str, mask: NDArray[np.uint8] | None) -> None:
-        layer = self._masks.get(name)
-        if layer is not None and layer not in self._viewer.layers:
-            layer = None
-        writable = name == CORRECTION_NAME and mask is not None
-        if mask is None:
-            # No memory: every voxel is the same zero.
-            data = np.broadcast_to(np.uint8(0), self._shape)
-        else:
-            data = mask if writable else _read_only(mask)
-        if layer is None:
-            layer = self._make_mask(name, data)
-            self._viewer.add_layer(layer)
-        else:
-            layer.data = data
-        layer.scale = self._scale
-        layer._reset_history()  # noqa: SLF001 -- napari offers no public way, see NAPARI.md
-        if mask is None:
-            self._parked.setdefault(name, layer.visible)
-            layer.visible = False
-        elif name in self._parked:
-            layer.visible = self._parked.pop(name)
-        layer.editable = writable
-
-    def _make_mask(self, name: str, data: NDArray[np.uint8]) -> Labels:
+    def _make_mask(self, name: str, shape: tuple[int, int, int]) -> None:
         colour, width = _MASKS[name]
         layer = Labels(
-            data,
+            _nothing(shape),
             name=name,
             opacity=1.0,
+            visible=False,
             colormap=DirectLabelColormap(
                 color_dict={None: "transparent", 0: "transparent", 1: colour}
             ),
@@ -224,17 +225,47 @@ class CaseLayers:
         layer.brush_size = BRUSH_SIZE
         # napari's own undo writes wrong voxels once data was assigned; ours is in the session.
         layer._history_limit = 0  # noqa: SLF001
+        layer._reset_history()  # noqa: SLF001
         layer.events.selected_label.connect(lambda: _keep_binary(layer))
         layer.events.editable.connect(lambda: _keep_read_only(layer))
+        layer.editable = False
         _lock(layer)
         self._masks[name] = layer
-        self._parked.pop(name, None)
-        return layer
+        self._parked[name] = True
+        self._viewer.add_layer(layer)
+
+    def _set_mask(self, name: str, mask: NDArray[np.uint8] | None) -> None:
+        layer = self._masks[name]
+        writable = name == CORRECTION_NAME and mask is not None
+        if mask is None:
+            if name in self._parked and layer.data.shape == self._shape:
+                self._place(layer)
+                return
+            layer.data = _nothing(self._shape)
+            self._parked.setdefault(name, layer.visible)
+            layer.visible = False
+        else:
+            layer.data = mask if writable else _read_only(mask)
+        self._place(layer)
+        layer._reset_history()  # noqa: SLF001 -- napari offers no public way, see NAPARI.md
+        layer.editable = writable
+        if mask is not None and name in self._parked:
+            layer.visible = self._parked.pop(name)
+
+    def _place(self, layer: Layer) -> None:
+        # Setting it, even to what it is, makes napari work out all extents again.
+        if tuple(layer.scale) != self._scale:
+            layer.scale = self._scale
 
 
 def _lock(layer: Layer) -> None:
     if hasattr(layer, "locked"):  # napari 0.9: cannot be deleted from the layer list
         layer.locked = True
+
+
+def _nothing(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    # Takes no memory: every voxel is the same zero.
+    return np.broadcast_to(np.uint8(0), shape)
 
 
 def _read_only(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-__all__ = ["PHANTOM_PATIENTS", "Workbench", "attach", "workbench_of"]
+__all__ = ["PHANTOM_PATIENTS", "Workbench", "attach", "unwrapped", "workbench_of"]
 
 PHANTOM_PATIENTS = 4
 """Enough to correct some, fine-tune, and still have one to measure with."""
@@ -92,6 +92,7 @@ class Workbench:
         def quiet() -> BrainSegError | None:
             # Returned, not raised: the fault is shown where the study was asked for.
             try:
+                _warm_up()
                 action()
             except BrainSegError as error:
                 return error
@@ -111,6 +112,18 @@ class Workbench:
             raise error
 
 
+def _warm_up() -> None:
+    """Let napari load what it needs for its first layers, while the study is being read.
+
+    Units and feature tables take three quarters of a second, which the window would stand still.
+    """
+    import numpy as np
+    from napari.layers import Image, Labels
+
+    Image(np.zeros((1, 1, 1), np.uint8))
+    Labels(np.zeros((1, 1, 1), np.uint8))
+
+
 _workbenches: WeakKeyDictionary[Viewer, Workbench] = WeakKeyDictionary()
 
 
@@ -120,17 +133,18 @@ def attach(viewer: Viewer, desk: Desk, *, phantom_root: Path | None = None) -> W
 
     # psygnal hands what workers emit over to the main thread, which has to fetch it.
     start_emitting_from_queue(msec=_POLL_MS)
-    workbench = Workbench(_unwrapped(viewer), desk, phantom_root=phantom_root)
-    _workbenches[_unwrapped(viewer)] = workbench
+    workbench = Workbench(unwrapped(viewer), desk, phantom_root=phantom_root)
+    _workbenches[unwrapped(viewer)] = workbench
     return workbench
 
 
 def workbench_of(viewer: Viewer) -> Workbench:
     """Return the workbench of a viewer; it gets one if it has none yet."""
-    found = _workbenches.get(_unwrapped(viewer))
+    found = _workbenches.get(unwrapped(viewer))
     return attach(viewer, Desk()) if found is None else found
 
 
-def _unwrapped(viewer: Viewer) -> Viewer:
-    # Plugins get a proxy that guards private names; it is another object each time.
+def unwrapped(viewer: Viewer) -> Viewer:
+    """Return the viewer behind the proxy that napari hands to plugins."""
+    # The proxy guards private names, and is another object each time.
     return getattr(viewer, "__wrapped__", viewer)

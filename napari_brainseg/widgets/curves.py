@@ -23,8 +23,13 @@ _BEFORE = "#999999"
 class Curves(QWidget):
     """Two plots above each other, made when the first event comes.
 
-    pyqtgraph takes a quarter of a second to import: not before a run is watched.
+    pyqtgraph takes a quarter of a second to import: not before somebody looks at the Models tab.
     """
+
+    @staticmethod
+    def preload() -> None:
+        """Import pyqtgraph; a worker does it, so that the first curve does not hold the window."""
+        import pyqtgraph  # noqa: F401
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

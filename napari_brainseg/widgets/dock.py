@@ -17,7 +17,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_brainseg.viewer.modes import LAYERS_KEY, is_reading, set_reading
-from napari_brainseg.viewer.workbench import workbench_of
+from napari_brainseg.viewer.workbench import unwrapped, workbench_of
+from napari_brainseg.widgets.caption import Caption
 from napari_brainseg.widgets.correct_panel import CorrectPanel
 from napari_brainseg.widgets.drops import StudyDrops
 from napari_brainseg.widgets.export_panel import ExportPanel
@@ -32,6 +33,8 @@ from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.training_panel import TrainingPanel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import napari.viewer
     from qtpy.QtCore import QSize
     from qtpy.QtGui import QShowEvent
@@ -42,6 +45,7 @@ __all__ = ["BrainSegDock"]
 
 WIDTH = 320
 LEAST_WIDTH = 300
+_TURN_MS = 10
 CANVAS_SHARE = 0.6
 """Least share of the window's width that the picture keeps."""
 
@@ -57,10 +61,12 @@ class BrainSegDock(QWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
+        self._was_docked = False
         self.setObjectName("brainseg-dock")
-        self._viewer = napari_viewer
-        self.workbench = workbench_of(napari_viewer)
+        self._viewer = unwrapped(napari_viewer)
+        self.workbench = workbench_of(self._viewer)
         desk, view = self.workbench.desk, self.workbench.view
+        view.turn = _next_turn
         self.ties = Subscriptions(self)
         self.fault = FaultBox()
         self.study = StudyPanel(self.workbench)
@@ -119,6 +125,15 @@ class BrainSegDock(QWidget):
             self._sized = True
             QTimer.singleShot(0, self._take_width)
 
+    def event(self, event: QEvent) -> bool:
+        """Go when napari takes this widget out of its dock: it would live on unseen."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._was_docked = True
+            elif self._was_docked:
+                self.deleteLater()
+        return bool(super().event(event))
+
     def refresh_next(self, *_news: Any) -> None:
         """Fill the button of the one obvious next act."""
         act = next_act(self.workbench.desk, loading=self.study.is_loading)
@@ -131,6 +146,10 @@ class BrainSegDock(QWidget):
         promote = candidate is not None and candidate is self.models.selected
         for panel in (self.models, self.training):
             panel.show_next(Act.PROMOTE if promote else Act.TRAIN)
+
+    def window_left(self) -> None:
+        """Show the masks again: the release of a held key goes to another window."""
+        self.workbench.view.layers.reveal_masks()
 
     def _follow(self) -> None:
         desk, workbench = self.workbench.desk, self.workbench
@@ -167,13 +186,15 @@ class BrainSegDock(QWidget):
             StudyDrops(target, self.workbench.open, self) for target in (qt_viewer, self)
         ]
         self.setAcceptDrops(True)
+        self.caption = Caption(qt_viewer.canvas.native, self._viewer, self.workbench.view)
+        self.destroyed.connect(self.caption.deleteLater)
         qt_window.destroyed.connect(self.workbench.close)
         qt_window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Show the masks again when the window loses the held key's release."""
         if event.type() == QEvent.Type.WindowDeactivate:
-            self.workbench.view.layers.reveal_masks()
+            self.window_left()
         return super().eventFilter(watched, event)
 
     def _take_width(self) -> None:
@@ -193,6 +214,11 @@ class BrainSegDock(QWidget):
             spare = WIDTH
         width = max(LEAST_WIDTH, min(WIDTH, int(spare)))
         window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+
+
+def _next_turn(act: Callable[[], None]) -> None:
+    # Not 0: that would come before the input and the redraw that are waiting.
+    QTimer.singleShot(_TURN_MS, act)
 
 
 class _Column(QScrollArea):

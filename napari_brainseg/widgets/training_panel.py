@@ -167,6 +167,7 @@ class TrainingPanel(Panel):
     def _gather(self) -> tuple[int, RunRecord | None, FineTuningPlan | None]:
         from napari_brainseg.core.imaging import BrainSegError
 
+        Curves.preload()
         waiting = self.desk.waiting_corrections()
         latest = next(iter(self.desk.runs()), None)
         plan = None

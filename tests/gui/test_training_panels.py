@@ -1,0 +1,146 @@
+"""The Models tab: a run with its curves, its crash, its result, and the way back."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from qtpy.QtWidgets import QSpinBox
+
+from napari_brainseg.core.protocol import RunConfig
+from napari_brainseg.widgets.config_form import ConfigForm
+from napari_brainseg.widgets.training_panel import FILLED_IN, FRONT
+
+
+@pytest.fixture
+def ready(window):
+    """A window with one exported correction, on its Models tab."""
+    window.open()
+    window.correct()
+    window.drag((8, 8), (8, 14))
+    window.dock.export.export_button.click()
+    window.wait(lambda: window.dock.export.result.isVisible())
+    window.dock.tabs.setCurrentIndex(1)
+    window.wait(lambda: window.dock.training.train_button.isEnabled())
+    window.wait(lambda: window.dock.models.versions)
+    return window
+
+
+def name_run(window, name):
+    window.dock.training.form.fields["name"].setText(name)
+
+
+def test_without_corrections_the_panel_teaches(window):
+    window.dock.tabs.setCurrentIndex(1)
+    window.wait(lambda: window.dock.models.versions)
+    training = window.dock.training
+    assert "None is waiting" in training.hint.text()
+    assert not training.train_button.isEnabled()
+
+
+def test_a_run_ends_beside_the_model_in_use_and_can_be_taken_into_use(ready):
+    training, models = ready.dock.training, ready.dock.models
+    assert training.hint.text().startswith("1 correction")
+    assert "validates on" in training.plan_text.text()
+
+    training.train_button.click()
+    ready.wait(lambda: training.curves.dsc[1] == [0.7, 0.85])
+    ready.wait(lambda: not training.is_running and models.candidate is not None)
+
+    assert training.curves.loss == ([0.5], [0.6])
+    assert models.comparison.text() == (
+        "0.850 against 0.700 in use: +0.150, mean DSC on the same 1 validation patient."
+    )
+    rows = [models.tree.topLevelItem(0), models.tree.topLevelItem(0).child(0)]
+    assert [row.text(1) for row in rows] == ["0.700", "0.850"]
+    assert [row.text(2) for row in rows] == ["in use", "new"]
+    assert models.use_button.property("next")
+    assert not training.train_button.property("next")
+
+    models.use_button.click()
+    ready.wait(lambda: ready.desk.registry.current_version == ready.candidate.version)
+    ready.wait(lambda: models.back_button.isEnabled())
+    assert ready.candidate.version in ready.dock.predict.model.text()
+    models.back_button.click()
+    ready.wait(lambda: ready.desk.registry.current_version != ready.candidate.version)
+
+
+def test_a_crash_is_told_with_the_last_words_and_can_be_resumed(ready):
+    training = ready.dock.training
+    name_run(ready, "crashes")
+    training.train_button.click()
+    ready.wait(lambda: training.fault.text and training.resume_button.isVisible())
+    assert "exit code 3" in training.fault.text
+    assert "Segmentation fault in a library" in training.fault.log
+    assert training.resume_button.property("next")
+
+    training.resume_button.click()
+    ready.wait(lambda: ready.dock.models.candidate is not None)
+    assert training.fault.text == ""
+    ready.wait(lambda: not training.resume_button.isVisible())
+
+
+def test_a_killed_trainer_leaves_the_window_alive(ready):
+    training = ready.dock.training
+    name_run(ready, "waits")
+    training.train_button.click()
+    ready.wait(lambda: training.progress.maximum() > 0 and ready.desk.trainer.pid)
+    ready.wait(lambda: (ready.desk.trainer.run_dir / "checkpoints" / "last.pt").exists())
+    os.kill(ready.desk.trainer.pid, signal.SIGKILL)
+    ready.wait(lambda: training.fault.text and training.resume_button.isVisible())
+    assert "SIGKILL" in training.fault.text
+    ready.dock.tabs.setCurrentIndex(0)
+    ready.drag((16, 8), (16, 14))
+    assert ready.desk.case.correction.meter.strokes == 2
+
+
+def test_a_run_shows_how_far_it_is_and_can_be_stopped(ready):
+    training = ready.dock.training
+    name_run(ready, "waits")
+    training.form.fields["epochs"].setValue(3)
+    training.train_button.click()
+    ready.wait(lambda: training.progress.value() == 1)
+    assert training.progress.maximum() == 6
+    assert training.progress.format() == "Epoch 1 of 3, 12 s left"
+    assert not training.form.isVisible()
+    training.stop_button.click()
+    ready.wait(lambda: not training.is_running)
+    assert training.state.text() == "Stopped in epoch 1."
+    ready.wait(lambda: training.resume_button.isVisible())
+
+
+def test_a_run_that_cannot_start_says_why(window):
+    window.dock.training.start()
+    window.wait(lambda: window.dock.training.fault.text)
+    assert "holds no corrections" in window.dock.training.fault.text
+    assert not window.dock.training.is_running
+
+
+def test_the_form_is_made_from_the_config(qtbot):
+    form = ConfigForm(FRONT, FILLED_IN, {"epochs": 5, "learning_rate": 3e-4})
+    qtbot.addWidget(form)
+    assert {*form.fields, *FILLED_IN} == set(RunConfig.model_fields)
+    assert form.changes() == {}
+    assert form.value("epochs") == 5
+    assert form.value("steps_per_epoch") is None
+    assert "Passes over the data" in form.fields["epochs"].toolTip()
+    assert not form.more.content.isVisible()
+
+    epochs = form.fields["epochs"]
+    assert isinstance(epochs, QSpinBox)
+    epochs.setValue(-4)
+    form.fields["steps_per_epoch"].setValue(12)
+    form.fields["learning_rate"].setValue(1e-3)
+    form.fields["augment"].setChecked(False)
+    form.fields["keep"].setCurrentText("last")
+    changes = form.changes()
+    assert changes == {
+        "epochs": 1,
+        "steps_per_epoch": 12,
+        "learning_rate": 0.001,
+        "augment": False,
+        "keep": "last",
+    }
+    RunConfig.model_validate(changes)
+    assert form.fields["learning_rate"].text() == "0.001"
