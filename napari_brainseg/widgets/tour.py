@@ -174,11 +174,14 @@ class Tour:
         For screenshots and the report page.
     size : tuple of int
         Of the window, in pixels.
+    root : Path, optional
+        Folder of patients with ground truth; phantoms are made if left out.
     """
 
     scratch: Path
     output: Path
     size: tuple[int, int]
+    root: Path | None = None
     steps: list[_Step] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -209,8 +212,10 @@ class Tour:
         from napari_brainseg.session.workspace import Workspace
         from napari_brainseg.viewer.launch import open_window, show_dock
 
-        root = self.scratch / "phantoms"
-        write_phantoms(root, patients=PATIENTS, seed=SEED)
+        root = self.root
+        if root is None:
+            root = self.scratch / "phantoms"
+            write_phantoms(root, patients=PATIENTS, seed=SEED)
         desk = Desk(workspace=Workspace(self.scratch / "workspace"))
         viewer = open_window(root, desk=desk, size=self.size)
         viewer.window._qt_window.move(0, 0)  # noqa: SLF001 -- the screenshot is of the whole screen
@@ -384,8 +389,8 @@ class Tour:
     def _report(self, fault: str) -> None:
         from napari_brainseg.core.reporting.page import Page
 
-        page = Page("BrainSeg: the main job on a phantom patient")
-        page.paragraph("Phantom data. Research use, not for diagnosis.", note=True)
+        page = Page("BrainSeg: the main job, step by step")
+        page.paragraph("Research use, not for diagnosis.", note=True)
         if fault:
             page.paragraph(f"The run stopped: {fault}")
         page.table(
