@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.imaging import Study
 
-__all__ = ["CORRECTION_NAME", "PREDICTION_NAME", "TRUTH_NAME", "CaseLayers"]
+__all__ = ["AXES", "CORRECTION_NAME", "PREDICTION_NAME", "TRUTH_NAME", "CaseLayers"]
 
 TRUTH_NAME = "Ground truth"
 PREDICTION_NAME = "Prediction"
@@ -36,7 +36,8 @@ CORRECTION_NAME = "Correction"
 BRUSH_SIZE = 8
 """Diameter of the brush in voxels when a correction is first shown."""
 
-_AXES = ("slice", "y", "x")
+AXES = ("slice", "y", "x")
+"""What the axes of a volume are called beside the slider."""
 _MASKS = {
     # Colour and width of the outline; later ones lie on top.
     TRUTH_NAME: (colours.TRUTH, 1),
@@ -119,8 +120,8 @@ class CaseLayers:
             self._set_mask(TRUTH_NAME, None if study.truth is None else study.truth.data)
             self._set_mask(PREDICTION_NAME, prediction)
             self._set_mask(CORRECTION_NAME, correction)
-        if self._viewer.dims.axis_labels != _AXES:
-            self._viewer.dims.axis_labels = _AXES
+        if self._viewer.dims.axis_labels != AXES:
+            self._viewer.dims.axis_labels = AXES
         if self.correction is not None:
             self._viewer.layers.selection.active = self.correction
 
@@ -186,6 +187,9 @@ class CaseLayers:
             layers.selection.active = active
 
     def _make_image(self, modality: Modality, index: int, shape: tuple[int, int, int]) -> None:
+        if self._viewer.dims.ndim < len(shape):
+            # Both at once: a slider that is there before its name leaves no room for it.
+            self._viewer.dims.update({"ndim": len(shape), "axis_labels": AXES})
         layer = Image(
             np.broadcast_to(np.uint8(0), shape), name=str(modality), colormap="gray", visible=False
         )

@@ -23,6 +23,8 @@ __all__ = ["PHANTOM_PATIENTS", "Workbench", "attach", "unwrapped", "workbench_of
 PHANTOM_PATIENTS = 4
 """Enough to correct some, fine-tune, and still have one to measure with."""
 PHANTOM_SEED = 42
+PHANTOMS = "phantom studies"
+"""What `Workbench.loading` says while they are made or read."""
 _POLL_MS = 10  # how soon news of a worker reaches the window
 
 
@@ -64,7 +66,7 @@ class Workbench:
 
     def open_phantoms(self) -> None:
         """Open phantom studies; they are made the first time, which takes some seconds."""
-        self._load("phantom studies", self._phantoms)
+        self._load(PHANTOMS, self._phantoms)
 
     def close(self) -> None:
         """End the desk's workers; the window is going."""

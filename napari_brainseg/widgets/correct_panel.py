@@ -39,6 +39,7 @@ class CorrectPanel(Panel):
         super().__init__(desk, parent)
         self._view = view
         self._starting = False
+        self._act = Act.WAIT
         self.heading.setText(self.tr("Correct"))
         self.empty = hint_label(self.tr("Open a study to correct its mask."))
         self.base = QComboBox()
@@ -91,14 +92,17 @@ class CorrectPanel(Panel):
         for widget in (self.tools, self.meter, self.saved):
             widget.setVisible(correction is not None)
         if correction is not None:
-            self.editor_field.hide()
+            self.editor_field.put_away()
             self.meter.show_meter(correction.meter)
             self._describe(correction.meter)
             self.tools.refresh()
 
     def show_next(self, act: Act) -> None:
         """Fill the button of the next act."""
-        mark_next(self.start_button, act is Act.CORRECT)
+        self._act = act
+        # While the name is asked for, going on with it is what comes next.
+        asking = self.editor_field.is_asking
+        mark_next(self.start_button, act is Act.CORRECT and not asking)
 
     def _start(self, name: str | None) -> None:
         base: Any = self.base.currentData()
@@ -119,6 +123,7 @@ class CorrectPanel(Panel):
         self.refresh()
         if result is _NAME_NEEDED:
             self.editor_field.ask(self._start)
+            self.show_next(self._act)
         else:
             self.tools.take("paint")
 
@@ -128,7 +133,7 @@ class CorrectPanel(Panel):
         self.refresh()
 
     def _on_opened(self, _case: Case) -> None:
-        self.editor_field.hide()
+        self.editor_field.put_away()
         self.fault.clear()
         self._offer_bases()
         self.refresh()

@@ -13,11 +13,16 @@ from napari_brainseg.widgets.look import set_role
 if TYPE_CHECKING:
     from napari_brainseg.core.protocol import Event
 
-__all__ = ["Curves"]
+__all__ = ["Curves", "epochs_done"]
 
 _HEIGHT = 120
 _STEPS_KEPT = 2000
 _BEFORE = "#999999"
+
+
+def epochs_done(event: RunStarted) -> int:
+    """Whole epochs that a resumed run has behind it; the event counts from 1."""
+    return max(event.first_epoch - 1, 0)
 
 
 class Curves(QWidget):
@@ -72,10 +77,11 @@ class Curves(QWidget):
         if isinstance(event, RunStarted):
             self.clear()
             self._parent_dsc = event.parent_validation_dsc
-            self._range = (event.first_epoch, event.epochs)
+            done = epochs_done(event)
+            self._range = (done, event.epochs)
             if self._parent_dsc is not None:
                 # The model in use is where the curve of the new one begins.
-                self._epochs[0].append(float(event.first_epoch))
+                self._epochs[0].append(float(done))
                 self._epochs[1].append(self._parent_dsc)
         elif isinstance(event, StepFinished):
             self._steps[0].append(event.epoch - 1 + event.step / max(event.steps_per_epoch, 1))

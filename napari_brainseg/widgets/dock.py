@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QTabWidget,
     QToolButton,
     QVBoxLayout,
+    QWhatsThis,
     QWidget,
 )
 
@@ -23,7 +24,8 @@ from napari_brainseg.widgets.correct_panel import CorrectPanel
 from napari_brainseg.widgets.drops import StudyDrops
 from napari_brainseg.widgets.export_panel import ExportPanel
 from napari_brainseg.widgets.fault_box import FaultBox
-from napari_brainseg.widgets.look import stylesheet
+from napari_brainseg.widgets.keys_help import keys_help
+from napari_brainseg.widgets.look import stylesheet, text_colour
 from napari_brainseg.widgets.models_panel import ModelsPanel
 from napari_brainseg.widgets.next_act import Act, next_act
 from napari_brainseg.widgets.panel import Panel, hint_label
@@ -90,7 +92,10 @@ class BrainSegDock(QWidget):
         footer = QHBoxLayout()
         footer.setContentsMargins(8, 0, 4, 2)
         footer.addWidget(hint_label(self.tr("Research use, not for diagnosis")), 1)
+        self.keys_button = QToolButton(text="?", toolTip=self.tr("Keys"))
+        self.keys_button.clicked.connect(self._show_keys)
         footer.addWidget(self.layers_button)
+        footer.addWidget(self.keys_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(2)
@@ -142,10 +147,8 @@ class BrainSegDock(QWidget):
         for panel in (self.study, self.predict, self.correct, self.export):
             panel.show_next(act)
         # Only one tab is seen at a time, so each has its own next act.
-        candidate = self.models.candidate
-        promote = candidate is not None and candidate is self.models.selected
         for panel in (self.models, self.training):
-            panel.show_next(Act.PROMOTE if promote else Act.TRAIN)
+            panel.show_next(Act.PROMOTE if self.models.is_better else Act.TRAIN)
 
     def window_left(self) -> None:
         """Show the masks again: the release of a held key goes to another window."""
@@ -168,6 +171,10 @@ class BrainSegDock(QWidget):
     def _toggle_layers(self) -> None:
         set_reading(self._viewer, not is_reading(self._viewer))
 
+    def _show_keys(self) -> None:
+        at = self.keys_button.mapToGlobal(self.keys_button.rect().topLeft())
+        QWhatsThis.showText(at, keys_help(), self.keys_button)
+
     def _on_fault(self, error: BrainSegError) -> None:
         # Faults of a prediction stand in its panel.
         if not self.predict.owns(error):
@@ -176,7 +183,7 @@ class BrainSegDock(QWidget):
     def _dress(self) -> None:
         theme = self._viewer.theme
         self.setStyleSheet(stylesheet(theme))
-        self.training.curves.set_ink(self.palette().color(self.foregroundRole()).name())
+        self.training.curves.set_ink(text_colour(theme))
 
     def _watch_window(self) -> None:
         window: Any = self._viewer.window

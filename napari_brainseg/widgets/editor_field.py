@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from napari_brainseg.widgets.panel import hint_label
+from napari_brainseg.widgets.panel import hint_label, mark_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,15 +39,26 @@ class EditorField(QWidget):
         layout.addLayout(row)
         self.hide()
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a name is awaited."""
+        return self._then is not None
+
     def ask(self, then: Callable[[str], None]) -> None:
         """Show the field; `then` gets the name, without blanks around it."""
         self._then = then
+        mark_next(self.accept, True)
         self.show()
         self.name.setFocus()
+
+    def put_away(self) -> None:
+        """Ask no longer."""
+        self._then = None
+        self.hide()
 
     def _on_accept(self) -> None:
         name = self.name.text().strip()
         if name and self._then is not None:
-            self.hide()
-            then, self._then = self._then, None
+            then = self._then
+            self.put_away()
             then(name)

@@ -79,6 +79,7 @@ class ExportPanel(Panel):
         )
         self.folder_button.setVisible(self._entry is not None or approved)
         self.result.setVisible(self._entry is not None)
+        self.hint.setVisible(not (approved and self._entry is not None))
         if not there:
             self.hint.setText(self.tr("A corrected mask can be added to the training set."))
         elif approved:
@@ -105,8 +106,8 @@ class ExportPanel(Panel):
             added=numbers.voxels(entry.voxels_added), removed=numbers.voxels(entry.voxels_removed)
         )
         self.result.setText(
-            self.tr("Added {patient}: {changed} by {editor}; read back, equal.").format(
-                patient=entry.patient, changed=changed, editor=entry.editor
+            self.tr("Added by {editor}: {changed}; read back, equal.").format(
+                changed=changed, editor=entry.editor
             )
         )
         self.refresh()

@@ -9,7 +9,7 @@ from napari.utils.theme import get_theme
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["ACCENT", "set_role", "stylesheet"]
+__all__ = ["ACCENT", "set_role", "stylesheet", "text_colour"]
 
 ACCENT = "#3B5BDB"
 """Fill of the next act; no mask has this colour."""
@@ -60,6 +60,11 @@ def stylesheet(theme_id: str) -> str:
     QPlainTextEdit {{ font-family: monospace; font-size: 8pt; background: {soft}; }}
     QComboBox, QSpinBox, QDoubleSpinBox, QLineEdit, QCheckBox, QRadioButton {{ font-size: 9pt; }}
     """
+
+
+def text_colour(theme_id: str) -> str:
+    """Colour of text in a napari theme, for what style sheets do not reach."""
+    return str(get_theme(theme_id).text.as_hex())
 
 
 def set_role(widget: QWidget, role: str) -> None:

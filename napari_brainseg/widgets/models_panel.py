@@ -74,6 +74,7 @@ class ModelsPanel(Panel):
         self.body.addWidget(self.editor_field)
         self.body.addLayout(row)
         self._can_roll_back = False
+        self._act = Act.WAIT
         self._fit_height()
         self.ties.add(desk.models_changed, self.reload)
         self.ties.add(desk.opened, lambda _case: self._catch_up())
@@ -121,7 +122,21 @@ class ModelsPanel(Panel):
 
     def show_next(self, act: Act) -> None:
         """Fill the button of the next act."""
-        mark_next(self.use_button, act is Act.PROMOTE)
+        self._act = act
+        mark_next(self.use_button, act is Act.PROMOTE and not self.editor_field.is_asking)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the candidate is selected and its mean DSC is not below that of the model in use.
+
+        Only then is taking it into use the obvious next act.
+        """
+        new, old = self.candidate, next((v for v in self.versions if v.is_current), None)
+        if new is None or old is None or new is not self.selected:
+            return False
+        if new.workspace_dsc is None or old.workspace_dsc is None:
+            return False
+        return new.workspace_dsc >= old.workspace_dsc
 
     def _decide(self, act: Callable[[str], Any], name: str | None = None) -> None:
         def decide() -> object:
@@ -133,6 +148,7 @@ class ModelsPanel(Panel):
         def done(result: object) -> None:
             if result is _NAME_NEEDED:
                 self.editor_field.ask(lambda given: self._decide(act, given))
+            self.show_next(self._act)
 
         self.run(decide, done)
 
@@ -252,9 +268,14 @@ class ModelsPanel(Panel):
         if other.workspace_dsc is None or current.workspace_dsc is None:
             return self.tr("The two were not measured on the same patients yet.")
         change = other.workspace_dsc - current.workspace_dsc
-        return self.tr(
-            "{new} against {old} in use: {change}, mean DSC on the same {patients}."
-        ).format(
+        text = (
+            self.tr(
+                "Worse: {new} against {old} in use ({change}), mean DSC on the same {patients}."
+            )
+            if change < 0
+            else self.tr("{new} against {old} in use ({change}), mean DSC on the same {patients}.")
+        )
+        return text.format(
             new=numbers.dsc(other.workspace_dsc),
             old=numbers.dsc(current.workspace_dsc),
             patients=self._patients(other.workspace_patients),

@@ -68,7 +68,7 @@ class StudyPanel(Panel):
         self.notices.setMinimumWidth(1)
         self.notices.setTextFormat(Qt.TextFormat.PlainText)
         set_role(self.notices, "notice")
-        self.progress = QProgressBar(textVisible=True)
+        self.progress = QProgressBar()
         self.progress.setRange(0, 0)
         self.open_button = QPushButton(self.tr("Open study…"))
         self.open_button.setToolTip(self.tr("Choose a patient's folder, or a folder of patients"))
@@ -116,10 +116,10 @@ class StudyPanel(Panel):
         """Follow the desk."""
         case = self.desk.case
         self.progress.setVisible(self.is_loading)
-        self.progress.setFormat(self.tr("Opening {what}").format(what=self._loading))
         self.empty.setVisible(case is None and not self.is_loading)
-        for widget in (self.patients, self.facts, self.legend):
+        for widget in (self.patients, self.legend):
             widget.setVisible(case is not None)
+        self.facts.setVisible(case is not None or self.is_loading)
         self.phantom_button.setVisible(case is None)
         self.open_button.setText(self.tr("Open study…") if case is None else self.tr("Open…"))
         stretch = QSizePolicy.Policy.Expanding if case is None else QSizePolicy.Policy.Maximum
@@ -128,11 +128,13 @@ class StudyPanel(Panel):
         self.next_button.setEnabled(
             not self.is_loading and following_patient(self.desk) is not None
         )
+        opening = self.tr("Opening {what}…").format(what=self._loading)
         if case is None:
+            self.facts.setText(opening)
             self.notices.hide()
             return
         self._fill_patients(case)
-        self.facts.setText(self._describe(case))
+        self.facts.setText(opening if self.is_loading else self._describe(case))
         lines = [*self._missing(case.study), *case.notes, *self._unreadable()]
         self.notices.setText("\n".join(lines))
         self.notices.setVisible(bool(lines))

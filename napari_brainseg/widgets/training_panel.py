@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton
 from napari_brainseg.core.protocol import EpochFinished, Message, RunStarted, StepFinished
 from napari_brainseg.widgets import numbers
 from napari_brainseg.widgets.config_form import ConfigForm
-from napari_brainseg.widgets.curves import Curves
+from napari_brainseg.widgets.curves import Curves, epochs_done
 from napari_brainseg.widgets.next_act import Act
 from napari_brainseg.widgets.panel import Panel, hint_label, mark_next
 
@@ -223,7 +223,7 @@ class TrainingPanel(Panel):
         if isinstance(event, RunStarted):
             self._started = event
             self.progress.setRange(0, event.epochs * event.steps_per_epoch)
-            self.progress.setValue(event.first_epoch * event.steps_per_epoch)
+            self.progress.setValue(epochs_done(event) * event.steps_per_epoch)
             self.progress.setFormat(self.tr("Preparing"))
         elif isinstance(event, StepFinished) and self._started is not None:
             self.progress.setValue((event.epoch - 1) * event.steps_per_epoch + event.step)
@@ -252,7 +252,7 @@ class TrainingPanel(Panel):
         reason = outcome.reason.value
         if reason == "completed":
             self.state.setText(
-                outcome.message or self.tr("The new version is listed above; it is not in use yet.")
+                outcome.message or self.tr("Training is complete. The new version is listed above.")
             )
         elif reason == "cancelled":
             self.state.setText(outcome.message or self.tr("Training stopped."))

@@ -51,9 +51,10 @@ def main() -> int:
         validation_loss=0.4, validation_dsc=0.85, learning_rate=1e-3, seconds=1.0, remaining_s=1.0,
         best_epoch=1, best_validation_dsc=0.85,
     )  # fmt: skip
+    dsc = float(os.environ.get("FAKE_TRAINER_DSC", "0.85"))
     bundle = os.environ["FAKE_TRAINER_BUNDLE"]
     version = json.loads(Path(bundle, "model.json").read_text())["version"]
-    send("bundle", path=bundle, version=version, validation_dsc=0.85, parent_validation_dsc=0.7)
+    send("bundle", path=bundle, version=version, validation_dsc=dsc, parent_validation_dsc=0.7)
     send("run-finished", reason="completed", bundle=bundle)
     return 0
 

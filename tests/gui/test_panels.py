@@ -86,6 +86,7 @@ def test_the_editor_is_asked_once_and_in_place(window):
     panel.start_button.click()
     window.wait(lambda: panel.editor_field.isVisible())
     assert not panel.editor_field.accept.isEnabled()
+    assert filled(window) == ["Go on"]
     assert window.desk.case.correction is None
 
     panel.editor_field.name.setText("  A. Tester ")

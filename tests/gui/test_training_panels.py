@@ -50,7 +50,7 @@ def test_a_run_ends_beside_the_model_in_use_and_can_be_taken_into_use(ready):
 
     assert training.curves.loss == ([0.5], [0.6])
     assert models.comparison.text() == (
-        "0.850 against 0.700 in use: +0.150, mean DSC on the same 1 validation patient."
+        "0.850 against 0.700 in use (+0.150), mean DSC on the same 1 validation patient."
     )
     rows = [models.tree.topLevelItem(0), models.tree.topLevelItem(0).child(0)]
     assert [row.text(1) for row in rows] == ["0.700", "0.850"]
@@ -64,6 +64,16 @@ def test_a_run_ends_beside_the_model_in_use_and_can_be_taken_into_use(ready):
     assert ready.candidate.version in ready.dock.predict.model.text()
     models.back_button.click()
     ready.wait(lambda: ready.desk.registry.current_version != ready.candidate.version)
+
+
+def test_a_worse_version_is_called_so_and_not_urged(ready, monkeypatch):
+    monkeypatch.setenv("FAKE_TRAINER_DSC", "0.65")
+    models = ready.dock.models
+    ready.dock.training.train_button.click()
+    ready.wait(lambda: models.candidate is not None)
+    assert models.comparison.text().startswith("Worse: 0.650 against 0.700 in use (−0.050)")
+    assert models.use_button.isEnabled()
+    assert not models.use_button.property("next")
 
 
 def test_a_crash_is_told_with_the_last_words_and_can_be_resumed(ready):
