@@ -29,7 +29,7 @@ def test_a_run_is_measured_finished_or_not(
     run = tmp_path / "run"
     process = start("fit", "--config", write_config({**small_config, "epochs": 1}),
                     "--run-dir", run)  # fmt: skip
-    process.communicate("", timeout=120)
+    process.communicate("", timeout=240)
     # communicate closes stdin: the run may have been stopped, or have come to its end
     assert (run / "checkpoints").is_dir()
 
