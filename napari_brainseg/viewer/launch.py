@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.viewer.modes import bind_mode_key, set_reading
@@ -68,8 +67,6 @@ def open_window(
         attach(viewer, desk, phantom_root=phantom_root)
     show_dock(viewer)
     set_reading(viewer, reading)
-    # See CaseView: the collector need not look through what the imports made.
-    gc.freeze()
     if show:
         viewer.show()
     if size is not None:

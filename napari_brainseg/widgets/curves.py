@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_brainseg.core.protocol import EpochFinished, RunStarted, StepFinished
@@ -17,7 +18,8 @@ __all__ = ["Curves", "epochs_done"]
 
 _HEIGHT = 120
 _STEPS_KEPT = 2000
-_BEFORE = "#999999"
+_QUIET = "#999999"
+_TURN_MS = 30
 
 
 def epochs_done(event: RunStarted) -> int:
@@ -26,27 +28,26 @@ def epochs_done(event: RunStarted) -> int:
 
 
 class Curves(QWidget):
-    """Two plots above each other, made when the first event comes.
+    """Two plots above each other; each is seen once there is something in it.
 
-    pyqtgraph takes a quarter of a second to import: not before somebody looks at the Models tab.
+    pyqtgraph takes a quarter of a second to import and a plot a twentieth to make: `preload`
+    belongs in a worker, and `prepare` is called in a quiet moment before the first run.
     """
-
-    @staticmethod
-    def preload() -> None:
-        """Import pyqtgraph; a worker does it, so that the first curve does not hold the window."""
-        import pyqtgraph  # noqa: F401
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(2)
-        self._loss: Any = None
-        self._dsc: Any = None
-        self._start: Any = None
-        self._plots: tuple[Any, ...] = ()
+        self._loss: _Plot | None = None
+        self._dsc: _Plot | None = None
         self._ink = "#d0d0d0"
         self.clear()
+
+    @staticmethod
+    def preload() -> None:
+        """Import pyqtgraph."""
+        import pyqtgraph  # noqa: F401
 
     @property
     def loss(self) -> tuple[list[float], list[float]]:
@@ -64,88 +65,112 @@ class Curves(QWidget):
         self._epochs: tuple[list[float], list[float]] = ([], [])
         self._parent_dsc: float | None = None
         self._range = (0, 1)
-        self._draw()
+        for plot in (self._loss, self._dsc):
+            if plot is not None:
+                plot.hide()
+
+    def prepare(self) -> None:
+        """Make the plots, one a turn of the window."""
+        QTimer.singleShot(_TURN_MS, self._loss_plot)
+        QTimer.singleShot(2 * _TURN_MS, self._dsc_plot)
 
     def set_ink(self, colour: str) -> None:
         """Colour of axes and text, from the theme."""
         self._ink = colour
-        for plot in self.findChildren(QWidget, "curve"):
-            self._paint_axes(plot)
+        for plot in (self._loss, self._dsc):
+            if plot is not None:
+                plot.set_ink(colour)
 
     def add(self, event: Event) -> None:
         """Take an event of the trainer in."""
         if isinstance(event, RunStarted):
             self.clear()
-            self._parent_dsc = event.parent_validation_dsc
             done = epochs_done(event)
             self._range = (done, event.epochs)
+            self._parent_dsc = event.parent_validation_dsc
             if self._parent_dsc is not None:
                 # The model in use is where the curve of the new one begins.
                 self._epochs[0].append(float(done))
                 self._epochs[1].append(self._parent_dsc)
+                self._draw_dsc()
         elif isinstance(event, StepFinished):
             self._steps[0].append(event.epoch - 1 + event.step / max(event.steps_per_epoch, 1))
             self._steps[1].append(event.loss)
             if len(self._steps[0]) > _STEPS_KEPT:
                 self._steps = (self._steps[0][::2], self._steps[1][::2])
+            self._loss_plot().draw(self._steps, self._range)
         elif isinstance(event, EpochFinished) and event.validation_dsc is not None:
             self._epochs[0].append(float(event.epoch))
             self._epochs[1].append(event.validation_dsc)
-        else:
-            return
-        self._draw()
+            self._draw_dsc()
 
-    def _draw(self) -> None:
+    def _draw_dsc(self) -> None:
+        self._dsc_plot().draw(self._epochs, self._range, self._parent_dsc)
+
+    def _loss_plot(self) -> _Plot:
         if self._loss is None:
-            if not self._steps[0] and not self._epochs[0]:
-                return
-            self._build()
-        self._loss.setData(*self._steps)
-        self._dsc.setData(*self._epochs)
-        for plot in self._plots:
-            plot.setXRange(*self._range, padding=0.02)
-        self._start.setVisible(self._parent_dsc is not None)
-        if self._parent_dsc is not None:
-            self._start.setValue(self._parent_dsc)
+            self._loss = _Plot(self.tr("Training loss by epoch"), _QUIET, self._ink)
+            self._layout.insertWidget(0, self._loss)
+        return self._loss
 
-    def _build(self) -> None:
+    def _dsc_plot(self) -> _Plot:
+        if self._dsc is None:
+            title = self.tr("DSC on the validation patients (dashed: model in use)")
+            self._dsc = _Plot(title, colours.PREDICTION, self._ink, dots=True, most=1.0)
+            self._layout.addWidget(self._dsc)
+        return self._dsc
+
+
+class _Plot(QWidget):
+    """One curve with its caption."""
+
+    def __init__(
+        self, title: str, colour: str, ink: str, *, dots: bool = False, most: float | None = None
+    ) -> None:
         import pyqtgraph
 
-        loss = self._plot(self.tr("Training loss by epoch"))
-        dsc = self._plot(self.tr("DSC on the validation patients (dashed: model in use)"))
-        self._plots = (loss, dsc)
-        dsc.setLimits(yMin=0, yMax=1)
-        self._loss = loss.plot(pen=pyqtgraph.mkPen(_BEFORE, width=2))
-        self._dsc = dsc.plot(
-            pen=pyqtgraph.mkPen(colours.PREDICTION, width=2),
-            symbol="o",
-            symbolSize=6,
-            symbolBrush=colours.PREDICTION,
-            symbolPen=None,
-        )
-        dashes = pyqtgraph.mkPen(_BEFORE, width=1, dash=[4, 3])
-        self._start = pyqtgraph.InfiniteLine(angle=0, pen=dashes)
-        dsc.addItem(self._start, ignoreBounds=True)
-
-    def _plot(self, title: str) -> Any:
-        import pyqtgraph
-
+        super().__init__()
         caption = QLabel(title, wordWrap=True)
         set_role(caption, "hint")
-        plot = pyqtgraph.PlotWidget(background=None)
-        plot.setObjectName("curve")
-        plot.setFixedHeight(_HEIGHT)
-        plot.setMenuEnabled(False)
-        plot.setMouseEnabled(x=False, y=False)
-        plot.hideButtons()
-        plot.getAxis("left").setWidth(38)
-        self._paint_axes(plot)
-        self._layout.addWidget(caption)
-        self._layout.addWidget(plot)
-        return plot
+        self._plot = pyqtgraph.PlotWidget(background=None)
+        self._plot.setFixedHeight(_HEIGHT)
+        self._plot.setMenuEnabled(False)
+        self._plot.setMouseEnabled(x=False, y=False)
+        self._plot.hideButtons()
+        self._plot.getAxis("left").setWidth(38)
+        if most is not None:
+            self._plot.setLimits(yMin=0, yMax=most)
+        marks = {"symbol": "o", "symbolSize": 6, "symbolBrush": colour, "symbolPen": None}
+        pen = pyqtgraph.mkPen(colour, width=2)
+        self._curve = self._plot.plot(pen=pen, **(marks if dots else {}))
+        dashes = pyqtgraph.mkPen(_QUIET, width=1, dash=[4, 3])
+        self._level = pyqtgraph.InfiniteLine(angle=0, pen=dashes)
+        self._plot.addItem(self._level, ignoreBounds=True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(caption)
+        layout.addWidget(self._plot)
+        self.set_ink(ink)
+        self.hide()
 
-    def _paint_axes(self, plot: Any) -> None:
+    def draw(
+        self,
+        points: tuple[list[float], list[float]],
+        x_range: tuple[float, float],
+        level: float | None = None,
+    ) -> None:
+        """Show a curve, and a dashed level where there is one."""
+        self._curve.setData(*points)
+        self._plot.setXRange(*x_range, padding=0.02)
+        self._level.setVisible(level is not None)
+        if level is not None:
+            self._level.setValue(level)
+        self.show()
+
+    def set_ink(self, colour: str) -> None:
+        """Colour of axes and numbers."""
         for side in ("left", "bottom"):
-            axis = plot.getAxis(side)
-            axis.setPen(self._ink)
-            axis.setTextPen(self._ink)
+            axis = self._plot.getAxis(side)
+            axis.setPen(colour)
+            axis.setTextPen(colour)

@@ -180,6 +180,7 @@ class TrainingPanel(Panel):
         return waiting, latest if latest is not None and latest.can_resume else None, plan
 
     def _on_gathered(self, found: tuple[int, RunRecord | None, FineTuningPlan | None]) -> None:
+        self.curves.prepare()
         self._waiting, self._resumable, plan = found
         self.plan_text.setText("" if plan is None else "\n".join(plan.notes))
         record = self._resumable

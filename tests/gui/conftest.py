@@ -188,7 +188,7 @@ def window(
     )
     viewer = open_window(desk=desk, size=(1100, 700), phantom_root=tmp_path / "phantoms")
 
-    def wait(condition: Callable[[], object], timeout: int = 20_000) -> None:
+    def wait(condition: Callable[[], object], timeout: int = 60_000) -> None:
         qtbot.waitUntil(lambda: bool(condition()), timeout=timeout)
 
     yield Window(viewer, show_dock(viewer), predictor, root, candidate, wait)
