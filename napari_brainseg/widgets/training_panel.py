@@ -88,7 +88,7 @@ class TrainingPanel(Panel):
         running.addWidget(self.progress, 1)
         running.addWidget(self.stop_button)
         self.body.addLayout(running)
-        for widget in (self.state, self.curves, self.resume_button):
+        for widget in (self.state, self.resume_button, self.curves):
             self.body.addWidget(widget)
         for widget in (self.hint, self.form, self.plan_text, self.train_button):
             self.body.addWidget(widget)
