@@ -63,6 +63,8 @@ class TrainingPanel(Panel):
         self._waiting = 0
         self._resumable: RunRecord | None = None
         self._starting = False
+        # As the signals tell it: the process itself ends a little before or after they arrive.
+        self._running = desk.trainer is not None and desk.trainer.is_running
         self._started: RunStarted | None = None
         self.heading.setText(self.tr("Training"))
         self.hint = hint_label()
@@ -105,8 +107,7 @@ class TrainingPanel(Panel):
     @property
     def is_running(self) -> bool:
         """Whether a run is under way or about to be."""
-        trainer = self.desk.trainer
-        return self._starting or (trainer is not None and trainer.is_running)
+        return self._starting or self._running
 
     def showEvent(self, event: QShowEvent) -> None:
         """Look for corrections and runs when the panel is seen for the first time."""
@@ -214,8 +215,10 @@ class TrainingPanel(Panel):
         self.fault.show_error(error)
         self.refresh()
 
-    def _on_started(self, _trainer: TrainerProcess) -> None:
+    def _on_started(self, trainer: TrainerProcess) -> None:
         self._starting = False
+        # One that failed at once may have ended before the news of its start is here.
+        self._running = trainer.outcome is None
         self.fault.clear()
         self.refresh()
 
@@ -250,6 +253,7 @@ class TrainingPanel(Panel):
 
     def _on_finished(self, outcome: RunOutcome) -> None:
         self._starting = False
+        self._running = False
         reason = outcome.reason.value
         if reason == "completed":
             self.state.setText(
