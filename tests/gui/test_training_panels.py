@@ -46,7 +46,7 @@ def test_a_run_ends_beside_the_model_in_use_and_can_be_taken_into_use(ready):
 
     training.train_button.click()
     ready.wait(lambda: training.curves.dsc[1] == [0.7, 0.85])
-    ready.wait(lambda: not training.is_running and models.candidate is not None)
+    ready.wait(lambda: not training.is_running and "against" in models.comparison.text())
 
     assert training.curves.loss == ([0.5], [0.6])
     assert models.comparison.text() == (
@@ -70,7 +70,7 @@ def test_a_worse_version_is_called_so_and_not_urged(ready, monkeypatch):
     monkeypatch.setenv("FAKE_TRAINER_DSC", "0.65")
     models = ready.dock.models
     ready.dock.training.train_button.click()
-    ready.wait(lambda: models.candidate is not None)
+    ready.wait(lambda: "against" in models.comparison.text())
     assert models.comparison.text().startswith("Worse: 0.650 against 0.700 in use (−0.050)")
     assert models.use_button.isEnabled()
     assert not models.use_button.property("next")
