@@ -49,8 +49,8 @@ class RunStarted(_Event):
     precision: str
     epochs: int
     steps_per_epoch: int
-    first_epoch: int = 0
-    """0, or the epoch at which a resumed run goes on."""
+    first_epoch: int = 1
+    """1-based: 1, or the epoch at which a resumed run goes on."""
     train_patients: tuple[str, ...]
     validation_patients: tuple[str, ...]
     parent: str | None = None
