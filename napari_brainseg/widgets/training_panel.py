@@ -185,7 +185,8 @@ class TrainingPanel(Panel):
         self._waiting, self._resumable, plan = found
         self.plan_text.setText("" if plan is None else "\n".join(plan.notes))
         record = self._resumable
-        if record is not None and not self.is_running and not self.fault.text:
+        told = self.state.text() or self.fault.text  # how the run ended, if it ended just now
+        if record is not None and not self.is_running and not told:
             self.state.setText(
                 self.tr("The run {id} can be resumed from its last checkpoint.").format(
                     id=record.id
