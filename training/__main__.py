@@ -1,8 +1,9 @@
-"""Command line of the trainer: fit, fine-tune, evaluate, import."""
+"""Command line of the trainer."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import time
@@ -31,6 +32,17 @@ from training.stream import EventStream, StopFlag
 __all__ = ["main"]
 
 EXIT_CODES = {FinishReason.COMPLETED: 0, FinishReason.FAILED: 1, FinishReason.CANCELLED: 130}
+COMMANDS = {
+    "evaluate": ("training.evaluate", "measure a run's model"),
+    "cross-validate": ("training.cross_validate", "train and measure every fold of a k-fold split"),
+    "experiments": ("training.experiments", "run a suite of attempts, resumable"),
+    "report": ("training.report", "write one page, tables and pictures about runs"),
+    "networks": ("training.networks", "list networks with parameters, FLOPs and memory"),
+    "postprocess": ("training.postprocess", "choose threshold and cleaning on validation patients"),
+    "export": ("training.export", "write a bundle as state dict, ONNX or OpenVINO, checked"),
+    "import": ("training.import_checkpoint", "make a bundle of a published checkpoint"),
+}
+"""Command to (module with `add_arguments` and `main`, help)."""
 DESCRIPTION = """\
 Train segmentation networks for BrainSeg.
 
@@ -40,6 +52,10 @@ Train segmentation networks for BrainSeg.
   python -m training fit --config run.toml --run-dir runs/third --resume
   python -m training evaluate runs/first --data kaggle_3m --json result.json
   python -m training import unet.pt --out models/published
+  python -m training cross-validate --data kaggle_3m --run-dir runs/folds --folds 5
+  python -m training experiments training/suites/smoke.toml --out runs/smoke
+  python -m training report runs/smoke --out report
+  python -m training networks
 
 Events go to stdout as JSON lines (to a terminal: as text). SIGTERM, Ctrl-C, {"kind": "stop"} on
 stdin or the end of stdin write a checkpoint and end the run; --detached ignores stdin.
@@ -48,15 +64,12 @@ stdin or the end of stdin write a checkpoint and end the run; --detached ignores
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 failed, 2 usage, 130 stopped."""
-    options = _parser().parse_args(arguments)
-    if options.command == "evaluate":
-        from training.evaluate import main as evaluate
-
-        return evaluate(options)
-    if options.command == "import":
-        from training.import_checkpoint import main as import_
-
-        return import_(options)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments[0] if arguments else "").parse_args(arguments)
+    if options.command in COMMANDS:
+        module = importlib.import_module(COMMANDS[options.command][0])
+        code: int = module.main(options)
+        return code
     return _train(options)
 
 
@@ -91,7 +104,7 @@ def _train(options: argparse.Namespace) -> int:
     return EXIT_CODES[finished.reason]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(invoked: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training",
         description=DESCRIPTION,
@@ -108,16 +121,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--resume", action="store_true", help="go on from its checkpoint")
         command.add_argument("--detached", action="store_true", help="ignore stdin")
         _add_fields(command)
-    evaluate = commands.add_parser("evaluate", help="measure a run's model")
-    evaluate.add_argument("run_dir", type=Path, help="folder of the run")
-    evaluate.add_argument("--data", type=Path, nargs="+", help="folders; the run's own if left out")
-    evaluate.add_argument("--patients", nargs="+", help="the run's validation patients if left out")
-    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    evaluate.add_argument("--json", type=Path, help="write the figures here")
-    checkpoint = commands.add_parser("import", help="make a bundle of a published checkpoint")
-    checkpoint.add_argument("checkpoint", type=Path, help="state dict of the published U-Net")
-    checkpoint.add_argument("--out", type=Path, required=True, help="folder of the bundle to make")
-    checkpoint.add_argument("--recipe", choices=("reference", "native"), default="reference")
+    for name, (module, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name == invoked:  # the others need not be imported
+            importlib.import_module(module).add_arguments(command)
     return parser
 
 
@@ -129,7 +136,7 @@ def _add_fields(command: argparse.ArgumentParser) -> None:
         kinds = _kinds(field.annotation)
         if bool in kinds:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-        elif tuple in kinds:
+        elif tuple in kinds or dict in kinds:
             group.add_argument(flag, nargs="*", metavar="VALUE", help=text)
         else:
             group.add_argument(flag, metavar="VALUE", help=text)

@@ -28,9 +28,18 @@ if TYPE_CHECKING:
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.segmentation.inference import Progress
 
-__all__ = ["main", "run_bundle"]
+__all__ = ["add_arguments", "main", "run_bundle"]
 
 CHECKPOINTS = ("checkpoints/best.pt", "checkpoints/last.pt")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run_dir", type=Path, help="folder of the run")
+    parser.add_argument("--data", type=Path, nargs="+", help="folders; the run's own if left out")
+    parser.add_argument("--patients", nargs="+", help="the run's validation patients if left out")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--json", type=Path, help="write the figures here")
 
 
 def main(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.imaging import BrainSegError, ModelError
@@ -16,11 +17,10 @@ from napari_brainseg.core.segmentation.postprocessing import Postprocessing
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from napari_brainseg.core.segmentation.bundle import Bundle
 
-__all__ = ["import_checkpoint", "main"]
+__all__ = ["add_arguments", "import_checkpoint", "main"]
 
 FIRST_KERNEL = "encoder1.enc1conv1.weight"
 CARD = """# Model card: {name}
@@ -28,6 +28,13 @@ CARD = """# Model card: {name}
 Version `{{version}}`. **Not for diagnosis.** Imported from the checkpoint `{source}`, which
 carries no record of its data, protocol or licence: ask whoever published it.
 """
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("checkpoint", type=Path, help="state dict of the published U-Net")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle to make")
+    parser.add_argument("--recipe", choices=("reference", "native"), default="reference")
 
 
 def main(options: argparse.Namespace) -> int:

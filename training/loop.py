@@ -339,13 +339,13 @@ def _batch(
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     extents = pool.extents[index]
-    if config.augment:
+    if config.augmentation != "none":
         matrices = augmentation.geometry(extents, config.crop, generator)
     else:
         matrices = torch.eye(2, 3).expand(len(index), 2, 3)
     at = index.to(pool.images.device)
     images, masks = sample_windows(pool.images[at], pool.masks[at], matrices, config.crop)
-    if config.augment:
+    if config.augmentation != "none":
         images = augmentation.intensities(images, generator)
     return images.contiguous(memory_format=torch.channels_last), masks
 

@@ -38,10 +38,31 @@ FILLED_IN = (
     "locked_patients",
     "lock_reference",
     "validation_share",
+    "protocol",
+    "folds",
+    "fold",
+    "test_patients",
     "recipe",
+    "bias_correction",
+    "skull_stripping",
+    "context_slices",
+    "cache",
+    "what",
+    "why",
+    "network",
     "features",
+    "network_options",
+    "encoder_weights",
+    "threshold",
+    "minimum_size_vox",
+    "largest_component",
+    "fill_holes",
+    "opening_vox",
+    "closing_vox",
+    "devices",
+    "nodes",
 )
-"""Settings that follow from the corrections and the model in use."""
+"""Settings that follow from the corrections, the model in use and the machine."""
 
 
 class TrainingPanel(Panel):

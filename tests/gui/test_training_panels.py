@@ -142,14 +142,14 @@ def test_the_form_is_made_from_the_config(qtbot):
     epochs.setValue(-4)
     form.fields["steps_per_epoch"].setValue(12)
     form.fields["learning_rate"].setValue(1e-3)
-    form.fields["augment"].setChecked(False)
+    form.fields["augmentation"].setCurrentText("none")
     form.fields["keep"].setCurrentText("last")
     changes = form.changes()
     assert changes == {
         "epochs": 1,
         "steps_per_epoch": 12,
         "learning_rate": 0.001,
-        "augment": False,
+        "augmentation": "none",
         "keep": "last",
     }
     RunConfig.model_validate(changes)
