@@ -8,8 +8,6 @@ import os
 import sys
 import time
 import traceback
-import types
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from napari_brainseg.core.protocol import (
     parse_config,
 )
 from napari_brainseg.core.protocol.stdio import claim_stdout
+from training.flags import add_fields, given_fields
 from training.stream import EventStream, StopFlag
 
 __all__ = ["main"]
@@ -120,7 +119,7 @@ def _parser(invoked: str) -> argparse.ArgumentParser:
         command.add_argument("--run-dir", type=Path, required=True, help="folder of the run")
         command.add_argument("--resume", action="store_true", help="go on from its checkpoint")
         command.add_argument("--detached", action="store_true", help="ignore stdin")
-        _add_fields(command)
+        add_fields(command)
     for name, (module, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == invoked:  # the others need not be imported
@@ -128,35 +127,8 @@ def _parser(invoked: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_fields(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("configuration")
-    for name, field in RunConfig.model_fields.items():
-        flag = "--" + name.replace("_", "-")
-        text = f"{field.description} (default: {field.default})".replace("%", "%%")
-        kinds = _kinds(field.annotation)
-        if bool in kinds:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-        elif tuple in kinds or dict in kinds:
-            group.add_argument(flag, nargs="*", metavar="VALUE", help=text)
-        else:
-            group.add_argument(flag, metavar="VALUE", help=text)
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    parts = (
-        typing.get_args(annotation)
-        if typing.get_origin(annotation) in (types.UnionType, typing.Union)
-        else (annotation,)
-    )
-    return {typing.get_origin(part) or part for part in parts}
-
-
 def _config(options: argparse.Namespace) -> RunConfig:
-    flags = {
-        name: value
-        for name in RunConfig.model_fields
-        if (value := getattr(options, name)) is not None
-    }
+    flags = given_fields(options)
     if "base" in flags:
         from napari_brainseg.core.segmentation.bundle import load_bundle
 
