@@ -59,10 +59,8 @@ FILLED_IN = (
     "fill_holes",
     "opening_vox",
     "closing_vox",
-    "devices",
-    "nodes",
 )
-"""Settings that follow from the corrections, the model in use and the machine."""
+"""Settings that follow from the corrections and the model in use."""
 
 
 class TrainingPanel(Panel):

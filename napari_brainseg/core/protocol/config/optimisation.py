@@ -17,13 +17,13 @@ class OptimisationFields(BaseModel):
         default=None, ge=1, title="Steps an epoch", description="All slices once if left out"
     )
     batch_size: int = Field(
-        default=16, ge=1, title="Batch size", description="Slices a step, over all devices"
+        default=16, ge=1, title="Batch size", description="Slices a step, over all devices together"
     )
     accumulation: int = Field(
         default=1,
         ge=1,
         title="Accumulation",
-        description="Steps whose gradients are averaged before the weights move",
+        description="Parts of a batch computed one after the other: less memory, same step",
     )
     loss: str = Field(
         default="bce:0.5+dice:0.5", title="Loss", description="Names and weights, e.g. bce:1+dice:1"

@@ -19,13 +19,6 @@ class RunningFields(BaseModel):
         title="Device",
         description="auto, cpu, mps, cuda or cuda:N",
     )
-    devices: int = Field(
-        default=1,
-        ge=1,
-        title="Devices",
-        description="Processes on this machine under torchrun or fabric run",
-    )
-    nodes: int = Field(default=1, ge=1, title="Machines", description="Under torchrun")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto", title="Precision", description="Arithmetic; auto asks the hardware"
     )
