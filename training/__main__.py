@@ -6,27 +6,21 @@ import argparse
 import importlib
 import os
 import sys
-import time
 import traceback
 from pathlib import Path
-from typing import Any
 
 from napari_brainseg.core.imaging import BrainSegError, ConfigError
 from napari_brainseg.core.protocol import (
-    EpochFinished,
-    Event,
     FinishReason,
-    Message,
     RunConfig,
     RunFinished,
-    RunStarted,
-    StepFinished,
     load_config,
     parse_config,
 )
 from napari_brainseg.core.protocol.stdio import claim_stdout
 from training.flags import add_fields, given_fields
-from training.stream import EventStream, StopFlag
+from training.stream import EventStream, StopFlag, is_first_process
+from training.terminal import TerminalView
 
 __all__ = ["main"]
 
@@ -73,19 +67,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    first = is_first_process()
     terminal = sys.stdout.isatty()
-    stream = EventStream(None if terminal else claim_stdout())
+    stream = EventStream(
+        claim_stdout() if first and not terminal else None,
+        show=TerminalView().show if first and terminal else None,
+    )
     finished = RunFinished(reason=FinishReason.FAILED, message="The run ended without a reason.")
     stop = StopFlag()
     try:
         config, run_dir = _config(options), _run_dir(options)
-        config = _ready_folder(config, run_dir, resume=options.resume)
-        stream.open_log(run_dir)
-        if terminal:
-            stream.send = _print_to(stream.send)  # type: ignore[method-assign]
+        config = _resolved(config)
+        if first:
+            _claim_folder(config, run_dir, resume=options.resume)
+            stream.open_log(run_dir)
         from training.loop import run
 
-        with stop.listening(stdin=not (options.detached or sys.stdin.isatty())):
+        alone = options.detached or not first or sys.stdin.isatty()
+        with stop.listening(stdin=not alone):
             finished = run(config, run_dir, stream, stop, resume=options.resume)
     except BrainSegError as error:
         finished = RunFinished(reason=FinishReason.FAILED, message=error.message, hint=error.hint)
@@ -152,7 +151,18 @@ def _run_dir(options: argparse.Namespace) -> Path:
     return Path(options.run_dir).expanduser().resolve()
 
 
-def _ready_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> RunConfig:
+def _resolved(config: RunConfig) -> RunConfig:
+    """Paths made absolute: a run may be resumed from another folder."""
+    paths = {
+        key: value.expanduser().resolve()
+        for key in ("corrections", "base", "encoder_weights", "cache")
+        if (value := getattr(config, key)) is not None
+    }
+    data = tuple(p.expanduser().resolve() for p in config.data)
+    return config.model_copy(update={**paths, "data": data})
+
+
+def _claim_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
     """Make the run folder; refuse to overwrite a run, or to resume it differently."""
     stored = run_dir / "config.json"
     if (run_dir / "bundle").exists():
@@ -163,16 +173,9 @@ def _ready_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> RunConfi
         raise ConfigError(
             f"{run_dir} holds a run already.", "Add --resume, or choose another folder."
         )
-    config = config.model_copy(
-        update={
-            "data": tuple(p.expanduser().resolve() for p in config.data),
-            "corrections": config.corrections and config.corrections.expanduser().resolve(),
-            "base": config.base and config.base.expanduser().resolve(),
-        }
-    )
     if resume and stored.is_file():
         before = load_config(stored)
-        running = {"device", "threads", "precision", "compile"}
+        running = {"device", "threads", "precision", "compile", "cache", "intermediate_mb"}
         changed = [
             key
             for key in RunConfig.model_fields
@@ -187,47 +190,6 @@ def _ready_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> RunConfi
     partial = stored.with_suffix(".partial")
     partial.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     partial.replace(stored)
-    return config
-
-
-def _print_to(send: Any) -> Any:
-    """Also show events as lines of text, for a person at a terminal."""
-    last = 0.0
-
-    def both(event: Event) -> None:
-        nonlocal last
-        send(event)
-        text = ""
-        if isinstance(event, Message):
-            text = event.text
-        elif isinstance(event, RunStarted):
-            text = (
-                f"{len(event.train_patients)} patients to train on, "
-                f"{len(event.validation_patients)} to validate with; {event.device}, "
-                f"{event.precision}"
-            )
-        elif isinstance(event, StepFinished):
-            if time.monotonic() - last < 2:
-                return
-            last = time.monotonic()
-            text = (
-                f"epoch {event.epoch} step {event.step}/{event.steps_per_epoch}  loss "
-                f"{event.loss:.4f}  {event.samples_per_second:.1f} slices/s  "
-                f"{event.remaining_s / 60:.1f} min left"
-            )
-        elif isinstance(event, EpochFinished):
-            validation = "" if event.validation_dsc is None else f"{event.validation_dsc:.4f}"
-            text = (
-                f"epoch {event.epoch}/{event.epochs}  loss {event.train_loss:.4f}  "
-                f"DSC {event.train_dsc:.4f}  validation {validation}"
-            )
-        elif isinstance(event, RunFinished):
-            text = f"{event.reason}: {event.bundle or event.message} {event.hint}"
-        if text:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
-
-    return both
 
 
 if __name__ == "__main__":

@@ -13,12 +13,7 @@ from napari_brainseg.core.imaging import ConfigError
 if TYPE_CHECKING:
     from napari_brainseg.core.protocol import RunConfig
 
-__all__ = ["build_fabric", "is_first_process", "precision_of"]
-
-
-def is_first_process() -> bool:
-    """Whether this process speaks and writes for the run: rank 0 under torchrun, else always."""
-    return int(os.environ.get("RANK", "0")) == 0
+__all__ = ["build_fabric", "precision_of"]
 
 
 def build_fabric(config: RunConfig) -> Fabric:
@@ -66,7 +61,9 @@ def precision_of(config: RunConfig, kind: str) -> str:
     if named is not None:
         return named
     if kind == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+        return (
+            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+        )
     if kind == "cpu" and torch.cpu._is_avx512_bf16_supported():  # noqa: SLF001 (no public query)
         return "bf16-mixed"
     return "32-true"

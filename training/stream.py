@@ -10,12 +10,17 @@ import threading
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from napari_brainseg.core.protocol import Event
 
-__all__ = ["EventStream", "StopFlag"]
+__all__ = ["EventStream", "StopFlag", "is_first_process"]
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks and writes for the run: rank 0 under torchrun, else always."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 class EventStream:
@@ -25,10 +30,15 @@ class EventStream:
     ----------
     stream : file object or None
         Where the parent listens; ``None`` writes the file only.
+    show : callable, optional
+        Shows each event to a person as well.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(
+        self, stream: TextIO | None, *, show: Callable[[Event], None] | None = None
+    ) -> None:
         self._stream = stream
+        self._show = show
         self._file: TextIO | None = None
 
     def open_log(self, run_dir: Path) -> None:
@@ -37,10 +47,13 @@ class EventStream:
         self._file = (run_dir / "events.jsonl").open("a", encoding="utf-8", buffering=1)
 
     def send(self, event: Event) -> None:
-        """Write one event; a parent that has gone away is no fault of the run."""
+        """Write one event; a parent that has gone away or a full disk is no fault of the run."""
         line = event.model_dump_json() + "\n"
+        if self._show is not None:
+            self._show(event)
         if self._file is not None:
-            self._file.write(line)
+            with contextlib.suppress(OSError):
+                self._file.write(line)
         if self._stream is not None:
             try:
                 self._stream.write(line)
@@ -51,7 +64,8 @@ class EventStream:
     def close(self) -> None:
         """Close the log."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
 
 
