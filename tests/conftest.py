@@ -28,6 +28,7 @@ _HOME = tempfile.TemporaryDirectory(prefix="brainseg-tests-", ignore_cleanup_err
 # Fixtures of a wider scope than one test run before `isolated_user_folders`.
 os.environ["XDG_CONFIG_HOME"] = str(Path(_HOME.name, "config"))
 os.environ["XDG_DATA_HOME"] = str(Path(_HOME.name, "data"))
+os.environ["XDG_CACHE_HOME"] = str(Path(_HOME.name, "cache"))
 os.environ.pop("BRAINSEG_WORKSPACE", None)
 
 # Two noisy cores: a deadline for each example only finds out how noisy.
@@ -44,6 +45,7 @@ def isolated_user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch)
     """Keep each test's default workspaces to itself."""
     home = tmp_path_factory.mktemp("user", numbered=True)
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.delenv("BRAINSEG_WORKSPACE", raising=False)
     if sys.platform == "darwin":
         monkeypatch.setenv("HOME", str(home))

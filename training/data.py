@@ -1,35 +1,43 @@
-"""Patients as tensors: loaded and prepared once, drawn from at random ever after."""
+"""Patients as tensors: found, split, prepared once, drawn from at random ever after."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from napari_brainseg.core.dataset.splits import REFERENCE_VALIDATION, draw_split
 from napari_brainseg.core.formats import discover, load_study, undated
-from napari_brainseg.core.imaging import ConfigError, DataError
+from napari_brainseg.core.imaging import ConfigError
+from napari_brainseg.core.segmentation.preprocessing import get_recipe
+from training.pool import SlicePool
+from training.preparation import prepare_patient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    import torch
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from napari_brainseg.core.formats import Fault, StudyFolder
-    from napari_brainseg.core.imaging import Study
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.segmentation.preprocessing import Prepared, Recipe
+    from training.preparation import PreparedPatient
 
-__all__ = ["PHANTOM_SEED", "Cohort", "SlicePool", "ValidationCase", "load_cohort"]
+__all__ = ["PHANTOM_SEED", "Cohort", "ValidationCase", "load_cohort", "recipe_of"]
 
 PHANTOM_SEED = 7_001
 """Seed of the phantoms that are trained on; those of demo and tests have others."""
+NATIVE_MULTIPLE = 16
+"""The native recipe pads to a multiple of this at least: also a shallow network's slices stay
+those that others were trained on."""
+WORKERS = 4
+"""Patients prepared at a time: numpy and zlib let go of the interpreter, so threads do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,122 +53,146 @@ class ValidationCase:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Everything a run trains on and validates with."""
+    """Everything a run trains on and measures with."""
 
     pool: SlicePool
     validation: tuple[ValidationCase, ...]
     train_patients: tuple[str, ...]
+    """Those that slices are drawn from."""
     sha256: str
-    """Of all images and masks, in order of the patients' names."""
+    """Of the names, images and masks of training and validation patients, in their order."""
     faults: tuple[Fault, ...] = ()
     """Folders that could not be read and were left out; none of them was named."""
+    validation_folders: tuple[StudyFolder, ...] = ()
+    test: tuple[StudyFolder, ...] = ()
+    """Patients that the finished model is measured with; nothing of them was read."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how the data was made ready."""
+
+    @property
+    def placement(self) -> str:
+        """Where the training slices are kept, for users."""
+        return self.pool.where
 
 
-class SlicePool:
-    """All training slices on one canvas, as tensors on one device.
+def recipe_of(config: RunConfig, network_multiple: int) -> Recipe:
+    """Build the recipe that a config asks for.
 
     Parameters
     ----------
-    items : list of (ndarray (Z, C, Y, X) float32, ndarray (Z, Y, X) uint8)
-        Prepared patients.
-    device : torch.device
-        Where to keep them.
+    config : RunConfig
+        Its recipe and the steps before it.
+    network_multiple : int
+        Height and width that the network takes without padding are multiples of this.
     """
-
-    def __init__(
-        self,
-        items: list[tuple[NDArray[np.float32], NDArray[np.uint8]]],
-        device: torch.device,
-    ) -> None:
-        height = max(image.shape[2] for image, _ in items)
-        width = max(image.shape[3] for image, _ in items)
-        slices = sum(image.shape[0] for image, _ in items)
-        channels = items[0][0].shape[1]
-        # 16 bits hold a scaled intensity to a thousandth of its spread, at half the memory
-        self.images = torch.empty((slices, channels, height, width), dtype=torch.float16)
-        self.masks = torch.zeros((slices, height, width), dtype=torch.uint8)
-        extents, owners, start = [], [], 0
-        for owner, (image, mask) in enumerate(items):
-            stop = start + image.shape[0]
-            top, left = (height - image.shape[2]) // 2, (width - image.shape[3]) // 2
-            inner = (slice(top, top + image.shape[2]), slice(left, left + image.shape[3]))
-            self.images[start:stop] = torch.from_numpy(image.min(axis=(0, 2, 3)))[:, None, None]
-            self.images[start:stop, :, inner[0], inner[1]] = torch.from_numpy(image).half()
-            self.masks[start:stop, inner[0], inner[1]] = torch.from_numpy(mask)
-            extents += [image.shape[2:]] * image.shape[0]
-            owners += [owner] * image.shape[0]
-            start = stop
-        self.extents = torch.tensor(extents)
-        self._owners = torch.tensor(owners)
-        lesion = self.masks.flatten(1).any(dim=1)
-        self._lesions_of = [
-            torch.nonzero(lesion & (self._owners == owner)).flatten() for owner in range(len(items))
-        ]
-        self._lesions_of = [index for index in self._lesions_of if index.numel()]
-        self.images, self.masks = self.images.to(device), self.masks.to(device)
-
-    def __len__(self) -> int:
-        return int(self.extents.shape[0])
-
-    def draw(self, batch: int, lesion_share: float, generator: torch.Generator) -> Tensor:
-        """Draw slice numbers (batch,).
-
-        A share comes from slices with a lesion, the patient drawn first so that a large lesion
-        does not count more than a small one; the rest uniformly from all slices.
-        """
-        index = torch.randint(len(self), (batch,), generator=generator)
-        if self._lesions_of:
-            for i in range(round(batch * lesion_share)):
-                patient = int(torch.randint(len(self._lesions_of), (1,), generator=generator))
-                own = self._lesions_of[patient]
-                index[i] = own[torch.randint(own.numel(), (1,), generator=generator)]
-        return index
+    if config.recipe == "native":
+        return get_recipe(config.recipe, multiple=math.lcm(NATIVE_MULTIPLE, network_multiple))
+    return get_recipe(config.recipe)
 
 
-def load_cohort(config: RunConfig, recipe: Recipe, device: torch.device) -> Cohort:
+def load_cohort(
+    config: RunConfig,
+    recipe: Recipe,
+    device: torch.device,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Cohort:
     """Find, split, load and prepare the patients of a run.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Which patients, and how they are drawn from.
+    recipe : Recipe
+        How they are prepared.
+    device : torch.device
+        Where batches are wanted.
+    progress : callable, optional
+        Called with the number of patients that are ready, and of all; from this thread.
 
     Raises
     ------
     ConfigError
-        If patients are named that are not there, or training and validation overlap.
+        If patients are named that are not there, training and validation overlap, or the filters
+        leave nothing to train on.
     DataError
         If a patient cannot be read or has no mask.
     """
     folders, faults = _find(config)
     train, validation = _split(config, folders)
-    digest = hashlib.sha256()
-    items: list[tuple[NDArray[np.float32], NDArray[np.uint8]]] = []
-    cases: list[ValidationCase] = []
+    total = len(train) + config.phantoms + len(validation)
 
-    def prepare(study: Study) -> tuple[Study, Prepared, NDArray[np.uint8]]:
-        if study.truth is None:
-            raise DataError(
-                f"{study.patient} has no masks, so nothing can be learned from it ({study.path}).",
-                "Leave it out of the training patients, or correct and export it first.",
-            )
-        prepared = recipe.prepare(study.image.data, spacing_mm=study.image.geometry.spacing_mm)
-        return study, prepared, prepared.prepare_mask(study.truth.data)
+    def from_folder(name: str, dtype: type[np.floating]) -> PreparedPatient:
+        return prepare_patient(load_study(folders[name], workers=1), recipe, dtype)
 
-    def from_folder(name: str) -> tuple[Study, Prepared, NDArray[np.uint8]]:
-        return prepare(load_study(folders[name], workers=1))
-
-    def from_phantom(index: int) -> tuple[Study, Prepared, NDArray[np.uint8]]:
+    def from_phantom(index: int) -> PreparedPatient:
         from napari_brainseg.core.dataset.phantom import phantom_study
 
-        return prepare(phantom_study(PHANTOM_SEED, index))
+        return prepare_patient(phantom_study(PHANTOM_SEED, index), recipe, np.float16)
 
-    with ThreadPoolExecutor(config.threads or 4) as pool:
-        ready = [*pool.map(from_folder, train), *pool.map(from_phantom, range(config.phantoms))]
-        for study, prepared, mask in ready:
-            _digest(digest, study)
-            items.append((prepared.data, mask))
-        for study, prepared, mask in pool.map(from_folder, validation):
-            _digest(digest, study)
-            truth = study.truth.data if study.truth is not None else mask
-            cases.append(ValidationCase(study.patient, prepared, truth, mask))
-    names = (*train, *(study.patient for study, _, _ in ready[len(train) :]))
-    return Cohort(SlicePool(items, device), tuple(cases), names, digest.hexdigest(), faults)
+    workers = ThreadPoolExecutor(config.threads or WORKERS, thread_name_prefix="prepare")
+    try:
+        jobs = [
+            *(workers.submit(from_folder, name, np.float16) for name in train),
+            *(workers.submit(from_phantom, index) for index in range(config.phantoms)),
+            *(workers.submit(from_folder, name, np.float32) for name in validation),
+        ]
+        ready = []
+        for job in jobs:
+            ready.append(job.result())
+            if progress is not None:
+                progress(len(ready), total)
+    finally:
+        workers.shutdown(cancel_futures=True)
+    own, measured = ready[: total - len(validation)], ready[total - len(validation) :]
+    own, notes = _filtered(config, own)
+    pool = SlicePool(
+        own,
+        device,
+        sampling=config.sampling,
+        lesion_share=config.lesion_share,
+        context=config.context_slices,
+        lesions_only=config.drop_empty_slices,
+    )
+    return Cohort(
+        pool=pool,
+        validation=tuple(_case(patient, recipe) for patient in measured),
+        train_patients=tuple(p.patient for p in own),
+        sha256=_sha256([*own, *measured]),
+        faults=faults,
+        validation_folders=tuple(folders[name] for name in validation),
+        notes=notes,
+    )
+
+
+def _filtered(
+    config: RunConfig, patients: list[PreparedPatient]
+) -> tuple[list[PreparedPatient], tuple[str, ...]]:
+    """Leave out patients that no slice would be drawn from, and say which."""
+    if not (config.drop_lesion_free_patients or config.drop_empty_slices):
+        return patients, ()
+    kept = [p for p in patients if p.mask.any()]
+    dropped = [p.patient for p in patients if not p.mask.any()]
+    if not kept:
+        raise ConfigError(
+            f"None of the {len(patients)} patients to train on has a lesion, and those without "
+            "are dropped.",
+            "Turn drop_lesion_free_patients and drop_empty_slices off, or add patients with a "
+            "lesion.",
+        )
+    return kept, ((f"Without a lesion, left out: {', '.join(dropped)}.",) if dropped else ())
+
+
+def _case(patient: PreparedPatient, recipe: Recipe) -> ValidationCase:
+    prepared = recipe.revive(patient.images.astype(np.float32, copy=False), patient.record)
+    return ValidationCase(patient.patient, prepared, patient.truth, patient.mask)
+
+
+def _sha256(patients: Iterable[PreparedPatient]) -> str:
+    digest = hashlib.sha256()
+    for patient in patients:
+        digest.update(f"{patient.patient}:{patient.content_sha256};".encode())
+    return digest.hexdigest()
 
 
 def _find(config: RunConfig) -> tuple[dict[str, StudyFolder], tuple[Fault, ...]]:
@@ -169,6 +201,7 @@ def _find(config: RunConfig) -> tuple[dict[str, StudyFolder], tuple[Fault, ...]]
     if not roots and not config.phantoms:
         raise ConfigError("The config names no data.", "Give folders of patients in `data`.")
     wanted = {*(config.train_patients or ()), *(config.validation_patients or ())}
+    wanted |= {*config.test_patients}
     folders: dict[str, StudyFolder] = {}
     faults: list[Fault] = []
     for root in roots:
@@ -218,10 +251,3 @@ def _split(
 
 def _overlap(patients: Iterable[str], keys: set[str]) -> list[str]:
     return sorted(p for p in patients if undated(p) in keys)
-
-
-def _digest(digest: hashlib._Hash, study: Study) -> None:
-    digest.update(study.patient.encode())
-    digest.update(np.ascontiguousarray(study.image.data).data)
-    if study.truth is not None:
-        digest.update(np.ascontiguousarray(study.truth.data).data)

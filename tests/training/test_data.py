@@ -58,7 +58,7 @@ def test_a_correction_replaces_its_original(
     write_patient(tmp_path, "SITE_A_0004", study.image, mask.astype("uint8"), range(1, 6))
     after = load({**small_config, "corrections": str(tmp_path)})
     assert after.train_patients == before.train_patients
-    assert int(after.pool.masks.sum()) == int(before.pool.masks.sum()) + mask.sum()
+    assert int(after.pool.areas.sum()) == int(before.pool.areas.sum()) + mask.sum()
     assert after.sha256 != before.sha256
 
 
@@ -67,8 +67,8 @@ def test_half_of_a_batch_has_a_lesion_and_every_slice_can_come(
 ) -> None:
     pool = load(small_config).pool
     generator = torch.Generator().manual_seed(0)
-    draws = torch.stack([pool.draw(8, 0.5, generator) for _ in range(300)])
-    lesion = pool.masks.flatten(1).any(dim=1)
+    draws = torch.stack([pool.draw(8, generator) for _ in range(300)])
+    lesion = pool.areas > 0
     assert lesion[draws[:, :4]].all()
     assert set(draws[:, 4:].flatten().tolist()) == set(range(len(pool)))
 

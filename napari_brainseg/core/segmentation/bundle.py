@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -57,10 +57,12 @@ class NetworkSpec(_Strict):
 
 
 class PreprocessingSpec(_Strict):
-    """Which recipe, with its parameters."""
+    """Which recipe, with its parameters; and how many neighbouring slices go in together."""
 
     recipe: str = "native"
     parameters: dict[str, float | int | str] = Field(default_factory=dict)
+    context: Literal[1, 3, 5] = 1
+    """Slices the network sees at once, the middle one being segmented; see `with_context`."""
 
 
 class BundleManifest(_Strict):

@@ -12,6 +12,7 @@ from napari_brainseg.core.imaging import CancelledError, DataError, Modality, Mo
 from napari_brainseg.core.segmentation.engines.base import OutOfMemoryError
 from napari_brainseg.core.segmentation.postprocessing import postprocess
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
+from napari_brainseg.core.segmentation.preprocessing.context import with_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,18 +162,20 @@ def predict_with(
     _refuse_without_flair(study)
     manifest = bundle.manifest
     recipe = get_recipe(manifest.preprocessing.recipe, **manifest.preprocessing.parameters)
-    if manifest.network.in_channels != study.image.data.shape[0]:
+    context = manifest.preprocessing.context
+    if manifest.network.in_channels != study.image.data.shape[0] * context:
         raise DataError(
             f"{study.patient} has {study.image.data.shape[0]} channels; the model "
-            f"{manifest.version} takes {manifest.network.in_channels}.",
+            f"{manifest.version} takes {manifest.network.in_channels / context:g}.",
             "Choose a model that was trained on these modalities.",
         )
     prepared = recipe.prepare(study.image.data, spacing_mm=study.image.geometry.spacing_mm)
     ready = time.perf_counter()
     notes: list[str] = []
     logits, engine = _with_recovery(
-        engine, prepared.data, fallback, notes, tta=tta, progress=progress, cancelled=cancelled
-    )
+        engine, prepared.data, context, fallback, notes, tta=tta, progress=progress,
+        cancelled=cancelled,
+    )  # fmt: skip
     inferred = time.perf_counter()
     on_grid = prepared.restore(sigmoid(logits, manifest.temperature))
     mask = postprocess(on_grid, threshold=manifest.threshold, steps=manifest.postprocessing)
@@ -201,11 +204,14 @@ def infer_logits(
     slices: NDArray[np.float32],
     *,
     batch: int,
+    context: int = 1,
     tta: bool = False,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> NDArray[np.float32]:
     """Logits (Z', Y', X') of slices (Z', C, Y', X'), batch by batch.
+
+    With `context` above 1 the engine gets C * context channels; see `with_context`.
 
     Raises
     ------
@@ -220,7 +226,7 @@ def infer_logits(
     for start in range(0, depth, batch):
         if cancelled is not None and cancelled():
             raise CancelledError("The prediction was stopped.")
-        piece = slices[start : start + batch]
+        piece = with_context(slices, start, min(start + batch, depth), context)
         total = np.zeros_like(out[start : start + batch])
         for axes in views:
             flipped = np.ascontiguousarray(np.flip(piece, axes)) if axes else piece
@@ -253,6 +259,7 @@ def sigmoid(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
 def _with_recovery(
     engine: Engine,
     slices: NDArray[np.float32],
+    context: int,
     fallback: Callable[[], Engine] | None,
     notes: list[str],
     *,
@@ -261,13 +268,15 @@ def _with_recovery(
     cancelled: Callable[[], bool] | None,
 ) -> tuple[NDArray[np.float32], Engine]:
     """Run; out of memory halves the batch, then goes on with the fallback, and notes it."""
-    _, channels, height, width = slices.shape
-    batch = min(engine.preferred_batch((channels, height, width)), slices.shape[0])
+    depth, channels, height, width = slices.shape
+    shape = (channels * context, height, width)
+    batch = min(engine.preferred_batch(shape), depth)
     while True:
         try:
             logits = infer_logits(
-                engine, slices, batch=batch, tta=tta, progress=progress, cancelled=cancelled
-            )
+                engine, slices, batch=batch, context=context, tta=tta, progress=progress,
+                cancelled=cancelled,
+            )  # fmt: skip
         except OutOfMemoryError as error:
             if batch > 1:
                 batch //= 2
@@ -276,7 +285,7 @@ def _with_recovery(
                 notes.append(f"Not enough memory on {engine.device}. Went on with the CPU.")
                 engine.close()
                 engine = fallback()
-                batch = min(engine.preferred_batch((channels, height, width)), slices.shape[0])
+                batch = min(engine.preferred_batch(shape), depth)
             else:
                 raise ModelError(
                     f"Not enough memory on {engine.device} for a single slice of "

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Prepared", "Recipe"]
+__all__ = ["Prepared", "Recipe", "bounds", "slices"]
 
 
 class Prepared(ABC):
-    """A volume on the network's grid, with the record of how it got there.
+    """A volume on the network's grid, which knows how it got there.
 
     Attributes
     ----------
@@ -37,11 +37,17 @@ class Prepared(ABC):
     def prepare_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Bring a mask (Z, Y, X) onto the network's grid (Z', Y', X'), by nearest neighbour."""
 
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """All but the slices, as JSON can hold it; `Recipe.revive` takes it."""
+
 
 class Recipe(ABC):
     """A named way from intensities to network input; chosen by the bundle."""
 
     name: ClassVar[str]
+    version: ClassVar[int]
+    """Goes up when the same volume comes out otherwise: what was prepared before is stale then."""
 
     @abstractmethod
     def prepare(
@@ -65,6 +71,28 @@ class Recipe(ABC):
             If nothing in the volume stands out from the background.
         """
 
+    @abstractmethod
+    def revive(self, data: NDArray[np.float32], record: dict[str, Any]) -> Prepared:
+        """Build a prepared volume again without preparing it.
+
+        Parameters
+        ----------
+        data : ndarray of float32, shape (Z', C, Y', X')
+            Its slices.
+        record : dict
+            What its `Prepared.record` gave, perhaps by way of JSON.
+        """
+
     def parameters(self) -> dict[str, float | int | str]:
         """Parameters that a bundle must carry to build this recipe again."""
         return {}
+
+
+def bounds(box: tuple[slice, ...]) -> list[list[int]]:
+    """Slices as JSON can hold them: [[start, stop], ...]."""
+    return [[int(part.start), int(part.stop)] for part in box]
+
+
+def slices(box: list[list[int]]) -> tuple[slice, ...]:
+    """Undo `bounds`."""
+    return tuple(slice(start, stop) for start, stop in box)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from napari_brainseg.core.imaging import DataError
-from napari_brainseg.core.segmentation.preprocessing.base import Prepared, Recipe
+from napari_brainseg.core.segmentation.preprocessing.base import Prepared, Recipe, bounds, slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,6 +73,15 @@ class NativePrepared(Prepared):
         out[(slice(None), *self._inner)] = inner
         return out
 
+    def record(self) -> dict[str, Any]:
+        """Describe crop, resampling and padding; see `Prepared.record`."""
+        return {
+            "input_shape": list(self.input_shape),
+            "box": bounds(self.box),
+            "resampled_shape": list(self._resampled_shape),
+            "pad_before": list(self._pad_before),
+        }
+
 
 class NativeRecipe(Recipe):
     """Head box at the nominal pixel size, robust per-channel scaling.
@@ -95,6 +104,7 @@ class NativeRecipe(Recipe):
     """
 
     name: ClassVar[str] = "native"
+    version: ClassVar[int] = 1
 
     def __init__(self, nominal_mm: float = 0.94, multiple: int = 16) -> None:
         self.nominal_mm = float(nominal_mm)
@@ -131,6 +141,18 @@ class NativeRecipe(Recipe):
             data[:, c] /= scale[c]
         np.clip(data, *CLIP, out=data)
         return NativePrepared(data, (depth, height, width), box, resampled, before)
+
+    def revive(self, data: NDArray[np.float32], record: dict[str, Any]) -> NativePrepared:
+        """Build a prepared volume again; see `Recipe.revive`."""
+        rows, columns = slices(record["box"])
+        depth, height, width = record["input_shape"]
+        return NativePrepared(
+            data,
+            (depth, height, width),
+            (rows, columns),
+            tuple(record["resampled_shape"]),
+            tuple(record["pad_before"]),
+        )
 
     def _target_shape(
         self, shape: tuple[int, int], spacing_mm: tuple[float, float, float] | None

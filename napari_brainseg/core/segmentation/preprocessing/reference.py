@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from napari_brainseg.core.imaging import DataError
-from napari_brainseg.core.segmentation.preprocessing.base import Prepared, Recipe
+from napari_brainseg.core.segmentation.preprocessing.base import Prepared, Recipe, bounds, slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,6 +148,15 @@ class ReferencePrepared(Prepared):
         """Crop, pad and resize a mask as the image was, by nearest neighbour."""
         return self.grid.mask_to_grid(mask)
 
+    def record(self) -> dict[str, Any]:
+        """Describe the grid and the limits; see `Prepared.record`."""
+        return {
+            "input_shape": list(self.grid.input_shape),
+            "box": bounds(self.grid.box),
+            "size": self.grid.size,
+            "limits": list(self.limits),
+        }
+
 
 class ReferenceRecipe(Recipe):
     """The published preprocessing.
@@ -167,6 +176,7 @@ class ReferenceRecipe(Recipe):
     """
 
     name: ClassVar[str] = "reference"
+    version: ClassVar[int] = 1
 
     def __init__(self, size: int = SIZE) -> None:
         self.size = int(size)
@@ -206,6 +216,14 @@ class ReferenceRecipe(Recipe):
         # A blank channel has no spread; it stays at 0.
         resized /= np.where(spread > 0, spread, 1.0).astype(np.float32)
         return ReferencePrepared(np.ascontiguousarray(resized.swapaxes(0, 1)), grid, (low, high))
+
+    def revive(self, data: NDArray[np.float32], record: dict[str, Any]) -> ReferencePrepared:
+        """Build a prepared volume again; see `Recipe.revive`."""
+        z, y, x = slices(record["box"])
+        depth, height, width = record["input_shape"]
+        grid = ReferenceGrid((depth, height, width), (z, y, x), record["size"])
+        low, high = record["limits"]
+        return ReferencePrepared(data, grid, (low, high))
 
 
 @lru_cache(maxsize=64)
