@@ -1,74 +1,115 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 
-from training.augment import Augmentation, sample_windows
+from napari_brainseg.core.protocol import RunConfig
+from training.augment import PRESETS, Augmentation, Draws
 
-STILL = Augmentation(
-    rotation_rad=0, scale=(1, 1), shift_px=0, flip=0, gain=0, offset=0, noise_sd=0,
-    missing_all=0, missing_post=0,
-)  # fmt: skip
-
-
-def canvas() -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    images = torch.rand((2, 3, 48, 64), generator=generator)
-    return images, (images[:, 1] > 0.6).to(torch.uint8)
+CROP, SLICES = 48, 12
+CONFIG: dict[str, Any] = {"crop": CROP, "phantoms": 1}
 
 
-def test_without_strength_the_window_is_the_canvas_centre() -> None:
-    images, masks = canvas()
-    matrices = STILL.geometry(torch.tensor([[32, 32]] * 2), 32, torch.Generator())
-    out, mask = sample_windows(images, masks, matrices, 32)
-    torch.testing.assert_close(out, images[:, :, 8:40, 16:48], atol=1e-5, rtol=0)
-    torch.testing.assert_close(mask[:, 0], masks[:, 8:40, 16:48].float())
+def batch(channels: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    images = torch.randn((SLICES, channels, 56, 64), generator=generator).half()
+    extents = torch.randint(40, 64, (SLICES, 2), generator=generator)
+    return images, (images[:, 1] > 0.6).to(torch.uint8), extents
 
 
-def test_a_flip_mirrors_image_and_mask_alike() -> None:
-    images, masks = canvas()
-    always = Augmentation(**{**STILL.__dict__, "flip": 1.0})
-    matrices = always.geometry(torch.tensor([[32, 32]] * 2), 32, torch.Generator())
-    out, mask = sample_windows(images, masks, matrices, 32)
-    torch.testing.assert_close(out, images[:, :, 8:40, 16:48].flip(-1), atol=1e-5, rtol=0)
-    torch.testing.assert_close(mask[:, 0], masks[:, 8:40, 16:48].flip(-1).float())
+def augmentation(name: str) -> Augmentation:
+    return Augmentation.of(RunConfig(**CONFIG, augmentation=name))
 
 
-def test_rotation_and_zoom_keep_the_lesion_under_the_mask() -> None:
-    images = torch.zeros(1, 3, 64, 64)
-    images[:, :, 20:32, 30:44] = 1
-    masks = (images[:, 1] > 0.5).to(torch.uint8)
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(20):
-        matrices = Augmentation().geometry(torch.tensor([[64, 64]]), 64, generator)
-        out, mask = sample_windows(images, masks, matrices, 64)
-        assert ((out[:, 1] > 0.5).float() - mask[:, 0]).abs().mean() < 0.01
-    # and they do change something
-    assert (mask[0, 0] - masks[0].float()).abs().sum() > 0
+def drawn(name: str, seed: int = 5) -> Draws:
+    images, _, extents = batch()
+    return augmentation(name).draw(extents, images.shape[1], torch.Generator().manual_seed(seed))
 
 
-def test_the_window_stays_on_a_head_larger_than_it() -> None:
-    generator = torch.Generator().manual_seed(0)
-    matrices = STILL.geometry(torch.tensor([[100, 40]] * 500), 60, generator)
-    x, y = matrices[:, 0, 2], matrices[:, 1, 2]
-    assert y.abs().max() <= 20
-    assert y.abs().max() > 15
-    assert (x == 0).all()
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_config_says_preset_window_and_missing_shares(name: str) -> None:
+    made = Augmentation.of(
+        RunConfig(**CONFIG, augmentation=name, missing_all=0.3, missing_post=0.2)
+    )
+    assert made == Augmentation(CROP, PRESETS[name], missing_all=0.3, missing_post=0.2)
 
 
-def test_missing_modalities_become_copies_of_flair() -> None:
-    images, _ = canvas()
-    every = Augmentation(**{**STILL.__dict__, "missing_all": 1.0})
-    out = every.intensities(images, torch.Generator())
-    torch.testing.assert_close(out, images[:, 1:2].expand_as(images))
-    post = Augmentation(**{**STILL.__dict__, "missing_post": 1.0})
-    out = post.intensities(images, torch.Generator())
-    torch.testing.assert_close(out, images[:, [0, 1, 1]])
+@pytest.mark.parametrize("channels", [3, 9])
+@pytest.mark.parametrize("name", PRESETS)
+def test_windows_come_as_the_network_takes_them(name: str, channels: int) -> None:
+    images, masks, extents = batch(channels)
+    before = images.clone()
+    made = augmentation(name)
+    draws = made.draw(extents, channels, torch.Generator().manual_seed(0))
+    out, mask = made.apply(images, masks, draws)
+    assert out.shape == (SLICES, channels, CROP, CROP)
+    assert out.dtype == mask.dtype == torch.float32
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    assert mask.shape == (SLICES, 1, CROP, CROP)
+    assert set(mask.unique().tolist()) == {0, 1}
+    assert torch.isfinite(out).all()
+    assert torch.equal(images, before)  # the pool is not written to
 
 
-def test_same_generator_same_draws_and_the_next_draw_differs() -> None:
-    images, _ = canvas()
-    generator = torch.Generator().manual_seed(9)
-    first, second = (Augmentation().intensities(images, generator) for _ in range(2))
-    again = Augmentation().intensities(images, torch.Generator().manual_seed(9))
-    torch.testing.assert_close(first, again)
-    assert not torch.allclose(first, second)
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_part_gives_what_the_whole_batch_gives(name: str) -> None:
+    images, masks, _ = batch()
+    made, draws = augmentation(name), drawn(name)
+    whole, mask = made.apply(images, masks, draws)
+    for part in (slice(0, 5), slice(5, 12), slice(3, 4), slice(0, 12, 2), slice(1, 12, 3)):
+        own = draws.part(part.start, part.stop, part.step or 1)
+        out, own_mask = made.apply(images[part], masks[part], own)
+        assert torch.equal(out, whole[part])
+        assert torch.equal(own_mask, mask[part])
+
+
+@pytest.mark.parametrize("name", ["reference", "standard", "strong"])
+def test_same_generator_same_windows_and_the_next_differ(name: str) -> None:
+    images, masks, extents = batch()
+    made = augmentation(name)
+    generator = torch.Generator().manual_seed(5)
+    first = made.apply(images, masks, made.draw(extents, 3, generator))
+    state = generator.get_state()
+    second = made.apply(images, masks, made.draw(extents, 3, generator))
+    again = made.apply(images, masks, drawn(name))
+    assert all(map(torch.equal, first, again))
+    assert not torch.equal(first[0], second[0])
+    resumed = made.draw(extents, 3, torch.Generator().set_state(state))
+    assert torch.equal(made.apply(images, masks, resumed)[0], second[0])
+    # no two slices of a batch are treated alike
+    alike = made.apply(images[:1].expand_as(images), masks[:1].expand_as(masks), drawn(name))[0]
+    assert all(not torch.equal(alike[0], other) for other in alike[1:])
+
+
+def test_the_global_generator_is_not_touched() -> None:
+    images, masks, _ = batch()
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    augmentation("strong").apply(images, masks, drawn("strong"))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_autocast_does_not_coarsen_the_windows() -> None:
+    images, masks, _ = batch()
+    made, draws = augmentation("strong"), drawn("strong")
+    plain, _ = made.apply(images, masks, draws)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under, _ = made.apply(images, masks, draws)
+    assert under.dtype == torch.float32
+    assert torch.equal(under, plain)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_gpu_does_the_same_but_for_the_noise(name: str) -> None:
+    images, masks, _ = batch()
+    made = augmentation(name)
+    draws = drawn(name)
+    draws = Draws(**{**draws.__dict__, "noise": None, "seeds": None})
+    out, mask = made.apply(images, masks, draws)
+    there, mask_there = made.apply(images.cuda(), masks.cuda(), draws)
+    assert there.device.type == "cuda"
+    torch.testing.assert_close(there.cpu(), out, atol=2e-3, rtol=0)
+    assert (mask_there.cpu() != mask).float().mean() < 1e-3
