@@ -54,6 +54,8 @@ class NetworkSpec(_Strict):
     name: str = "unet"
     in_channels: int = 3
     features: int = 16
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Those of `build_network`, such as ``{"norm": "instance"}``."""
 
 
 class PreprocessingSpec(_Strict):

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["write_ir"]
 
 
-def write_ir(network: nn.Module, path: Path, *, in_channels: int = 3, side: int = 64) -> None:
+def write_ir(
+    network: nn.Module, path: Path, *, in_channels: int | None = None, side: int = 64
+) -> None:
     """Save `network` as ``model.xml`` and ``model.bin`` with fp16 weights.
 
     Parameters
@@ -27,11 +29,13 @@ def write_ir(network: nn.Module, path: Path, *, in_channels: int = 3, side: int 
     path : Path
         Of the ``.xml``.
     in_channels, side : int
-        Shape of the example that is traced; batch, height and width stay free.
+        Shape of the example that is traced; batch, height and width stay free. Channels are those
+        that the network names if left out.
     """
     ov = quiet_openvino()
     network = network.eval().float().cpu()
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    in_channels = int(network.in_channels) if in_channels is None else in_channels  # type: ignore[arg-type]
     example = torch.zeros(1, in_channels, side, side)
     with torch.no_grad(), warnings.catch_warnings():
         # OpenVINO traces with torch.jit inside; its torch.export path fixes height and width

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_brainseg.core.imaging import ModelError
+from napari_brainseg.core.imaging import ConfigError, ModelError
 from napari_brainseg.core.segmentation.engines.base import OutOfMemoryError
-from napari_brainseg.core.segmentation.networks import build_network
+from napari_brainseg.core.segmentation.networks import SegmentationNetwork, build_network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,18 +26,26 @@ BYTES_A_FEATURE = 40
 """Bytes a pixel and first-level feature needs at the U-Net's peak; a cautious estimate."""
 
 
-def load_network(bundle: Bundle) -> nn.Module:
+def load_network(bundle: Bundle) -> SegmentationNetwork:
     """Build a bundle's network with its weights, fp32, in evaluation mode.
 
     Raises
     ------
     ModelError
-        If the weights do not fit the network.
+        If the weights do not fit the network, or this version knows no such network or option.
     """
     from safetensors.torch import load_file
 
     spec = bundle.manifest.network
-    network = build_network(spec.name, in_channels=spec.in_channels, features=spec.features)
+    try:
+        network = build_network(
+            spec.name, in_channels=spec.in_channels, features=spec.features, **spec.options
+        )
+    except ConfigError as error:
+        raise ModelError(
+            f"The model {bundle.path} names a network that cannot be built: {error.message}",
+            error.hint,
+        ) from error
     state = {
         key: value.float() if value.is_floating_point() else value
         for key, value in load_file(bundle.weights_path).items()
@@ -50,7 +58,8 @@ def load_network(bundle: Bundle) -> nn.Module:
             f"{spec.features} features: {error}.",
             "Install or copy the bundle again.",
         ) from error
-    return network.eval()
+    network.eval()
+    return network
 
 
 class TorchEngine:

@@ -2,27 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from napari_brainseg.core.imaging import ConfigError
+from napari_brainseg.core.segmentation.networks.attention_unet import AttentionUNet
+from napari_brainseg.core.segmentation.networks.attention_unet_single import (
+    SingleGateAttentionUNet,
+)
+from napari_brainseg.core.segmentation.networks.base import Option, SegmentationNetwork
+from napari_brainseg.core.segmentation.networks.double_conv_unet import DoubleConvUNet
+from napari_brainseg.core.segmentation.networks.pretrained import load_encoder_weights
+from napari_brainseg.core.segmentation.networks.residual_unet import ResidualUNet
+from napari_brainseg.core.segmentation.networks.resnet34_unet import ResNet34UNet
+from napari_brainseg.core.segmentation.networks.segnet import SegNet
 from napari_brainseg.core.segmentation.networks.unet import UNet
+from napari_brainseg.core.segmentation.networks.unet3_plus import UNet3Plus
+from napari_brainseg.core.segmentation.networks.unet_plus_plus import UNetPlusPlus
 
-if TYPE_CHECKING:
-    from torch import nn
+__all__ = ["NETWORKS", "SegmentationNetwork", "UNet", "build_network", "load_encoder_weights"]
 
-__all__ = ["NETWORKS", "UNet", "build_network"]
+NETWORKS: dict[str, type[SegmentationNetwork]] = {
+    "unet": UNet,
+    "unet-double-conv": DoubleConvUNet,
+    "attention-unet": AttentionUNet,
+    "attention-unet-single": SingleGateAttentionUNet,
+    "residual-unet": ResidualUNet,
+    "resnet34-unet": ResNet34UNet,
+    "unet++": UNetPlusPlus,
+    "unet3+": UNet3Plus,
+    "segnet": SegNet,
+}
 
-NETWORKS: dict[str, type[UNet]] = {"unet": UNet}
 
-
-def build_network(name: str, *, in_channels: int = 3, features: int = 16) -> nn.Module:
+def build_network(
+    name: str, *, in_channels: int = 3, features: int = 16, **options: Option
+) -> SegmentationNetwork:
     """Build a network that gives logits (B, 1, H, W).
+
+    Parameters
+    ----------
+    name : str
+        One of `NETWORKS`.
+    in_channels : int
+        Channels of the images.
+    features : int
+        Feature maps of the first level.
+    **options
+        Of the network's `OPTIONS`, such as ``norm="instance"``.
 
     Raises
     ------
     ConfigError
-        If no network has that name.
+        If no network has that name, it has no such option, or an option not that value.
     """
     if name not in NETWORKS:
         raise ConfigError(f"There is no network '{name}'.", f"Known: {', '.join(NETWORKS)}.")
-    return NETWORKS[name](in_channels=in_channels, features=features)
+    kind = NETWORKS[name]
+    for option, value in options.items():
+        _check_option(name, kind, option, value)
+    for what, number in (("in_channels", in_channels), ("features", features)):
+        if number < 1:
+            raise ConfigError(f"{what}={number} of the network '{name}' is no count.", "Give 1 up.")
+    return kind(in_channels=in_channels, features=features, **options)
+
+
+def _check_option(name: str, kind: type[SegmentationNetwork], option: str, value: Option) -> None:
+    if option not in kind.OPTIONS:
+        known = ", ".join(kind.OPTIONS)
+        raise ConfigError(
+            f"The network '{name}' has no option '{option}'.",
+            f"Known: {known}." if known else "It has none.",
+        )
+    values = kind.OPTIONS[option]
+    # 1 == True, but prune=true means nothing
+    if not any(value == known and type(value) is type(known) for known in values):
+        raise ConfigError(
+            f"The option {option}={value!r} of the network '{name}' is impossible.",
+            f"Known: {', '.join(str(known).lower() for known in values)}.",
+        )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from napari_brainseg.core.segmentation.networks.base import Option, SegmentationNetwork
+from napari_brainseg.core.segmentation.networks.blocks import ACTIVATIONS, NORMS, conv_block
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["UNet"]
 
 LEVELS = 4
 
 
-class UNet(nn.Module):
+class UNet(SegmentationNetwork):
     """U-Net of Ronneberger et al. 2015 with batch norm, as in Buda et al. 2019.
 
     Four levels down and up; blocks of two (3x3 convolution without bias, batch norm, ReLU);
@@ -25,6 +31,10 @@ class UNet(nn.Module):
         Channels of input and output.
     features : int
         Feature maps of the first level; each level doubles them.
+    norm : {'batch', 'instance', 'group'}
+        Normalisation after each convolution.
+    activation : {'relu', 'leaky-relu', 'gelu', 'silu'}
+        Activation after each normalisation.
 
     References
     ----------
@@ -34,44 +44,74 @@ class UNet(nn.Module):
     """
 
     multiple = 2**LEVELS
-    """Height and width of the input must be multiples of this."""
+    OPTIONS: ClassVar[Mapping[str, tuple[Option, ...]]] = {
+        "norm": NORMS,
+        "activation": ACTIVATIONS,
+    }
+    convolution_bias: ClassVar[bool] = False
+    """Whether the 3x3 convolutions have a bias."""
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 1, features: int = 32) -> None:
-        super().__init__()
-        widths = [features * 2**level for level in range(LEVELS + 1)]
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        features: int = 32,
+        *,
+        norm: str = "batch",
+        activation: str = "relu",
+    ) -> None:
+        super().__init__(in_channels, features)
+
+        def block(channels: int, width: int, prefix: str) -> nn.Module:
+            return conv_block(
+                channels,
+                width,
+                norm=norm,
+                activation=activation,
+                bias=self.convolution_bias,
+                prefix=prefix,
+            )
+
+        self.widths = [features * 2**level for level in range(LEVELS + 1)]
         channels = in_channels
-        for level, width in enumerate(widths[:-1], start=1):
-            self.add_module(f"encoder{level}", _block(channels, width, f"enc{level}"))
+        for level, width in enumerate(self.widths[:-1], start=1):
+            self.add_module(f"encoder{level}", block(channels, width, f"enc{level}"))
             channels = width
         self.pool = nn.MaxPool2d(2)
-        self.bottleneck = _block(channels, widths[-1], "bottleneck")
+        self.bottleneck = block(channels, self.widths[-1], "bottleneck")
         for level in range(LEVELS, 0, -1):
-            width = widths[level - 1]
+            width = self.widths[level - 1]
             self.add_module(f"upconv{level}", nn.ConvTranspose2d(2 * width, width, 2, stride=2))
-            self.add_module(f"decoder{level}", _block(2 * width, width, f"dec{level}"))
+            self.add_module(f"decoder{level}", block(2 * width, width, f"dec{level}"))
         self.conv = nn.Conv2d(features, out_channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
         """Logits (B, out_channels, H, W) of images (B, in_channels, H, W)."""
         skips = []
         for level in range(1, LEVELS + 1):
-            x = self.get_submodule(f"encoder{level}")(x)
+            x = self.step(self.encode, level, x)
             skips.append(x)
-            x = self.pool(x)
-        x = self.bottleneck(x)
+        x = self.step(self.encode, LEVELS + 1, x)
         for level in range(LEVELS, 0, -1):
-            x = self.get_submodule(f"upconv{level}")(x)
-            x = self.get_submodule(f"decoder{level}")(torch.cat((x, skips.pop()), dim=1))
+            x = self.step(self.decode, level, x, skips.pop())
         logits: Tensor = self.conv(x)
         return logits
 
+    def encode(self, level: int, x: Tensor) -> Tensor:
+        """Feature maps of a level, 1 to 5, from those of the level above."""
+        block = self.bottleneck if level > LEVELS else getattr(self, f"encoder{level}")
+        out: Tensor = block(x if level == 1 else self.pool(x))
+        return out
 
-def _block(in_channels: int, features: int, name: str) -> nn.Sequential:
-    layers: list[tuple[str, nn.Module]] = []
-    for i, channels in enumerate((in_channels, features), start=1):
-        layers += [
-            (f"{name}conv{i}", nn.Conv2d(channels, features, 3, padding=1, bias=False)),
-            (f"{name}norm{i}", nn.BatchNorm2d(features)),
-            (f"{name}relu{i}", nn.ReLU(inplace=True)),
-        ]
-    return nn.Sequential(OrderedDict(layers))
+    def decode(self, level: int, x: Tensor, skip: Tensor) -> Tensor:
+        """Feature maps of a level from those of the level below and of the encoder."""
+        x = getattr(self, f"upconv{level}")(x)
+        out: Tensor = getattr(self, f"decoder{level}")(
+            torch.cat((x, self.gate(level, x, skip)), dim=1)
+        )
+        return out
+
+    def gate(self, level: int, x: Tensor, skip: Tensor) -> Tensor:
+        """Give the decoder what it shall see of the encoder's feature maps: here, all."""
+        del level, x
+        return skip
