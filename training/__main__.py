@@ -169,7 +169,7 @@ def _claim_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
         raise ConfigError(
             f"The run in {run_dir} is complete; it is never overwritten.", "Choose another folder."
         )
-    if stored.is_file() and not resume and (run_dir / "checkpoints").exists():
+    if stored.is_file() and not resume and (run_dir / "checkpoints" / "last.pt").exists():
         raise ConfigError(
             f"{run_dir} holds a run already.", "Add --resume, or choose another folder."
         )
