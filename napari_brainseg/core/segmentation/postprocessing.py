@@ -10,14 +10,33 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Postprocessing", "postprocess"]
+__all__ = ["Postprocessing", "lesion_box", "postprocess", "reshape"]
+
+LARGEST_RADIUS_VOX = 10
 
 
 class Postprocessing(BaseModel):
-    """Steps after the threshold, in this order."""
+    """Steps after the threshold, in the order of the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    opening_vox: int = Field(
+        default=0,
+        ge=0,
+        le=LARGEST_RADIUS_VOX,
+        title="Opening",
+        description="Thin parts vanish: radius of a disk in each slice (pixels); 0 is off",
+    )
+    closing_vox: int = Field(
+        default=0,
+        ge=0,
+        le=LARGEST_RADIUS_VOX,
+        title="Closing",
+        description="Narrow gaps close: radius of a disk in each slice (pixels); 0 is off",
+    )
+    fill_holes: bool = Field(
+        default=False, title="Fill holes", description="Holes within each slice are filled"
+    )
     minimum_size_vox: int = Field(
         default=0, ge=0, title="Minimum size", description="Smaller islands are removed (voxels)"
     )
@@ -38,7 +57,7 @@ def postprocess(
     threshold : float
         Voxels at or above it are lesion.
     steps : Postprocessing
-        Cleaning steps. Islands are 6-connected in 3D.
+        Cleaning steps, done in the order of its fields. Islands are 6-connected in 3D.
 
     Returns
     -------
@@ -46,23 +65,71 @@ def postprocess(
         0 and 1. An empty map gives an empty mask.
     """
     mask = probability >= threshold
-    if not (steps.minimum_size_vox or steps.largest_component) or not mask.any():
-        return mask.astype(np.uint8)
+    out = mask.astype(np.uint8)
+    box = None if steps == Postprocessing() else lesion_box(mask)
+    if box is not None:
+        # working on the lesion's box is what makes this cheap on a whole head
+        out[box] = _without_islands(reshape(mask[box], steps), steps)
+    return out
+
+
+def lesion_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
+    """Smallest box that holds a mask (Z, Y, X); ``None`` for an empty one."""
+    if not mask.any():
+        return None
+    hits = (np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    z, y, x = (slice(int(lines[0]), int(lines[-1]) + 1) for lines in hits)
+    return z, y, x
+
+
+def reshape(mask: NDArray[np.bool_], steps: Postprocessing) -> NDArray[np.bool_]:
+    """Open, close and fill a mask slice by slice; islands are left as they are.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (Z, Y, X)
+        A whole mask, or the box of its lesions: none of these steps leaves that box.
+    steps : Postprocessing
+        Which of them; the others play no part.
+
+    Returns
+    -------
+    ndarray of bool, shape (Z, Y, X)
+        The mask itself where nothing is to be done.
+    """
     from scipy import ndimage
 
-    # labelling only the lesion's box is what makes this cheap on a whole head
-    box = tuple(
-        slice(int(hits[0]), int(hits[-1]) + 1)
-        for hits in (np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
-    )
-    labels, count = ndimage.label(mask[box])
+    if steps.opening_vox:
+        mask = ndimage.binary_opening(mask, _disk(steps.opening_vox))
+    if steps.closing_vox:
+        # a margin: erosion takes what lies beyond the array for background, and would eat its edge
+        radius = steps.closing_vox
+        margin = ((0, 0), (radius, radius), (radius, radius))
+        closed = ndimage.binary_closing(np.pad(mask, margin), _disk(radius))
+        mask = closed[:, radius:-radius, radius:-radius]
+    if steps.fill_holes:
+        mask = np.stack([ndimage.binary_fill_holes(one) for one in mask])
+    return mask
+
+
+def _without_islands(mask: NDArray[np.bool_], steps: Postprocessing) -> NDArray[np.bool_]:
+    if not (steps.minimum_size_vox or steps.largest_component):
+        return mask
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     keep = sizes >= max(1, steps.minimum_size_vox)
-    keep[0] = False
     if steps.largest_component and keep.any():
         keep[:] = False
         keep[int(sizes.argmax())] = True
-    out = np.zeros(mask.shape, dtype=np.uint8)
-    out[box] = keep[labels]
-    return out
+    kept: NDArray[np.bool_] = keep[labels]
+    return kept
+
+
+def _disk(radius: int) -> NDArray[np.bool_]:
+    """Disk in the plane of a slice, shape (1, 2 r + 1, 2 r + 1)."""
+    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    disk: NDArray[np.bool_] = (y**2 + x**2 <= radius**2)[None]
+    return disk
