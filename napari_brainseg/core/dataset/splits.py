@@ -24,6 +24,8 @@ __all__ = [
     "check_no_leakage",
     "draw_split",
     "freeze_split",
+    "institution_of",
+    "k_fold",
     "load_split",
     "same_person",
 ]
@@ -85,6 +87,12 @@ class Split:
         object.__setattr__(self, "digest", digest)
 
 
+def institution_of(patient: str) -> str:
+    """Institution in a TCGA name: ``DU`` for ``TCGA_DU_5851_19950428``; ``""`` for other names."""
+    parts = patient.split("_")
+    return parts[1] if parts[0] == "TCGA" and len(parts) > 2 else ""
+
+
 def same_person(patient: str, others: Iterable[str]) -> bool:
     """Whether a patient is among others, whatever the study dates."""
     return undated(patient) in {undated(other) for other in others}
@@ -117,6 +125,7 @@ def draw_split(
     seed: int,
     share: float,
     never_train: Iterable[str] = REFERENCE_VALIDATION,
+    stratified: bool = False,
 ) -> Split:
     """Draw validation patients; studies of one person stay on one side.
 
@@ -131,6 +140,8 @@ def draw_split(
         positive and there are two or more.
     never_train : iterable of str
         Those of them that are at hand validate in any case and count towards the share.
+    stratified : bool
+        Draw the same share of every institution, as far as whole persons allow.
 
     Returns
     -------
@@ -144,18 +155,64 @@ def draw_split(
     """
     if not 0 <= share < 1:
         raise DataError(f"The validation share {share} is not in [0, 1).", "Give e.g. 0.1.")
-    persons: defaultdict[str, list[str]] = defaultdict(list)
-    for name in sorted(set(patients)):
-        persons[undated(name)].append(name)
+    persons = _persons(patients)
     chosen = {undated(name) for name in never_train} & persons.keys()
     wanted = math.floor(share * len(persons) + 0.5)
     if share > 0 and len(persons) > 1:
         wanted = min(max(wanted, 1), len(persons) - 1)
     free = sorted(persons.keys() - chosen)
-    chosen |= set(random.Random(seed).sample(free, min(len(free), max(0, wanted - len(chosen)))))
-    validation = sorted(name for person in chosen for name in persons[person])
-    train = sorted(name for person in persons.keys() - chosen for name in persons[person])
-    return Split(tuple(train), tuple(validation), seed)
+    wanted = min(len(free), max(0, wanted - len(chosen)))
+    rng = random.Random(seed)
+    if stratified:
+        # evenly spaced places of a row of institutions: each gives its share, give or take one
+        row, start = _row(free, rng), rng.random()
+        chosen |= {row[int((place + start) * len(row) / wanted)] for place in range(wanted)}
+    else:
+        chosen |= set(rng.sample(free, wanted))
+    return _split(persons, chosen, seed)
+
+
+def k_fold(
+    patients: Iterable[str],
+    *,
+    folds: int,
+    seed: int,
+    never_train: Iterable[str] = REFERENCE_VALIDATION,
+) -> tuple[Split, ...]:
+    """Deal persons to folds, each of which validates once; stratified by institution.
+
+    Numbers of persons differ by one at most between folds, of each institution too.
+
+    Parameters
+    ----------
+    patients : iterable of str
+        All patients at hand; their order does not matter.
+    folds : int
+        How many.
+    seed : int
+        Seed of the draw.
+    never_train : iterable of str
+        Persons that are left out of all folds.
+
+    Returns
+    -------
+    tuple of Split
+        One a fold; both sides sorted.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two folds, or fewer persons than folds.
+    """
+    left_out = {undated(name) for name in never_train}
+    persons = _persons(name for name in patients if undated(name) not in left_out)
+    if not 2 <= folds <= len(persons):
+        raise DataError(
+            f"{len(persons)} persons cannot be dealt to {folds} folds.",
+            "Take two folds or more, and no more folds than there are persons.",
+        )
+    row = _row(persons, random.Random(seed))
+    return tuple(_split(persons, set(row[fold::folds]), seed) for fold in range(folds))
 
 
 def freeze_split(path: Path, split: Split) -> None:
@@ -213,6 +270,27 @@ def load_split(path: Path) -> Split:
         )
     except DataError as error:
         raise DataError(f"{path}: {error.message}", error.hint) from error
+
+
+def _persons(patients: Iterable[str]) -> dict[str, list[str]]:
+    """Studies by person."""
+    persons: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(set(patients)):
+        persons[undated(name)].append(name)
+    return persons
+
+
+def _row(persons: Iterable[str], rng: random.Random) -> list[str]:
+    """Persons in a row: by institution, shuffled within each."""
+    row = sorted(persons)
+    rng.shuffle(row)
+    return sorted(row, key=institution_of)
+
+
+def _split(persons: dict[str, list[str]], chosen: set[str], seed: int) -> Split:
+    validation = sorted(name for person in chosen for name in persons[person])
+    train = sorted(name for person in persons.keys() - chosen for name in persons[person])
+    return Split(tuple(train), tuple(validation), seed)
 
 
 def _is_split(content: dict[str, Any]) -> bool:

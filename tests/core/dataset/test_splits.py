@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ from napari_brainseg.core.dataset.splits import (
     check_no_leakage,
     draw_split,
     freeze_split,
+    institution_of,
+    k_fold,
     load_split,
     same_person,
 )
@@ -40,6 +43,75 @@ def test_a_draw_uses_everyone_once_and_splits_no_person(names, seed, share, shuf
     shuffled = list(names)
     shuffler.shuffle(shuffled)
     assert draw_split(shuffled, seed=seed, share=share) == split
+
+
+TCGA_NAMES = st.lists(
+    st.builds(
+        "TCGA_{}_{}_2001010{}".format,
+        st.sampled_from(["DU", "HT", "CS", "EZ"]),
+        st.integers(0, 12),
+        st.integers(1, 2),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+def _by_institution(names) -> Counter[str]:
+    return Counter(institution_of(person) for person in {undated(name) for name in names})
+
+
+@given(TCGA_NAMES, st.integers(0, 1000), st.integers(2, 6), st.randoms())
+def test_every_person_validates_in_one_fold_and_folds_are_alike(names, seed, k, shuffler) -> None:
+    persons = _by_institution(names)
+    if persons.total() < k:
+        with pytest.raises(DataError, match=f"{persons.total()} persons .* {k} folds"):
+            k_fold(names, folds=k, seed=seed, never_train=())
+        return
+
+    folds = k_fold(names, folds=k, seed=seed, never_train=())
+
+    assert sorted(name for fold in folds for name in fold.validation) == sorted(set(names))
+    for fold in folds:
+        assert sorted(fold.train + fold.validation) == sorted(set(names))
+    counts = [_by_institution(fold.validation) for fold in folds]
+    for numbers in ([c.total() for c in counts], *([c[i] for c in counts] for i in persons)):
+        assert max(numbers) - min(numbers) <= 1
+    shuffled = list(names)
+    shuffler.shuffle(shuffled)
+    assert k_fold(shuffled, folds=k, seed=seed, never_train=()) == folds
+
+
+def test_folds_leave_reference_patients_out_and_follow_the_seed() -> None:
+    others = [f"TCGA_XX_{n}_20010101" for n in range(20)]
+    names = [*REFERENCE_VALIDATION, "TCGA_CS_4944_20200101", *others]
+
+    folds = k_fold(names, folds=5, seed=1)
+
+    assert sorted(name for fold in folds for name in fold.validation) == sorted(others)
+    assert k_fold(names, folds=5, seed=2) != folds
+    with pytest.raises(DataError, match="1 folds"):
+        k_fold(names, folds=1, seed=1)
+
+
+@given(TCGA_NAMES, st.integers(0, 1000), st.floats(0, 0.99))
+def test_a_stratified_draw_takes_the_same_share_of_every_institution(names, seed, share) -> None:
+    split = draw_split(names, seed=seed, share=share, never_train=(), stratified=True)
+
+    plain = draw_split(names, seed=seed, share=share, never_train=())
+    persons, drawn = _by_institution(names), _by_institution(split.validation)
+    assert sorted(split.train + split.validation) == sorted(set(names))
+    assert drawn.total() == _by_institution(plain.validation).total()
+    for institution, number in persons.items():
+        assert abs(drawn[institution] - number * drawn.total() / persons.total()) < 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "institution"),
+    [("TCGA_DU_5851_19950428", "DU"), ("TCGA_FG_A4MT", "FG"), ("PHANTOM_1_2", ""), ("TCGA", "")],
+)
+def test_the_institution_is_the_second_part_of_a_tcga_name(name, institution) -> None:
+    assert institution_of(name) == institution
 
 
 def test_share_and_seed_decide_the_draw() -> None:
