@@ -1,0 +1,176 @@
+"""What several runs leave in their folders, read from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import psutil
+from pydantic import ValidationError
+
+from napari_brainseg.core.dataset.durable import write_atomically
+from napari_brainseg.core.protocol import RunConfig, load_config, parse_event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_brainseg.core.protocol import Event
+
+__all__ = [
+    "BUNDLE",
+    "CHECKPOINT",
+    "CONFIG",
+    "EVENTS",
+    "LOG",
+    "RUNNING",
+    "ClaimedBy",
+    "EventTail",
+    "differences",
+    "last_event",
+    "log_tail",
+]
+
+BUNDLE = "bundle"
+CONFIG = "config.json"
+CHECKPOINT = "checkpoints/last.pt"
+EVENTS = "events.jsonl"
+LOG = "stderr.log"
+CLAIM = "process.json"
+
+RUNNING = ("device", "threads", "precision", "compile", "cache", "intermediate_mb")
+"""Settings that a run may be resumed with whatever they were: they decide how it runs, not what."""
+MAY_CHANGE = {*RUNNING, "what", "why"}
+
+_TAIL_LINES = 20
+_TAIL_BYTES = 16_384
+
+
+class EventTail:
+    """Reads what is added to the events of a run.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Folder of the run.
+    skip : bool
+        Leave out what is there already.
+    """
+
+    def __init__(self, run_dir: Path, *, skip: bool) -> None:
+        self._path = run_dir / EVENTS
+        self._at = _size(self._path) if skip else 0
+        self._rest = b""
+
+    def read(self) -> list[Event]:
+        """Return the whole lines that came since the last call."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._at)
+                new = file.read()
+        except OSError:
+            return []
+        self._at += len(new)
+        *lines, self._rest = (self._rest + new).split(b"\n")
+        events = []
+        for line in lines:
+            # A process that was killed may leave half a line.
+            with contextlib.suppress(ValidationError):
+                events.append(parse_event(line))
+        return events
+
+
+def last_event(run_dir: Path) -> Event | None:
+    """Read the last whole event of a run, `None` if there is none."""
+    try:
+        with (run_dir / EVENTS).open("rb") as file:
+            file.seek(max(0, _size(run_dir / EVENTS) - _TAIL_BYTES))
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        with contextlib.suppress(ValidationError):
+            return parse_event(line)
+    return None
+
+
+def log_tail(run_dir: Path) -> str:
+    """Read the last lines that a run wrote to its stderr."""
+    try:
+        with (run_dir / LOG).open("rb") as file:
+            file.seek(max(0, _size(run_dir / LOG) - _TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+def differences(run_dir: Path, config: RunConfig) -> tuple[str, ...]:
+    """Name the settings in which the run in a folder differs, as ``epochs 2, now 3``.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no config that can be read.
+    """
+    before = load_config(run_dir / CONFIG)
+    return tuple(
+        f"{key} {_short(then)}, now {_short(now)}"
+        for key in RunConfig.model_fields
+        if key not in MAY_CHANGE and (then := getattr(before, key)) != (now := getattr(config, key))
+    )
+
+
+class ClaimedBy:
+    """The process that works in a run folder, by host, id and start time."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / CLAIM
+
+    def take(self, pid: int) -> None:
+        """Note that process `pid` of this machine works there."""
+        with contextlib.suppress(psutil.Error):  # it ended already
+            claim = {
+                "host": socket.gethostname(),
+                "pid": pid,
+                "created": psutil.Process(pid).create_time(),
+            }
+            write_atomically(self._path, json.dumps(claim).encode())
+
+    def release(self) -> None:
+        """Note that nobody does."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def __bool__(self) -> bool:
+        """Whether somebody does, as far as can be seen from this machine."""
+        return bool(self.who)
+
+    @property
+    def who(self) -> str:
+        """The process in words; empty if there is none or it has ended."""
+        try:
+            claim = json.loads(self._path.read_bytes())
+            host, pid, created = claim["host"], int(claim["pid"]), float(claim["created"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+        if host == socket.gethostname():
+            try:
+                if abs(psutil.Process(pid).create_time() - created) > 1:
+                    return ""
+            except psutil.Error:
+                return ""
+        return f"process {pid} on {host}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _short(value: object, most: int = 60) -> str:
+    text = str(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
