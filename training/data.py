@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_brainseg.core.dataset.splits import REFERENCE_VALIDATION, draw_split
-from napari_brainseg.core.formats import discover, load_study, undated
+from napari_brainseg.core.formats import discover, undated
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
+from training.cache import PreparedCache, default_cache
 from training.pool import SlicePool
-from training.preparation import prepare_patient
+from training.sources import FolderSource, PhantomSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from napari_brainseg.core.formats import Fault, StudyFolder
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.segmentation.preprocessing import Prepared, Recipe
-    from training.preparation import PreparedPatient
+    from training.preparation import PreparedPatient, Purpose
+    from training.sources import Source
 
 __all__ = ["PHANTOM_SEED", "Cohort", "ValidationCase", "load_cohort", "recipe_of"]
 
@@ -120,32 +122,25 @@ def load_cohort(
     """
     folders, faults = _find(config)
     train, validation = _split(config, folders)
-    total = len(train) + config.phantoms + len(validation)
-
-    def from_folder(name: str, dtype: type[np.floating]) -> PreparedPatient:
-        return prepare_patient(load_study(folders[name], workers=1), recipe, dtype)
-
-    def from_phantom(index: int) -> PreparedPatient:
-        from napari_brainseg.core.dataset.phantom import phantom_study
-
-        return prepare_patient(phantom_study(PHANTOM_SEED, index), recipe, np.float16)
-
+    cache = PreparedCache((config.cache or default_cache()).expanduser())
+    jobs: list[tuple[Source, Purpose]] = [
+        *((FolderSource(folders[name]), "training") for name in train),
+        *((PhantomSource(PHANTOM_SEED, index), "training") for index in range(config.phantoms)),
+        *((FolderSource(folders[name]), "validation") for name in validation),
+    ]
+    ready: list[PreparedPatient] = []
     workers = ThreadPoolExecutor(config.threads or WORKERS, thread_name_prefix="prepare")
     try:
-        jobs = [
-            *(workers.submit(from_folder, name, np.float16) for name in train),
-            *(workers.submit(from_phantom, index) for index in range(config.phantoms)),
-            *(workers.submit(from_folder, name, np.float32) for name in validation),
-        ]
-        ready = []
-        for job in jobs:
-            ready.append(job.result())
+        for patient in workers.map(lambda job: cache.patient(job[0], recipe, job[1]), jobs):
+            ready.append(patient)
             if progress is not None:
-                progress(len(ready), total)
+                progress(len(ready), len(jobs))
     finally:
         workers.shutdown(cancel_futures=True)
-    own, measured = ready[: total - len(validation)], ready[total - len(validation) :]
-    own, notes = _filtered(config, own)
+    cache.trim()
+    trained = len(jobs) - len(validation)
+    own, left_out = _filtered(config, ready[:trained])
+    measured = ready[trained:]
     pool = SlicePool(
         own,
         device,
@@ -161,7 +156,7 @@ def load_cohort(
         sha256=_sha256([*own, *measured]),
         faults=faults,
         validation_folders=tuple(folders[name] for name in validation),
-        notes=notes,
+        notes=(*cache.notes, *left_out),
     )
 
 
@@ -184,8 +179,10 @@ def _filtered(
 
 
 def _case(patient: PreparedPatient, recipe: Recipe) -> ValidationCase:
-    prepared = recipe.revive(patient.images.astype(np.float32, copy=False), patient.record)
-    return ValidationCase(patient.patient, prepared, patient.truth, patient.mask)
+    assert patient.truth is not None, "patients are prepared for validation with their truth"
+    # copies: a run of days should not hang on files that are mapped, perhaps over a network
+    slices, truth, mask = map(np.array, (patient.images, patient.truth, patient.mask))
+    return ValidationCase(patient.patient, recipe.revive(slices, patient.record), truth, mask)
 
 
 def _sha256(patients: Iterable[PreparedPatient]) -> str:
