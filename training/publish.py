@@ -1,7 +1,10 @@
-"""A run's network as a model bundle, with its card."""
+"""A run's network as a model bundle, with its card, and as a plain state dict."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.segmentation.bundle import (
@@ -10,25 +13,28 @@ from napari_brainseg.core.segmentation.bundle import (
     PreprocessingSpec,
     save_bundle,
 )
-from napari_brainseg.core.segmentation.engines.ir import write_ir
 from napari_brainseg.core.segmentation.postprocessing import Postprocessing
+from training.agreement import TOLERANCES, compare, noise, openvino_logits
+from training.card import model_card
+from training.checkpoints import save_atomically
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import nn
 
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.core.segmentation.preprocessing import Recipe
 
-__all__ = ["delivery", "publish"]
+__all__ = ["STATE_DICT", "delivery", "publish"]
+
+STATE_DICT = "best_model.pth"
 
 
 def delivery(config: RunConfig, base: Bundle | None) -> BundleManifest:
-    """How masks are made of probabilities: as the base model does, else as the config says.
+    """How masks are made of images: as the base model does, else as the config says.
 
-    Only threshold, temperature and postprocessing of the result mean anything.
+    Only network, preprocessing, threshold, temperature and postprocessing of the result mean
+    anything; the recipe's parameters are those of the recipe, not written here.
     """
     if base is not None:
         return base.manifest
@@ -36,7 +42,21 @@ def delivery(config: RunConfig, base: Bundle | None) -> BundleManifest:
         name="-",
         version="-",
         created="-",
-        postprocessing=Postprocessing(minimum_size_vox=config.minimum_size_vox),
+        network=NetworkSpec(
+            name=config.network,
+            in_channels=3 * config.context_slices,
+            features=config.features,
+            options=config.network_options,
+        ),
+        preprocessing=PreprocessingSpec(recipe=config.recipe, context=config.context_slices),
+        threshold=config.threshold,
+        postprocessing=Postprocessing(
+            opening_vox=config.opening_vox,
+            closing_vox=config.closing_vox,
+            fill_holes=config.fill_holes,
+            minimum_size_vox=config.minimum_size_vox,
+            largest_component=config.largest_component,
+        ),
     )
 
 
@@ -53,69 +73,81 @@ def publish(
     epoch: int,
     metrics: dict[str, float],
 ) -> Bundle:
-    """Write `network` as a bundle; see `save_bundle`.
+    """Write `network` as a bundle; see `save_bundle`. Beside it: its state dict, `STATE_DICT`.
 
-    The patients of the base model count as trained on too: what it has seen, its children have.
+    A network of which OpenVINO makes nothing, or something that does not say what Torch says, is
+    published without OpenVINO's representation; the card tells. The patients of the base model
+    count as trained on too: what it has seen, its children have.
+
+    Raises
+    ------
+    ModelError
+        If `destination` exists, or the disk is full.
     """
     seen = sorted({*train_patients, *(base.train_patients if base else ())})
-    return save_bundle(
-        destination,
-        {key: value.float().cpu().numpy() if value.is_floating_point() else value.cpu().numpy()
-         for key, value in network.state_dict().items()},
-        name=config.name,
-        card=_card(config, base, train_patients, validation_patients, epoch, metrics),
-        write_ir=lambda path: write_ir(network, path),
-        network=NetworkSpec(features=config.features),
-        preprocessing=PreprocessingSpec(recipe=recipe.name, parameters=recipe.parameters()),
-        metrics=metrics,
-        parent=base.version if base else None,
-        training={
-            "train_patients": seen,
-            "own_train_patients": list(train_patients),
-            "validation_patients": list(validation_patients),
-            "data_sha256": data_sha256,
-            "epoch": epoch,
-            "config": config.model_dump(mode="json", exclude={"data", "corrections", "base"}),
-        },
-        **delivery(config, base).model_dump(include={"threshold", "postprocessing", "temperature"}),
-    )  # fmt: skip
+    spec = delivery(config, base)
+    state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+    state = {k: v.float() if v.is_floating_point() else v.clone() for k, v in state.items()}
+    save_atomically(state, destination.parent / STATE_DICT)
+    with tempfile.TemporaryDirectory(prefix=".ir-", dir=destination.parent) as folder:
+        ir = Path(folder) / "model.xml"
+        fault = _convert(network, ir, spec.network.in_channels)
+        return save_bundle(
+            destination,
+            {key: value.numpy() for key, value in state.items()},
+            name=config.name,
+            card=model_card(
+                config,
+                spec,
+                parent=base.version if base else None,
+                train_patients=train_patients,
+                validation_patients=validation_patients,
+                epoch=epoch,
+                metrics=metrics,
+                openvino_fault=fault,
+            ),
+            write_ir=None if fault else lambda path: _copy_ir(ir, path),
+            network=spec.network,
+            preprocessing=PreprocessingSpec(
+                recipe=recipe.name,
+                parameters=recipe.parameters(),
+                context=spec.preprocessing.context,
+            ),
+            metrics=metrics,
+            parent=base.version if base else None,
+            training={
+                "train_patients": seen,
+                "own_train_patients": list(train_patients),
+                "validation_patients": list(validation_patients),
+                "data_sha256": data_sha256,
+                "epoch": epoch,
+                "config": config.model_dump(mode="json", exclude={"data", "corrections", "base"}),
+            },
+            **spec.model_dump(include={"threshold", "postprocessing", "temperature"}),
+        )
 
 
-def _card(
-    config: RunConfig,
-    base: Bundle | None,
-    train_patients: tuple[str, ...],
-    validation_patients: tuple[str, ...],
-    epoch: int,
-    metrics: dict[str, float],
-) -> str:
-    synthetic = sum(patient.startswith("PHANTOM_") for patient in train_patients)
-    figures = "\n".join(f"- {name}: {value:.4f}" for name, value in sorted(metrics.items()))
-    return f"""# Model card: {config.name}
+def _convert(network: nn.Module, path: Path, in_channels: int) -> str:
+    """Write the representation at `path`; returns why it is of no use, or nothing."""
+    from napari_brainseg.core.segmentation.engines.ir import write_ir
 
-Version `{{version}}`. **Not for diagnosis.** Research use: support for a human reader who checks
-and corrects every mask.
+    try:
+        write_ir(network, path, in_channels=in_channels)
+        agreement = compare(
+            network,
+            openvino_logits(path),
+            noise(in_channels),
+            tolerance=TOLERANCES["openvino"],
+        )
+    except Exception as error:  # noqa: BLE001 (OpenVINO raises errors of many kinds)
+        return f"OpenVINO cannot convert the network: {_first_line(error)}"
+    return "" if agreement.holds else f"what OpenVINO makes of it differs: {agreement}"
 
-- Task: FLAIR abnormality of lower-grade glioma in brain MRI, per voxel.
-- Input: pre-contrast, FLAIR and post-contrast slices; preprocessing `{config.recipe}`.
-- Network: U-Net, {config.features} features.
-- Parent: {base.version if base else "none, trained from random weights"}.
-- Training patients: {len(train_patients)} ({synthetic} of them synthetic). Validation patients
-  of the run: {len(validation_patients)}. Names in `model.json`.
-- Loss `{config.loss}`, AdamW with one-cycle schedule to {config.learning_rate:g},
-  {config.epochs} epochs, batch {config.batch_size}, seed {config.seed}; weights of epoch {epoch}
-  ({config.keep}), averaged with EMA {config.ema:g}.
 
-## Figures
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
-{figures or "- none: the run had no validation patients."}
 
-`validation_dsc` is the mean Dice similarity coefficient of the run's own validation patients, on
-the native grid, as delivered.
-
-## Licence of the weights
-
-If patients named `TCGA_*` are among the training patients: derived from TCIA TCGA-LGG with masks
-by Buda et al. (doi 10.1016/j.compbiomed.2019.05.002), CC BY-NC-SA 4.0; not for commercial use.
-The code's licence (Apache-2.0) does not extend to the weights.
-"""
+def _copy_ir(source: Path, path: Path) -> None:
+    shutil.copyfile(source, path)
+    shutil.copyfile(source.with_suffix(".bin"), path.with_suffix(".bin"))
