@@ -5,6 +5,7 @@ Shared by ``brainseg evaluate`` and ``python -m training evaluate``.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,12 @@ from napari_brainseg.core.segmentation.evaluation_results import (
 from napari_brainseg.core.segmentation.inference import Progress
 from napari_brainseg.core.segmentation.metrics import (
     dsc,
+    hd95_mm,
     hd95_vox,
     largest_component,
+    precision,
+    relative_volume_error,
+    sensitivity,
     volume,
 )
 from napari_brainseg.core.segmentation.predictor import Predictor
@@ -83,7 +88,7 @@ def evaluate_study(
             f"{truth.shape}.",
             "Predict this study again.",
         )
-    distance = hd95_vox(mask, truth)
+    spacing = study.image.geometry.spacing_mm
     stages = {k: prediction.timings.get(k, 0.0) for k in ("preprocess", "infer", "postprocess")}
     return PatientResult(
         patient=study.patient,
@@ -91,7 +96,11 @@ def evaluate_study(
         dsc_reference=_dsc_reference(study, prediction),
         dsc_native=dsc(mask, truth),
         dsc_native_lcc=dsc(largest_component(mask), truth),
-        hd95_vox=None if distance != distance else distance,
+        hd95_vox=_known(hd95_vox(mask, truth)),
+        hd95_mm=None if spacing is None else _known(hd95_mm(mask, truth, spacing)),
+        sensitivity=sensitivity(mask, truth),
+        precision=precision(mask, truth),
+        relative_volume_error=relative_volume_error(mask, truth),
         volume_truth_vox=volume(truth),
         volume_prediction_vox=volume(mask),
         seconds=Seconds(
@@ -205,6 +214,10 @@ def evaluate_folders(
     return summarise(
         results, bundle=bundle, engine=engine, reason=reason, not_measured=tuple(skipped)
     )
+
+
+def _known(distance: float) -> float | None:
+    return None if math.isnan(distance) else distance
 
 
 def _dsc_reference(study: Study, prediction: Prediction) -> float | None:

@@ -26,6 +26,11 @@ __all__ = [
 ]
 
 BOOTSTRAP_SEED = 0
+FIGURES = (
+    "dsc_reference", "dsc_native", "dsc_native_lcc", "hd95_vox", "hd95_mm", "sensitivity",
+    "precision", "relative_volume_error",
+)  # fmt: skip
+"""Of a patient, and by the same names over all patients."""
 
 
 class _Result(BaseModel):
@@ -59,6 +64,14 @@ class PatientResult(_Result):
     volume_truth_vox: int
     volume_prediction_vox: int
     seconds: Seconds
+    hd95_mm: float | None = None
+    """As `hd95_vox`, in mm; ``None`` also where the spacing of voxels is not known."""
+    sensitivity: float | None = None
+    """Share of the true lesion that was found; ``None`` where there is no lesion."""
+    precision: float | None = None
+    """Share of the mask that is lesion; ``None`` where the mask is empty."""
+    relative_volume_error: float | None = None
+    """Signed, (predicted - true) / true; ``None`` where there is no lesion."""
 
 
 class Figure(_Result):
@@ -71,6 +84,12 @@ class Figure(_Result):
     median_interval: tuple[float, float] | None
     least: float | None
     greatest: float | None
+
+
+NO_FIGURE = Figure(
+    patients=0, mean=None, median=None, mean_interval=None, median_interval=None, least=None,
+    greatest=None,
+)  # fmt: skip
 
 
 class NotMeasured(_Result):
@@ -97,6 +116,10 @@ class EvaluationSummary(_Result):
         default=(), description="Measured patients that the model was trained on: not a test"
     )
     not_measured: tuple[NotMeasured, ...] = ()
+    hd95_mm: Figure = NO_FIGURE
+    sensitivity: Figure = NO_FIGURE
+    precision: Figure = NO_FIGURE
+    relative_volume_error: Figure = NO_FIGURE
 
 
 class Evaluation(_Result):
@@ -132,7 +155,6 @@ def summarise(
         Patients that are left out.
     """
     learnt = bundle.train_patients
-    stages = Seconds.model_fields
     return Evaluation(
         patients=tuple(results),
         summary=EvaluationSummary(
@@ -140,16 +162,16 @@ def summarise(
             model=bundle.version,
             engine=engine,
             reason=reason,
-            dsc_reference=_figure([r.dsc_reference for r in results]),
-            dsc_native=_figure([r.dsc_native for r in results]),
-            dsc_native_lcc=_figure([r.dsc_native_lcc for r in results]),
-            hd95_vox=_figure([r.hd95_vox for r in results]),
-            seconds={s: _figure([getattr(r.seconds, s) for r in results]) for s in stages},
+            seconds={
+                stage: _figure([getattr(r.seconds, stage) for r in results])
+                for stage in Seconds.model_fields
+            },
             missed_lesions=sum(
                 1 for r in results if r.volume_truth_vox and not r.volume_prediction_vox
             ),
             trained_on=tuple(r.patient for r in results if same_person(r.patient, learnt)),
             not_measured=not_measured,
+            **{name: _figure([getattr(r, name) for r in results]) for name in FIGURES},
         ),
     )
 
@@ -157,10 +179,7 @@ def summarise(
 def _figure(values: Sequence[float | None]) -> Figure:
     known = [v for v in values if v is not None]
     if not known:
-        return Figure(
-            patients=0, mean=None, median=None, mean_interval=None, median_interval=None,
-            least=None, greatest=None,
-        )  # fmt: skip
+        return NO_FIGURE
     return Figure(
         patients=len(known),
         mean=statistics.fmean(known),

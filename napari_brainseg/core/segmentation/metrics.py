@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["bootstrap_interval", "dsc", "hd95_vox", "largest_component", "volume"]
+__all__ = [
+    "bootstrap_interval",
+    "dsc",
+    "hd95_mm",
+    "hd95_vox",
+    "largest_component",
+    "precision",
+    "relative_volume_error",
+    "sensitivity",
+    "volume",
+]
 
 HD_PERCENTILE = 95.0
 RESAMPLES = 10_000
@@ -36,6 +46,42 @@ def volume(mask: NDArray[np.generic]) -> int:
     return int(np.count_nonzero(mask))
 
 
+def sensitivity(prediction: NDArray[np.generic], truth: NDArray[np.generic]) -> float | None:
+    """Share of the true lesion that was found, TP / (TP + FN); ``None`` where there is none.
+
+    Parameters
+    ----------
+    prediction, truth : ndarray, same shape
+        Masks; what is not 0 is lesion.
+    """
+    return _share(prediction, truth)
+
+
+def precision(prediction: NDArray[np.generic], truth: NDArray[np.generic]) -> float | None:
+    """Share of the prediction that is lesion, TP / (TP + FP); ``None`` where it is empty.
+
+    Parameters
+    ----------
+    prediction, truth : ndarray, same shape
+        Masks; what is not 0 is lesion.
+    """
+    return _share(truth, prediction)
+
+
+def relative_volume_error(
+    prediction: NDArray[np.generic], truth: NDArray[np.generic]
+) -> float | None:
+    """Signed error of the volume, (predicted - true) / true; ``None`` where there is no lesion.
+
+    Parameters
+    ----------
+    prediction, truth : ndarray, same shape
+        Masks; what is not 0 is lesion.
+    """
+    true = volume(truth)
+    return (volume(prediction) - true) / true if true else None
+
+
 def hd95_vox(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
     """95 % Hausdorff distance in voxels, every axis counted alike.
 
@@ -52,6 +98,19 @@ def hd95_vox(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
     float
         0 where both are empty, NaN where only one is: there is no distance to nothing.
     """
+    return hd95_mm(a, b, (1.0,) * a.ndim)
+
+
+def hd95_mm(a: NDArray[np.generic], b: NDArray[np.generic], spacing_mm: tuple[float, ...]) -> float:
+    """95 % Hausdorff distance in mm; see `hd95_vox`.
+
+    Parameters
+    ----------
+    a, b : ndarray, shape (Z, Y, X)
+        Masks; what is not 0 is lesion.
+    spacing_mm : tuple of float
+        Of voxels along z, y and x.
+    """
     first, second = a != 0, b != 0
     box = _box(first | second)
     if box is None:
@@ -59,7 +118,9 @@ def hd95_vox(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
     surface_a, surface_b = _surface(first[box]), _surface(second[box])
     if not surface_a.any() or not surface_b.any():
         return float("nan")
-    return max(_directed(surface_a, surface_b), _directed(surface_b, surface_a))
+    return max(
+        _directed(surface_a, surface_b, spacing_mm), _directed(surface_b, surface_a, spacing_mm)
+    )
 
 
 def largest_component(mask: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -148,8 +209,15 @@ def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return surface
 
 
-def _directed(origin: NDArray[np.bool_], target: NDArray[np.bool_]) -> float:
+def _directed(
+    origin: NDArray[np.bool_], target: NDArray[np.bool_], spacing: tuple[float, ...]
+) -> float:
     from scipy import ndimage
 
-    distance = ndimage.distance_transform_edt(~target)
+    distance = ndimage.distance_transform_edt(~target, sampling=spacing)
     return float(np.percentile(distance[origin], HD_PERCENTILE))
+
+
+def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> float | None:
+    total = volume(whole)
+    return int(np.count_nonzero((part != 0) & (whole != 0))) / total if total else None

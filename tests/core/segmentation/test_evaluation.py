@@ -12,6 +12,7 @@ from napari_brainseg.core.dataset.phantom import phantom_study
 from napari_brainseg.core.imaging import (
     CancelledError,
     DataError,
+    Geometry,
     LabelVolume,
     ScalarVolume,
     Study,
@@ -63,8 +64,31 @@ def test_each_figure_by_hand(masks):
     assert result.slices == 6
     assert result.hd95_vox is not None
     assert result.hd95_vox >= 1
+    assert result.sensitivity == pytest.approx(3 / 4)
+    assert result.precision == pytest.approx(3 * a_slice / (3 * a_slice + island))
+    assert result.relative_volume_error == pytest.approx((island - a_slice) / (4 * a_slice))
+    assert result.hd95_mm is None
     assert result.seconds.load == 0.4
     assert result.seconds.total == pytest.approx(1.0)
+
+
+def test_distance_in_mm_where_the_spacing_is_known():
+    truth = np.zeros((6, 32, 32), np.uint8)
+    truth[2:4, 8:16, 8:16] = 1
+    geometry = Geometry((5.0, 0.5, 0.5))
+    image = ScalarVolume(np.full((3, *truth.shape), 100, np.uint8), geometry=geometry)
+    study = Study("HAND_0001", image, LabelVolume(truth, geometry=geometry))
+    result = evaluate_study(study, _prediction(np.roll(truth, 1, axis=0)))
+    assert (result.hd95_vox, result.hd95_mm) == (1, 5)
+
+
+def test_figures_of_an_older_version_still_load(tiny_bundle):
+    new = summarise([_result("A", 0.9)], bundle=tiny_bundle, engine="e").model_dump()
+    for name in ("hd95_mm", "sensitivity", "precision", "relative_volume_error"):
+        del new["summary"][name], new["patients"][0][name]
+    old = Evaluation.model_validate(new)
+    assert old.patients[0].sensitivity is None
+    assert old.summary.precision.patients == 0
 
 
 def test_empty_prediction_of_a_lesion_has_no_distance(masks):

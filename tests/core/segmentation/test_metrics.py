@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from napari_brainseg.core.segmentation.metrics import (
     bootstrap_interval,
     dsc,
+    hd95_mm,
     hd95_vox,
     largest_component,
+    precision,
+    relative_volume_error,
+    sensitivity,
     volume,
 )
 
@@ -84,6 +88,38 @@ def test_hd95_of_nothing():
     assert hd95_vox(empty, empty) == 0
     assert math.isnan(hd95_vox(empty, mask))
     assert math.isnan(hd95_vox(mask, empty))
+
+
+def test_hd95_in_mm_counts_each_axis_by_its_spacing():
+    mask = _mask(np.s_[2:5, 4:12, 4:12])
+    spacing = (5.0, 0.5, 1.0)
+    assert hd95_mm(mask, np.roll(mask, 1, axis=0), spacing) == 5
+    assert hd95_mm(mask, np.roll(mask, 3, axis=1), spacing) == 1.5
+    assert hd95_mm(mask, np.roll(mask, 3, axis=2), spacing) == 3
+
+
+def test_sensitivity_precision_and_volume_error_by_hand():
+    truth, found = _mask(np.s_[2, 4:8, 4:8]), _mask(np.s_[2, 4:6, 4:6], np.s_[5, 0, 0:8])
+    assert sensitivity(found, truth) == 4 / 16
+    assert precision(found, truth) == 4 / 12
+    assert relative_volume_error(found, truth) == (12 - 16) / 16
+
+
+def test_shares_of_nothing_are_undefined_not_perfect():
+    empty, mask = _mask(), _mask(np.s_[2, 3:5, 4])
+    assert (sensitivity(mask, empty), precision(empty, mask)) == (None, None)
+    assert (sensitivity(empty, mask), precision(mask, empty)) == (0, 0)
+    assert relative_volume_error(mask, empty) is None
+    assert relative_volume_error(empty, mask) == -1
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_dsc_is_the_harmonic_mean_of_sensitivity_and_precision(seed):
+    a, b = np.random.default_rng(seed).random((2, 3, 6, 6)) > 0.5
+    found, right = sensitivity(a, b), precision(a, b)
+    assert dsc(a, b) == pytest.approx(2 * found * right / max(found + right, 1e-9))
+    assert precision(b, a) == found
 
 
 def test_largest_component_connects_faces_not_edges():
