@@ -25,6 +25,8 @@ __all__ = ["Board"]
 
 MOST_CASES = 3
 FOLDER = "tensorboard"
+SPACING = 1.1
+"""From one epoch with images to the next, as a factor."""
 
 
 class Board:
@@ -42,6 +44,7 @@ class Board:
         self._folder = run_dir / FOLDER
         self._first_epoch = first_epoch
         self._writer: SummaryWriter | None = None
+        self._next_images = 0.0
 
     def scalars(self, epoch: int, values: Mapping[str, float | None]) -> None:
         """Add a point to curves.
@@ -68,8 +71,12 @@ class Board:
             1-based.
         cases : iterable of (ValidationCase, ndarray of uint8, shape (Z, Y, X))
             Patients and their masks on the native grid; the first three are shown, each by the
-            slice with the largest lesion and the one where the masks differ most.
+            slice with the largest lesion and the one where the masks differ most. Later epochs,
+            which change little, are shown less often: some 30 of the first 100.
         """
+        if epoch < self._next_images:
+            return
+        self._next_images = max(epoch + 1, epoch * SPACING)
         writer = self._open()
         for _, (case, mask) in zip(range(MOST_CASES), cases, strict=False):
             image = grey(_flair(case))

@@ -17,9 +17,11 @@ from training.run_files import (
     read_resources,
     read_summary,
 )
+from training.run_folder import CONFIG, EVENTS
+from training.standing import State, read_experiments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from napari_brainseg.core.protocol import (
@@ -31,15 +33,21 @@ if TYPE_CHECKING:
         StepFinished,
     )
     from napari_brainseg.core.segmentation.evaluation_results import Evaluation
+    from training.standing import RunRecord
 
-__all__ = ["PARTS", "Part", "Run", "Sample", "find_runs", "load_run"]
+__all__ = ["PARTS", "Part", "Run", "Sample", "find_runs", "load_run", "load_runs"]
 
 Part = Literal["validation", "test"]
 PARTS: tuple[Part, ...] = ("test", "validation")
 """In the order in which a report looks for them."""
-CONFIG, EVENTS, SUMMARY, RESOURCES = (
-    "config.json", "events.jsonl", "summary.json", "resources.jsonl",
-)  # fmt: skip
+SUMMARY, RESOURCES = "summary.json", "resources.jsonl"
+NOTED = {
+    State.RUNNING: "running",
+    State.FAILED: "failed",
+    State.STOPPED: "cancelled",
+    State.REFUSED: "refused",
+    State.BLOCKED: "blocked",
+}
 LEVELS = 4
 """How deep below a given folder runs are looked for."""
 WEIGHTS = "bundle/weights.safetensors"
@@ -75,6 +83,8 @@ class Run:
         Processor, memory and GPU over time.
     evaluations : mapping of {'validation', 'test'} to Evaluation
         What was measured.
+    record : RunRecord or None
+        What the program that started it noted of it.
     faults : tuple of str
         What could not be read.
     """
@@ -91,6 +101,7 @@ class Run:
     summary: dict[str, Any] = field(default_factory=dict)
     resources: tuple[Sample, ...] = ()
     evaluations: dict[Part, Evaluation] = field(default_factory=dict)
+    record: RunRecord | None = None
     faults: tuple[str, ...] = ()
 
     @property
@@ -100,9 +111,15 @@ class Run:
 
     @property
     def outcome(self) -> str:
-        """``completed``, ``cancelled``, ``failed``, ``not ended`` or ``not begun``."""
+        """How it ended, in a word or two.
+
+        ``completed``, ``cancelled`` or ``failed`` as it said itself; else as the program that
+        started it noted; else ``not ended`` or ``not begun``.
+        """
         if self.finished is not None:
             return str(self.finished.reason)
+        if self.record is not None and self.record.state in NOTED:
+            return NOTED[self.record.state]
         return "not ended" if self.started is not None or self.epochs else "not begun"
 
     @property
@@ -120,9 +137,11 @@ class Run:
 
     @property
     def wall_seconds(self) -> float | None:
-        """Time it took, from the summary or the events."""
-        told = self.summary.get("wall_seconds")
-        return float(told) if isinstance(told, int | float) else self.seconds
+        """Time it took: by its events, which know of every part of a resumed run."""
+        told = self.summary.get("wall_s")
+        return float(told) if self.seconds is None and isinstance(told, int | float) else (
+            self.seconds
+        )  # fmt: skip
 
     @property
     def parameters(self) -> int | None:
@@ -152,6 +171,45 @@ class Run:
         return self.finished is not None and self.finished.reason is FinishReason.COMPLETED
 
 
+def load_runs(
+    paths: Sequence[Path], progress: Callable[[int, int], None] | None = None
+) -> list[Run]:
+    """Find and read runs, with those that experiments noted but that left no folder.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Run folders, or folders of them, up to four levels deep.
+    progress : callable, optional
+        Called with the number of runs read and found, after each.
+
+    Returns
+    -------
+    list of Run
+        Each once, by name with numbers by value.
+
+    Raises
+    ------
+    ConfigError
+        If a path does not exist, or none holds a run.
+    """
+    found = find_runs(paths)
+    roots = {p.expanduser().resolve() for p in paths} | {path.parent for _, path in found}
+    records = {root / r.name: r for root in sorted(roots) for r in _records(root)}
+    runs = []
+    for name, path in found:
+        runs.append(load_run(name, path, records.pop(path, None)))
+        if progress is not None:
+            progress(len(runs), len(found))
+    names = {run.name for run in runs}
+    runs += [
+        Run(name=record.name if record.name not in names else str(path), path=path, record=record)
+        for path, record in records.items()
+        if record.state in (State.FAILED, State.REFUSED, State.BLOCKED)
+    ]
+    return sorted(runs, key=lambda run: _natural(run.name))
+
+
 def find_runs(paths: Iterable[Path]) -> list[tuple[str, Path]]:
     """Find run folders in folders.
 
@@ -163,30 +221,30 @@ def find_runs(paths: Iterable[Path]) -> list[tuple[str, Path]]:
     Returns
     -------
     list of (str, Path)
-        Unique name and folder of each run, once, sorted by name with numbers by value.
+        Unique name and folder of each run, once, by name with numbers by value.
 
     Raises
     ------
     ConfigError
-        If a path does not exist, or holds no run.
+        If a path does not exist, or none holds a run.
     """
+    given = list(paths)
     found: dict[Path, str] = {}
-    for path in paths:
+    for path in given:
         root = path.expanduser().resolve()
         if not root.is_dir():
             raise ConfigError(f"There is no folder {path}.", "Give folders of runs.")
-        runs = _below(root, LEVELS)
-        if not runs:
-            raise ConfigError(
-                f"There is no run in {path}.",
-                f"The folder of a run holds {CONFIG} and {EVENTS}; give one, or a folder of some.",
-            )
-        for run in runs:
+        for run in _below(root, LEVELS):
             found.setdefault(run, run.name if run == root else run.relative_to(root).as_posix())
+    if not found:
+        raise ConfigError(
+            f"There is no run in {', '.join(map(str, given))}.",
+            f"The folder of a run holds {CONFIG} and {EVENTS}; give one, or a folder of some.",
+        )
     return sorted(_unique(found), key=lambda pair: _natural(pair[0]))
 
 
-def load_run(name: str, path: Path) -> Run:
+def load_run(name: str, path: Path, record: RunRecord | None = None) -> Run:
     """Read a run folder; what is damaged is named in ``faults``, the rest is there."""
     faults: list[str] = []
     evaluations: dict[Part, Evaluation] = {}
@@ -201,9 +259,17 @@ def load_run(name: str, path: Path) -> Run:
         summary=read_summary(path / SUMMARY, faults),
         resources=read_resources(path / RESOURCES, faults),
         evaluations=evaluations,
+        record=record,
         **read_history(path / EVENTS, faults),
         faults=tuple(faults),
     )
+
+
+def _records(root: Path) -> tuple[RunRecord, ...]:
+    try:
+        return read_experiments(root).runs
+    except ConfigError:
+        return ()  # the runs' own folders say what counts
 
 
 def _below(folder: Path, levels: int) -> list[Path]:

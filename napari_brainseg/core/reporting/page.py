@@ -90,6 +90,17 @@ class Page:
         """Add a list with a bullet a line."""
         self._parts.append("<ul>" + "".join(f"<li>{_cell(line)}</li>" for line in lines) + "</ul>")
 
+    def pairs(self, rows: Iterable[tuple[str, object]]) -> None:
+        """Add names with their values, in as many columns as fit."""
+        cells = "".join(
+            f"<div><dt>{escape(name)}</dt><dd>{_cell(value)}</dd></div>" for name, value in rows
+        )
+        self._parts.append(f"<dl>{cells}</dl>")
+
+    def lines(self, text: str) -> None:
+        """Add text whose line ends count, such as the end of a log."""
+        self._parts.append(f"<pre>{escape(text)}</pre>")
+
     def table(
         self,
         head: Sequence[str],

@@ -42,6 +42,13 @@ th { background: var(--band); font-weight: 600; white-space: nowrap; }
 .sortable th { cursor: pointer; user-select: none; }
 .sortable th[aria-sort=ascending]::after { content: " \\2191"; }
 .sortable th[aria-sort=descending]::after { content: " \\2193"; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: .25rem 1.5rem;
+  margin: .6rem 0; }
+dl div { display: flex; justify-content: space-between; gap: .8rem; font-size: .9rem;
+  border-bottom: 1px solid var(--line); padding: .15rem 0; }
+dt { color: var(--soft); } dd { margin: 0; text-align: right; overflow-wrap: anywhere; }
+pre { font-size: .82rem; background: var(--band); padding: .6rem .9rem; border-radius: 3px;
+  overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
 nav { background: var(--band); padding: .6rem 1rem; border-radius: 4px; }
 nav ol { list-style: none; margin: 0; padding: 0; columns: 18rem; }
 nav .level3 { padding-left: 1.2rem; font-size: .93rem; }
@@ -63,7 +70,8 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       var body = table.tBodies[0], rows = Array.from(body.rows);
       function key(row) {
-        var text = row.cells[column].textContent.trim(), number = parseFloat(text);
+        var text = row.cells[column].textContent.trim();
+        var number = parseFloat(text.replace(/,/g, "").replace("\u2212", "-"));
         return isNaN(number) ? text.toLowerCase() : number;
       }
       rows.sort(function (a, b) {

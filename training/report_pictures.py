@@ -1,0 +1,207 @@
+"""The pictures of one run in a report's folder: charts, and slices of each measured patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_brainseg.core.imaging import DataError
+from napari_brainseg.core.reporting.animation import animation
+from napari_brainseg.core.reporting.curves import Curves, curves_chart
+from napari_brainseg.core.reporting.overlay import encoded, overlay
+from napari_brainseg.core.reporting.resources_chart import resources_chart
+from napari_brainseg.core.reporting.triptych import TriptychRow, telling_slices, triptych
+from napari_brainseg.core.segmentation.mask_archive import MaskArchive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from training.report_images import PatientImages, Shown
+    from training.runs_on_disk import Part, Run
+
+__all__ = ["Pictures", "curves_of", "draw_charts", "draw_patients"]
+
+
+@dataclass(slots=True)
+class Pictures:
+    """What was drawn for a run, and what could not be.
+
+    Parameters
+    ----------
+    charts : dict of str to bytes
+        Name of the file, without ending, to PNG.
+    triptychs, animations : dict of str to Path
+        Patient to PNG and to GIF.
+    overlays : int
+        Number of overlays written.
+    missing : list of str
+        Patients without pictures, each with the reason.
+    """
+
+    charts: dict[str, bytes] = field(default_factory=dict)
+    triptychs: dict[str, Path] = field(default_factory=dict)
+    animations: dict[str, Path] = field(default_factory=dict)
+    overlays: int = 0
+    missing: list[str] = field(default_factory=list)
+
+
+def curves_of(run: Run) -> Curves | None:
+    """Curves of a run; ``None`` where it finished no epoch."""
+    if not run.epochs:
+        return None
+    chosen = run.chosen if run.completed else None
+    return Curves(
+        name=run.name,
+        epochs=[e.epoch for e in run.epochs],
+        train_loss=[e.train_loss for e in run.epochs],
+        train_dsc=[e.train_dsc for e in run.epochs],
+        validation_loss=[e.validation_loss for e in run.epochs],
+        validation_dsc=[e.validation_dsc for e in run.epochs],
+        chosen_epoch=None if chosen is None else chosen.epoch,
+    )
+
+
+def draw_charts(run: Run, folder: Path, measured: Mapping[str, bytes]) -> Pictures:
+    """Draw and write curves and resources, and write the charts of what was measured.
+
+    Parameters
+    ----------
+    run : Run
+        What they show.
+    folder : Path
+        Of the run's pictures; made where missing.
+    measured : mapping of str to bytes
+        Name to PNG of charts that were drawn from an evaluation.
+
+    Raises
+    ------
+    DataError
+        If they cannot be written.
+    """
+    pictures = Pictures(charts=dict(measured))
+    curves = curves_of(run)
+    if curves is not None:
+        pictures.charts["curves"] = curves_chart(curves)
+    if run.resources:
+        begun = run.resources[0].time
+        pictures.charts["resources"] = resources_chart(
+            [s.time - begun for s in run.resources],
+            cpu_percent=[s.cpu_percent for s in run.resources],
+            memory_mb=[s.rss_mb for s in run.resources],
+            gpu_percent=[s.gpu_percent for s in run.resources],
+            gpu_memory_mb=[s.gpu_memory_mb for s in run.resources],
+        )
+    for name, content in pictures.charts.items():
+        _write(folder / f"{name}.png", content)
+    return pictures
+
+
+def draw_patients(
+    run: Run,
+    part: Part,
+    scores: Mapping[str, float],
+    images: PatientImages,
+    folder: Path,
+    pictures: Pictures,
+    done: Callable[[], None],
+) -> None:
+    """Draw overlays, triptychs and animations of every measured patient.
+
+    Parameters
+    ----------
+    run : Run
+        Whose masks are shown.
+    part : {'validation', 'test'}
+        Which patients.
+    scores : mapping of str to float
+        Patient to DSC, written on the triptychs.
+    images : PatientImages
+        Where images come from.
+    folder : Path
+        Of the run's pictures.
+    pictures : Pictures
+        Takes what was drawn; a patient without images or mask is named in ``missing``.
+    done : callable
+        Called after each patient.
+
+    Raises
+    ------
+    DataError
+        If pictures cannot be written.
+    """
+    try:
+        masks = MaskArchive(run.path / "evaluation" / f"{part}_masks.npz")
+    except DataError as error:
+        pictures.missing.append(str(error))
+        for _ in scores:
+            done()
+        return
+    volumes = {r.patient: r.volume_truth_vox for r in run.evaluations[part].patients}
+    for patient, score in scores.items():
+        found = images.find(run.config, patient)
+        reason = "its images are not at hand"
+        try:
+            if found is not None:
+                shown, mask = images.load(found), masks.load(patient)
+                reason = _mismatch(shown, mask, volumes[patient])
+                if not reason:
+                    _draw_patient(f"{patient}   DSC {score:.3f}", patient, shown, mask, folder,
+                                  pictures)  # fmt: skip
+        except DataError as error:
+            reason = str(error)
+        if reason:
+            pictures.missing.append(f"{patient}: {reason}")
+        done()
+
+
+def _mismatch(shown: Shown, mask: NDArray[np.uint8], measured_volume: int) -> str:
+    """Tell why images at hand are not those that were measured; empty where they are."""
+    if mask.shape != shown.truth.shape:
+        return f"the images at hand are {shown.truth.shape}, the mask is {mask.shape}"
+    volume = int(shown.truth.sum())
+    if volume != measured_volume:
+        return (
+            f"the ground truth at hand has {volume} voxels, the one measured against "
+            f"{measured_volume}"
+        )
+    return ""
+
+
+def _draw_patient(
+    title: str,
+    patient: str,
+    shown: Shown,
+    mask: NDArray[np.uint8],
+    folder: Path,
+    pictures: Pictures,
+) -> None:
+    for z, number in enumerate(shown.slice_numbers):
+        picture = overlay(shown.image[z], mask[z], shown.truth[z])
+        _write(folder / "overlays" / f"{patient}-{number:02d}.png", encoded(picture))
+        pictures.overlays += 1
+    rows = [
+        TriptychRow(
+            f"slice {shown.slice_numbers[z]}, {why}", shown.image[z], shown.truth[z], mask[z]
+        )
+        for z, why in telling_slices(shown.truth, mask).items()
+    ]
+    film = animation(shown.image, shown.truth, mask, slice_numbers=shown.slice_numbers)
+    pictures.triptychs[patient] = folder / "triptychs" / f"{patient}.png"
+    pictures.animations[patient] = folder / "gifs" / f"{patient}.gif"
+    _write(pictures.triptychs[patient], encoded(triptych(title, rows)))
+    _write(pictures.animations[patient], film)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a picture; thousands of them are not each forced onto the disk."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise DataError(
+            f"Cannot write {path}: {error.strerror or error}.", "Check permissions and free space."
+        ) from error
