@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_brainseg.core.dataset.splits import REFERENCE_VALIDATION, draw_split
-from napari_brainseg.core.formats import discover, undated
+from napari_brainseg.core.formats import discover
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
 from training.cache import PreparedCache, default_cache
 from training.pool import SlicePool
+from training.protocols import split_patients
 from training.sources import FolderSource, PhantomSource
 
 if TYPE_CHECKING:
@@ -115,18 +115,18 @@ def load_cohort(
     Raises
     ------
     ConfigError
-        If patients are named that are not there, training and validation overlap, or the filters
-        leave nothing to train on.
+        If patients are named that are not there, the split leaks, or the filters leave nothing
+        to train on.
     DataError
         If a patient cannot be read or has no mask.
     """
     folders, faults = _find(config)
-    train, validation = _split(config, folders)
+    split = split_patients(config, folders)
     cache = PreparedCache((config.cache or default_cache()).expanduser())
     jobs: list[tuple[Source, Purpose]] = [
-        *((FolderSource(folders[name]), "training") for name in train),
+        *((FolderSource(folders[name]), "training") for name in split.train),
         *((PhantomSource(PHANTOM_SEED, index), "training") for index in range(config.phantoms)),
-        *((FolderSource(folders[name]), "validation") for name in validation),
+        *((FolderSource(folders[name]), "validation") for name in split.validation),
     ]
     ready: list[PreparedPatient] = []
     workers = ThreadPoolExecutor(config.threads or WORKERS, thread_name_prefix="prepare")
@@ -138,7 +138,7 @@ def load_cohort(
     finally:
         workers.shutdown(cancel_futures=True)
     cache.trim()
-    trained = len(jobs) - len(validation)
+    trained = len(jobs) - len(split.validation)
     own, left_out = _filtered(config, ready[:trained])
     measured = ready[trained:]
     pool = SlicePool(
@@ -155,8 +155,9 @@ def load_cohort(
         train_patients=tuple(p.patient for p in own),
         sha256=_sha256([*own, *measured]),
         faults=faults,
-        validation_folders=tuple(folders[name] for name in validation),
-        notes=(*cache.notes, *left_out),
+        validation_folders=tuple(folders[name] for name in split.validation),
+        test=tuple(folders[name] for name in split.test),
+        notes=(*split.notes, *cache.notes, *left_out),
     )
 
 
@@ -181,8 +182,9 @@ def _filtered(
 def _case(patient: PreparedPatient, recipe: Recipe) -> ValidationCase:
     assert patient.truth is not None, "patients are prepared for validation with their truth"
     # copies: a run of days should not hang on files that are mapped, perhaps over a network
-    slices, truth, mask = map(np.array, (patient.images, patient.truth, patient.mask))
-    return ValidationCase(patient.patient, recipe.revive(slices, patient.record), truth, mask)
+    prepared = recipe.revive(np.array(patient.images, dtype=np.float32), patient.record)
+    truth, mask = np.array(patient.truth), np.array(patient.mask)
+    return ValidationCase(patient.patient, prepared, truth, mask)
 
 
 def _sha256(patients: Iterable[PreparedPatient]) -> str:
@@ -209,42 +211,3 @@ def _find(config: RunConfig) -> tuple[dict[str, StudyFolder], tuple[Fault, ...]]
             faults.append(fault)
         folders.update({folder.patient: folder for folder in discovery.folders})
     return folders, tuple(faults)
-
-
-def _split(
-    config: RunConfig, folders: dict[str, StudyFolder]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    locked = {undated(p) for p in config.locked_patients}
-    if config.lock_reference:
-        locked |= {undated(p) for p in REFERENCE_VALIDATION}
-    named = [*(config.train_patients or ()), *(config.validation_patients or ())]
-    absent = sorted(set(named) - set(folders))
-    if absent:
-        raise ConfigError(
-            f"Patients named in the config are not in the data: {', '.join(absent)}.",
-            "Check their names, and the folders in `data` and `corrections`.",
-        )
-    free = sorted(p for p in folders if undated(p) not in locked)
-    if config.validation_patients is not None:
-        validation = config.validation_patients
-    elif config.train_patients is not None or not free:
-        validation = ()
-    else:
-        validation = draw_split(free, seed=config.seed, share=config.validation_share).validation
-    held = {undated(p) for p in validation}
-    train = config.train_patients
-    if train is None:
-        train = tuple(p for p in free if undated(p) not in held)
-    leaked = _overlap(train, held) + _overlap(train, locked)
-    if leaked:
-        raise ConfigError(
-            f"Patients to train on are also validation or locked patients: {', '.join(leaked)}.",
-            "A patient is either trained on or measured with, never both.",
-        )
-    if not train and not config.phantoms:
-        raise ConfigError("No patient is left to train on.", "Add patients, or lock fewer of them.")
-    return tuple(train), tuple(validation)
-
-
-def _overlap(patients: Iterable[str], keys: set[str]) -> list[str]:
-    return sorted(p for p in patients if undated(p) in keys)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
 from napari_brainseg.core.protocol import load_config, parse_config
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
-from training.data import Cohort, load_cohort
+from training.data import Cohort, load_cohort, recipe_of
 
 SUITES = Path(training.__file__).parent / "suites"
 
@@ -108,3 +109,71 @@ def test_suites_are_valid_and_hold_no_reference_patient(suite: Path) -> None:
     config = load_config(suite)
     assert not set(config.validation_patients or ()) & set(REFERENCE_VALIDATION)
     assert config.lock_reference
+
+
+def test_test_patients_are_folders_and_nothing_of_them_is_read(
+    small_config: dict[str, Any], cohort_root: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(cohort_root, tmp_path / "root")
+    for path in (root / "SITE_A_0002").glob("*.tif"):
+        path.write_bytes(b"not a TIFF")
+    config = {**small_config, "data": [str(root)], "test_patients": ["SITE_A_0002"]}
+    cohort = load(config)
+    assert [folder.patient for folder in cohort.test] == ["SITE_A_0002"]
+    assert [folder.patient for folder in cohort.validation_folders] == ["SITE_A_0003"]
+    assert "SITE_A_0002" not in cohort.train_patients
+
+
+def test_patients_without_a_lesion_are_dropped_on_request_and_named(
+    small_config: dict[str, Any],
+) -> None:
+    with_all = load(small_config)
+    dropped = load({**small_config, "drop_lesion_free_patients": True})
+    assert set(with_all.train_patients) - set(dropped.train_patients) == {"SITE_A_0004"}
+    assert len(dropped.pool) == 3 * 5
+    assert any("SITE_A_0004" in note for note in dropped.notes)
+    assert dropped.sha256 != with_all.sha256
+
+
+def test_slices_without_a_lesion_are_dropped_on_request(small_config: dict[str, Any]) -> None:
+    cohort = load({**small_config, "drop_empty_slices": True})
+    assert len(cohort.pool) == 3 * 3
+    # a patient of whom no slice is drawn is not trained on
+    assert "SITE_A_0004" not in cohort.train_patients
+
+
+@pytest.mark.parametrize("option", ["drop_empty_slices", "drop_lesion_free_patients"])
+def test_filters_that_leave_nothing_are_refused(small_config: dict[str, Any], option: str) -> None:
+    with pytest.raises(ConfigError, match="None of the 1 patients to train on has a lesion") as at:
+        load({**small_config, "train_patients": ["SITE_A_0004"], option: True})
+    assert option in at.value.hint
+
+
+def test_a_patient_that_cannot_be_prepared_is_named(
+    small_config: dict[str, Any], tmp_path: Path
+) -> None:
+    image = np.zeros((3, 3, 32, 32), np.uint8)
+    write_patient(tmp_path, "SITE_A_0009", image, image[0], range(3), durable=False)
+    small_config["data"].append(str(tmp_path))
+    with pytest.raises(DataError, match="SITE_A_0009: The image is empty"):
+        load(small_config)
+
+
+def test_context_reaches_the_pool(small_config: dict[str, Any]) -> None:
+    pool = load({**small_config, "context_slices": 5}).pool
+    images, masks, _ = pool.batch(torch.tensor([0, 7]))
+    assert images.shape[1] == 15
+    middle = load(small_config).pool.batch(torch.tensor([0, 7]))
+    assert torch.equal(images[:, 6:9], middle[0])
+    assert torch.equal(masks, middle[1])
+    # the first slice of a patient has itself for neighbours before it
+    assert torch.equal(images[0, :3], images[0, 6:9])
+
+
+def test_the_recipe_pads_to_what_the_network_takes_and_never_to_less() -> None:
+    config = parse_config({"data": ["/nowhere"]})
+    assert [recipe_of(config, n).parameters()["multiple"] for n in (1, 16, 32, 24)] == [
+        16, 16, 32, 48
+    ]  # fmt: skip
+    reference = parse_config({"data": ["/nowhere"], "recipe": "reference"})
+    assert recipe_of(reference, 32).parameters() == {"size": 256}
