@@ -32,10 +32,10 @@ def validate(
     loss_of: Callable[[Tensor, Tensor], Tensor],
     settings: BundleManifest,
     *,
+    half: bool = False,
     reference: bool = False,
-    seen: Callable[[ValidationCase, NDArray[np.uint8]], None] | None = None,
-) -> tuple[float, float]:
-    """Mean loss and mean DSC over patients.
+) -> tuple[float, float, list[NDArray[np.uint8]]]:
+    """Mean loss and mean DSC over patients, and their masks (Z, Y, X) on the native grid.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def validate(
         Loss of logits (B, 1, H, W) and targets of that shape, on the network's grid.
     settings : BundleManifest
         Threshold, temperature, postprocessing and context.
+    half : bool
+        16-bit arithmetic where the hardware is fast at it.
     reference : bool
         DSC by the published definition (network's grid, rounded, largest component) in place of
         the mask as delivered on the native grid.
-    seen : callable, optional
-        Called with each case and its mask (Z, Y, X), native grid.
     """
-    engine = TorchEngine(network, str(device))
-    losses, scores = [], []
+    engine = TorchEngine(network, str(device), half=None if half else False)
+    losses, scores, masks = [], [], []
     context = settings.preprocessing.context
     for case in cases:
         slices = case.prepared.data
@@ -73,6 +73,5 @@ def validate(
             scores.append(dsc(rounded, case.truth_on_network_grid))
         else:
             scores.append(dsc(mask, case.truth))
-        if seen is not None:
-            seen(case, mask)
-    return float(np.mean(losses)), float(np.mean(scores))
+        masks.append(mask)
+    return float(np.mean(losses)), float(np.mean(scores)), masks
