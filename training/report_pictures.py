@@ -36,6 +36,8 @@ class Pictures:
         Name of the file, without ending, to PNG.
     triptychs, animations : dict of str to Path
         Patient to PNG and to GIF.
+    outlined : dict of str to Path
+        Patient to the overlay of the slice with the largest lesion.
     overlays : int
         Number of overlays written.
     missing : list of str
@@ -45,6 +47,7 @@ class Pictures:
     charts: dict[str, bytes] = field(default_factory=dict)
     triptychs: dict[str, Path] = field(default_factory=dict)
     animations: dict[str, Path] = field(default_factory=dict)
+    outlined: dict[str, Path] = field(default_factory=dict)
     overlays: int = 0
     missing: list[str] = field(default_factory=list)
 
@@ -179,15 +182,18 @@ def _draw_patient(
     folder: Path,
     pictures: Pictures,
 ) -> None:
+    telling = telling_slices(shown.truth, mask)
     for z, number in enumerate(shown.slice_numbers):
-        picture = overlay(shown.image[z], mask[z], shown.truth[z])
-        _write(folder / "overlays" / f"{patient}-{number:02d}.png", encoded(picture))
+        path = folder / "overlays" / f"{patient}-{number:02d}.png"
+        _write(path, encoded(overlay(shown.image[z], mask[z], shown.truth[z])))
         pictures.overlays += 1
+        if z == next(iter(telling)):
+            pictures.outlined[patient] = path
     rows = [
         TriptychRow(
             f"slice {shown.slice_numbers[z]}, {why}", shown.image[z], shown.truth[z], mask[z]
         )
-        for z, why in telling_slices(shown.truth, mask).items()
+        for z, why in telling.items()
     ]
     film = animation(shown.image, shown.truth, mask, slice_numbers=shown.slice_numbers)
     pictures.triptychs[patient] = folder / "triptychs" / f"{patient}.png"

@@ -273,7 +273,7 @@ def _add_more(page: Page, pictures: Pictures, allowance: Allowance, folder: str)
 
 
 def _as_jpeg(png: Path) -> bytes:
-    """A triptych at a third of its bytes: the PNG lies beside the page."""
+    """Encode a triptych at a third of its bytes: the PNG lies beside the page."""
     import numpy as np
     from PIL import Image
 

@@ -154,7 +154,7 @@ def _errors(patients: tuple[PatientResult, ...]) -> Iterator[str]:
 
 
 def _learning(run: Run) -> Iterator[str]:
-    """What the curves say."""
+    """Read the curves."""
     scored = [(e.epoch, e.validation_dsc) for e in run.epochs if e.validation_dsc is not None]
     losses = [(e.epoch, e.validation_loss) for e in run.epochs if e.validation_loss is not None]
     if not scored:

@@ -1,176 +1,210 @@
-"""What several runs leave in their folders, read from outside."""
+"""The files of a run folder; damage is told in a list of faults and does not stop the reading."""
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
-import socket
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
-import psutil
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_brainseg.core.dataset.durable import write_atomically
-from napari_brainseg.core.protocol import RunConfig, load_config, parse_event
+from napari_brainseg.core.imaging import BrainSegError
+from napari_brainseg.core.protocol import (
+    EpochFinished,
+    Event,
+    Message,
+    RunConfig,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    load_config,
+    parse_config,
+    parse_event,
+)
+from napari_brainseg.core.segmentation.evaluation_results import Evaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_brainseg.core.protocol import Event
-
 __all__ = [
-    "BUNDLE",
-    "CHECKPOINT",
-    "CONFIG",
-    "EVENTS",
-    "LOG",
-    "RUNNING",
-    "ClaimedBy",
-    "EventTail",
-    "differences",
-    "last_event",
-    "log_tail",
+    "Sample",
+    "count_parameters",
+    "read_config",
+    "read_evaluation",
+    "read_history",
+    "read_resources",
+    "read_summary",
 ]
 
-BUNDLE = "bundle"
-CONFIG = "config.json"
-CHECKPOINT = "checkpoints/last.pt"
-EVENTS = "events.jsonl"
-LOG = "stderr.log"
-CLAIM = "process.json"
-
-RUNNING = ("device", "threads", "precision", "compile", "cache", "intermediate_mb")
-"""Settings that a run may be resumed with whatever they were: they decide how it runs, not what."""
-MAY_CHANGE = {*RUNNING, "what", "why"}
-
-_TAIL_LINES = 20
-_TAIL_BYTES = 16_384
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Ends of names in a state dict that are no parameters."""
 
 
-class EventTail:
-    """Reads what is added to the events of a run.
+class Sample(BaseModel):
+    """A line of ``resources.jsonl``."""
 
-    Parameters
-    ----------
-    run_dir : Path
-        Folder of the run.
-    skip : bool
-        Leave out what is there already.
-    """
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
-    def __init__(self, run_dir: Path, *, skip: bool) -> None:
-        self._path = run_dir / EVENTS
-        self._at = _size(self._path) if skip else 0
-        self._rest = b""
-
-    def read(self) -> list[Event]:
-        """Return the whole lines that came since the last call."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._at)
-                new = file.read()
-        except OSError:
-            return []
-        self._at += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
-        events = []
-        for line in lines:
-            # A process that was killed may leave half a line.
-            with contextlib.suppress(ValidationError):
-                events.append(parse_event(line))
-        return events
+    time: float
+    """Unix time in seconds."""
+    cpu_percent: float | None = None
+    rss_mb: float | None = None
+    gpu_memory_mb: float | None = None
+    gpu_percent: float | None = None
 
 
-def last_event(run_dir: Path) -> Event | None:
-    """Read the last whole event of a run, `None` if there is none."""
+def read_config(path: Path, faults: list[str]) -> RunConfig | None:
+    """Read ``config.json``; ``None`` where it cannot be."""
     try:
-        with (run_dir / EVENTS).open("rb") as file:
-            file.seek(max(0, _size(run_dir / EVENTS) - _TAIL_BYTES))
-            lines = file.read().splitlines()
-    except OSError:
+        return load_config(path)
+    except BrainSegError as error:
+        known = _known_settings(path)
+        if known is None:
+            faults.append(error.message)
+            return None
+        config, unknown = known
+        faults.append(
+            f"{path.name} was written by another version; settings left out: {', '.join(unknown)}."
+        )
+        return config
+
+
+def read_summary(path: Path, faults: list[str]) -> dict[str, Any]:
+    """Read ``summary.json``; empty where there is none or it cannot be read."""
+    if not path.is_file():
+        return {}
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(raw, dict):
+            raise ValueError("it holds no mapping")
+    except (OSError, ValueError) as error:
+        faults.append(f"{path.name} cannot be read: {error}.")
+        return {}
+    return raw
+
+
+def read_evaluation(path: Path, faults: list[str]) -> Evaluation | None:
+    """Read what was measured; ``None`` where there is nothing or it cannot be read."""
+    if not path.is_file():
         return None
-    for line in reversed(lines):
-        with contextlib.suppress(ValidationError):
-            return parse_event(line)
+    try:
+        return Evaluation.model_validate_json(path.read_bytes())
+    except OSError as error:
+        told = error.strerror or str(error)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        told = first["msg"] + (f" at {place}" if place else "")
+    faults.append(f"evaluation/{path.name} cannot be read: {told}.")
     return None
 
 
-def log_tail(run_dir: Path) -> str:
-    """Read the last lines that a run wrote to its stderr."""
-    try:
-        with (run_dir / LOG).open("rb") as file:
-            file.seek(max(0, _size(run_dir / LOG) - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-_TAIL_LINES:])
-
-
-def differences(run_dir: Path, config: RunConfig) -> tuple[str, ...]:
-    """Name the settings in which the run in a folder differs, as ``epochs 2, now 3``.
-
-    Raises
-    ------
-    ConfigError
-        If the folder holds no config that can be read.
-    """
-    before = load_config(run_dir / CONFIG)
-    return tuple(
-        f"{key} {_short(then)}, now {_short(now)}"
-        for key in RunConfig.model_fields
-        if key not in MAY_CHANGE and (then := getattr(before, key)) != (now := getattr(config, key))
-    )
-
-
-class ClaimedBy:
-    """The process that works in a run folder, by host, id and start time."""
-
-    def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / CLAIM
-
-    def take(self, pid: int) -> None:
-        """Note that process `pid` of this machine works there."""
-        with contextlib.suppress(psutil.Error):  # it ended already
-            claim = {
-                "host": socket.gethostname(),
-                "pid": pid,
-                "created": psutil.Process(pid).create_time(),
-            }
-            write_atomically(self._path, json.dumps(claim).encode())
-
-    def release(self) -> None:
-        """Note that nobody does."""
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
-
-    def __bool__(self) -> bool:
-        """Whether somebody does, as far as can be seen from this machine."""
-        return bool(self.who)
-
-    @property
-    def who(self) -> str:
-        """The process in words; empty if there is none or it has ended."""
+def read_resources(path: Path, faults: list[str]) -> tuple[Sample, ...]:
+    """Read ``resources.jsonl`` in order of time."""
+    samples, damaged = [], 0
+    for line in _lines(path, faults):
         try:
-            claim = json.loads(self._path.read_bytes())
-            host, pid, created = claim["host"], int(claim["pid"]), float(claim["created"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
-        if host == socket.gethostname():
-            try:
-                if abs(psutil.Process(pid).create_time() - created) > 1:
-                    return ""
-            except psutil.Error:
-                return ""
-        return f"process {pid} on {host}"
+            samples.append(Sample.model_validate_json(line))
+        except ValidationError:
+            damaged += 1
+    _tell_damage(path, damaged, faults)
+    return tuple(sorted(samples, key=lambda sample: sample.time))
 
 
-def _size(path: Path) -> int:
+def read_history(path: Path, faults: list[str]) -> dict[str, Any]:
+    """Read ``events.jsonl`` into the fields of a `Run` that follow from it."""
+    events: list[Event] = []
+    damaged = 0
+    for line in _lines(path, faults):
+        try:
+            events.append(parse_event(line))
+        except ValidationError:
+            damaged += 1
+    _tell_damage(path, damaged, faults)
+    epochs: dict[int, EpochFinished] = {}
+    started, finished, last_step = None, None, None
+    for event in events:
+        if isinstance(event, RunStarted):
+            started, finished = event, None
+            # a resumed run does these epochs again
+            epochs = {n: e for n, e in epochs.items() if n < event.first_epoch}
+        elif isinstance(event, EpochFinished):
+            epochs[event.epoch] = event
+        elif isinstance(event, StepFinished):
+            last_step = event
+        elif isinstance(event, RunFinished):
+            finished = event
+    return {
+        "started": started,
+        "finished": finished,
+        "last_step": last_step,
+        "epochs": tuple(epochs[n] for n in sorted(epochs)),
+        "seconds": _spent(events),
+        "messages": tuple(e for e in events if isinstance(e, Message) and e.level != "info"),
+    }
+
+
+def count_parameters(path: Path) -> int | None:
+    """Count the parameters in a safetensors file by its header.
+
+    Returns
+    -------
+    int or None
+        ``None`` where the file is missing or damaged.
+    """
+    if not path.is_file():
+        return None
+    from safetensors import SafetensorError, safe_open
+
+    total = 0
     try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+        with safe_open(path, framework="numpy") as file:
+            for key in file.keys():  # noqa: SIM118 (not a mapping)
+                if not key.endswith(STATISTICS):
+                    total += math.prod(file.get_slice(key).get_shape())
+    except (OSError, SafetensorError):
+        return None
+    return total
 
 
-def _short(value: object, most: int = 60) -> str:
-    text = str(value)
-    return text if len(text) <= most else text[: most - 3] + "..."
+def _known_settings(path: Path) -> tuple[RunConfig, list[str]] | None:
+    """Read a config without the settings that this version does not know."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        unknown = sorted(set(raw) - set(RunConfig.model_fields))
+        known = {key: value for key, value in raw.items() if key not in unknown}
+        return (parse_config(known), unknown) if unknown else None
+    except (OSError, ValueError, TypeError, AttributeError, BrainSegError):
+        return None
+
+
+def _lines(path: Path, faults: list[str]) -> list[bytes]:
+    """Read non-empty lines; a last one without its end was torn by a crash and is left out."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        faults.append(f"{path.name} cannot be read: {error.strerror}.")
+        return []
+    return [line for line in content.split(b"\n")[:-1] if line.strip()]
+
+
+def _spent(events: Sequence[Event]) -> float | None:
+    """Seconds at work: pauses between an end and the next start do not count."""
+    if not events:
+        return None
+    total, begun = 0.0, events[0].time
+    for before, event in itertools.pairwise(events):
+        if isinstance(before, RunFinished):
+            total += before.time - begun
+            begun = event.time
+    return total + events[-1].time - begun
+
+
+def _tell_damage(path: Path, damaged: int, faults: list[str]) -> None:
+    if damaged:
+        lines = "1 line" if damaged == 1 else f"{damaged} lines"
+        faults.append(f"{path.name}: {lines} could not be read and left out.")

@@ -42,8 +42,8 @@ th { background: var(--band); font-weight: 600; white-space: nowrap; }
 .sortable th { cursor: pointer; user-select: none; }
 .sortable th[aria-sort=ascending]::after { content: " \\2191"; }
 .sortable th[aria-sort=descending]::after { content: " \\2193"; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: .25rem 1.5rem;
-  margin: .6rem 0; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr));
+  gap: .25rem 1.5rem; margin: .6rem 0; }
 dl div { display: flex; justify-content: space-between; gap: .8rem; font-size: .9rem;
   border-bottom: 1px solid var(--line); padding: .15rem 0; }
 dt { color: var(--soft); } dd { margin: 0; text-align: right; overflow-wrap: anywhere; }
