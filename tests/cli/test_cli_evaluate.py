@@ -19,7 +19,7 @@ def test_file_has_the_agreed_keys_and_the_figures_of_the_core(brainseg, patients
     result = brainseg("evaluate", patients, "-m", model.path, "-d", "cpu", "--json", target)
     assert result.exit_code == 0, result.stderr
     content = json.loads(target.read_text())
-    assert content.keys() == {"patients", "summary"}
+    assert content.keys() == {"patients", "summary", "calibration"}
     expected = evaluate_root(patients, model, device="cpu")
     for written, known in zip(content["patients"], expected.patients, strict=True):
         assert written.keys() == KEYS

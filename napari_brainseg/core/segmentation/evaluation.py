@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.formats import discover, load_study
 from napari_brainseg.core.imaging import CancelledError, DataError
+from napari_brainseg.core.segmentation.calibration import CalibrationCounts
 from napari_brainseg.core.segmentation.evaluation_results import (
     Evaluation,
     EvaluationSummary,
@@ -175,6 +176,7 @@ def evaluate_folders(
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     not_measured: Sequence[NotMeasured] = (),
+    seen: Callable[[Study, Prediction], None] | None = None,
 ) -> Evaluation:
     """Measure a bundle on patients that `discover` found; see `evaluate_root`.
 
@@ -182,8 +184,12 @@ def evaluate_folders(
     ----------
     not_measured : sequence of NotMeasured
         Patients that were given up before, to go on the list.
+    seen : callable, optional
+        Called with the study and the prediction of each patient that was measured; neither is
+        kept here.
     """
     results: list[PatientResult] = []
+    counts = CalibrationCounts()
     skipped = list(not_measured)
     with Predictor(bundle, device) as predictor:
         for done, folder in enumerate(folders):
@@ -202,6 +208,10 @@ def evaluate_folders(
                 results.append(evaluate_study(study, prediction, load_seconds=loaded))
             except DataError as error:
                 skipped.append(NotMeasured(patient=folder.patient, reason=str(error)))
+                continue
+            counts += _calibration(study, prediction)
+            if seen is not None:
+                seen(study, prediction)
         engine, reason = predictor.engine, predictor.reason
     if progress is not None:
         progress(Progress("Done", len(folders), len(folders)))
@@ -212,7 +222,19 @@ def evaluate_folders(
             "Evaluation needs patients with masks.",
         )
     return summarise(
-        results, bundle=bundle, engine=engine, reason=reason, not_measured=tuple(skipped)
+        results,
+        bundle=bundle,
+        engine=engine,
+        reason=reason,
+        not_measured=tuple(skipped),
+        calibration=counts.summary(),
+    )
+
+
+def _calibration(study: Study, prediction: Prediction) -> CalibrationCounts:
+    assert study.truth is not None
+    return CalibrationCounts.of(
+        prediction.probability, prediction.uncertainty, prediction.mask, study.truth.data
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_brainseg.core.dataset.splits import same_person
+from napari_brainseg.core.segmentation.calibration import Calibration
 from napari_brainseg.core.segmentation.metrics import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class Evaluation(_Result):
 
     patients: tuple[PatientResult, ...]
     summary: EvaluationSummary
+    calibration: Calibration | None = None
+    """Of all patients together; ``None`` where none has a lesion in truth or mask."""
 
     def to_json(self) -> str:
         """Write as indented JSON with a line end."""
@@ -140,6 +143,7 @@ def summarise(
     engine: str,
     reason: str = "",
     not_measured: tuple[NotMeasured, ...] = (),
+    calibration: Calibration | None = None,
 ) -> Evaluation:
     """Put the figures of patients together.
 
@@ -153,6 +157,8 @@ def summarise(
         What ran it and why.
     not_measured : tuple of NotMeasured
         Patients that are left out.
+    calibration : Calibration, optional
+        Of the patients together.
     """
     learnt = bundle.train_patients
     return Evaluation(
@@ -173,6 +179,7 @@ def summarise(
             not_measured=not_measured,
             **{name: _figure([getattr(r, name) for r in results]) for name in FIGURES},
         ),
+        calibration=calibration,
     )
 
 

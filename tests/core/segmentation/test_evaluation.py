@@ -9,6 +9,7 @@ import pytest
 
 from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.dataset.phantom import phantom_study
+from napari_brainseg.core.formats import discover
 from napari_brainseg.core.imaging import (
     CancelledError,
     DataError,
@@ -18,10 +19,12 @@ from napari_brainseg.core.imaging import (
     Study,
 )
 from napari_brainseg.core.segmentation.bundle import Bundle
+from napari_brainseg.core.segmentation.calibration import CalibrationCounts
 from napari_brainseg.core.segmentation.evaluation import (
     Evaluation,
     PatientResult,
     Seconds,
+    evaluate_folders,
     evaluate_root,
     evaluate_study,
     summarise,
@@ -86,6 +89,7 @@ def test_figures_of_an_older_version_still_load(tiny_bundle):
     new = summarise([_result("A", 0.9)], bundle=tiny_bundle, engine="e").model_dump()
     for name in ("hd95_mm", "sensitivity", "precision", "relative_volume_error"):
         del new["summary"][name], new["patients"][0][name]
+    del new["calibration"]
     old = Evaluation.model_validate(new)
     assert old.patients[0].sensitivity is None
     assert old.summary.precision.patients == 0
@@ -174,9 +178,29 @@ def test_named_patients_only_and_json_comes_back(patients, tiny_bundle):
     )
     text = evaluation.to_json()
     assert Evaluation.model_validate_json(text) == evaluation
-    assert json.loads(text).keys() == {"patients", "summary"}
+    assert json.loads(text).keys() == {"patients", "summary", "calibration"}
     assert evaluation.summary.patients == 1
     assert evaluation.patients[0].seconds.infer > 0
+
+
+def test_masks_and_probabilities_are_handed_out_once_and_give_the_calibration(
+    patients, tiny_bundle
+):
+    seen = {}
+    evaluation = evaluate_folders(
+        discover(patients).folders, tiny_bundle, device="cpu",
+        seen=lambda study, prediction: seen.update({study.patient: (study, prediction)}),
+    )  # fmt: skip
+    assert list(seen) == [p.patient for p in evaluation.patients]
+    counts = CalibrationCounts()
+    for result in evaluation.patients:
+        study, found = seen[result.patient]
+        assert result.volume_prediction_vox == found.mask.sum()
+        counts += CalibrationCounts.of(
+            found.probability, found.uncertainty, found.mask, study.truth.data
+        )
+    assert evaluation.calibration == counts.summary()
+    assert evaluation.calibration.patients == 2
 
 
 def test_unknown_name_nothing_to_measure_and_cancel(patients, tiny_bundle):
