@@ -10,7 +10,8 @@ from napari_brainseg.core.segmentation.evaluation import evaluate_root
 
 KEYS = {
     "patient", "slices", "dsc_reference", "dsc_native", "dsc_native_lcc", "hd95_vox",
-    "volume_truth_vox", "volume_prediction_vox", "seconds",
+    "volume_truth_vox", "volume_prediction_vox", "seconds", "hd95_mm", "sensitivity", "precision",
+    "relative_volume_error",
 }  # fmt: skip
 
 
