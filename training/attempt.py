@@ -108,6 +108,8 @@ def _fault(check: Callable[..., object], *arguments: object) -> str:
         check(*arguments)
     except BrainSegError as error:
         return str(error)
+    except ImportError as error:
+        return f"It needs the package {error.name}, which is not installed."
     return ""
 
 

@@ -16,7 +16,7 @@ from training.suite_grid import Draft, is_run, multiply
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Suite", "absolute", "parse_setting", "read_suite", "suites_at_hand"]
+__all__ = ["Suite", "absolute", "parse_setting", "read_suite", "rebased", "suites_at_hand"]
 
 SUITES = Path(__file__).parent / "suites"
 TABLES = ("title", "defaults", "run", "grid")
@@ -114,7 +114,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
         parsed = value
     if key == "network_options" and isinstance(parsed, str):
         parsed = [parsed]
-    return key, _rebased(key, parsed, Path.cwd())
+    return key, rebased(key, parsed, Path.cwd())
 
 
 def absolute(path: Path | str, folder: Path | None = None) -> Path:
@@ -193,7 +193,7 @@ def _attempts(
     faults: list[Fault],
 ) -> Iterator[Attempt]:
     for draft in drafts:
-        settings = {k: _rebased(k, v, source.parent) for k, v in draft.settings.items()}
+        settings = {k: rebased(k, v, source.parent) for k, v in draft.settings.items()}
         settings.update(won)
         after = draft.after if is_run(settings.get("base")) else None
         if after is not None:
@@ -205,12 +205,12 @@ def _attempts(
             faults.append(Fault(draft.name, told))
 
 
-def _rebased(key: str, value: Any, folder: Path) -> Any:
+def rebased(key: str, value: Any, folder: Path) -> Any:
     """Make paths absolute; a base model may be a run or a bundled model's name."""
     if key not in PATHS:
         return value
     if isinstance(value, list):
-        return [_rebased(key, part, folder) for part in value]
+        return [rebased(key, part, folder) for part in value]
     if not isinstance(value, str) or is_run(value):
         return value
     path = absolute(value, folder)
