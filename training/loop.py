@@ -121,7 +121,13 @@ def run(
     events.send(Message(text="Loading and preparing the patients"))
     with fabric.rank_zero_first():  # the others find the prepared patients in the cache
         cohort = load_cohort(config, recipe, fabric.device)
-    _tell(cohort, config, events)
+    for fault in cohort.faults:
+        events.send(Message(level="warning", text=f"Left out: {fault.error}"))
+    for note in cohort.notes:
+        events.send(Message(level="warning", text=note))
+    if loss_of.over_the_batch and fabric.world_size * config.accumulation > 1:
+        told = f"The loss {config.loss} is no mean over slices: in parts a batch has another one."
+        events.send(Message(level="warning", text=told))
     pool, cases = cohort.pool, cohort.validation
     steps = config.steps_per_epoch or math.ceil(len(pool) / config.batch_size)
 
@@ -385,13 +391,6 @@ def _like_parent(config: RunConfig, base: Bundle) -> RunConfig:
             "recipe": preprocessing.recipe,
         }
     )
-
-
-def _tell(cohort: Cohort, config: RunConfig, events: EventStream) -> None:
-    for fault in cohort.faults:
-        events.send(Message(level="warning", text=f"Left out: {fault.error}"))
-    for note in cohort.notes:
-        events.send(Message(level="warning", text=note))
 
 
 def _freeze_norm(network: nn.Module) -> None:

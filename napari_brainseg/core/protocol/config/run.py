@@ -54,9 +54,9 @@ class RunConfig(RunningFields, AugmentationFields, OptimisationFields, ModelFiel
             "one-cycle has its own warm-up; leave warmup_epochs out":
                 self.schedule == "one-cycle" and self.warmup_epochs > 0,
             "early_stopping needs validation patients": self.early_stopping is not None
-                and self.protocol in ("free", "clean")
-                and (self.validation_patients == () or
-                     (self.validation_patients is None and self.validation_share == 0)),
+                and self._has_no_validation(),
+            "schedule plateau follows the loss on validation patients, and there are none":
+                self.schedule == "plateau" and self._has_no_validation(),
             "encoder_weights are for a run from random weights, not for fine-tuning":
                 self.base is not None and self.encoder_weights is not None,
         }  # fmt: skip
@@ -64,3 +64,9 @@ class RunConfig(RunningFields, AugmentationFields, OptimisationFields, ModelFiel
             if is_so:
                 raise ValueError(fault)
         return self
+
+    def _has_no_validation(self) -> bool:
+        if self.protocol in ("reference", "k-fold", "hold-out"):
+            return False
+        drawn = self.train_patients is None and self.validation_share > 0
+        return not self.validation_patients and (self.validation_patients == () or not drawn)
