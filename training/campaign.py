@@ -241,10 +241,12 @@ class _Work:
     def _follow(self, view: FleetLines) -> None:
         for name in self.futures.values():
             record = self.records[name]
-            if record.state is State.WAITING and ClaimedBy(self._campaign.folder / name):
-                record.started = time.time()
+            events = self._tails[name].read()
+            began = events or ClaimedBy(self._campaign.folder / name)
+            if record.state is State.WAITING and began:
+                record.started = events[0].time if events else time.time()
                 self._to(record, State.RUNNING, "", view)
-            for event in self._tails[name].read():
+            for event in events:
                 _note(record, event)
                 if isinstance(event, EpochFinished):
                     view.epoch(record)
@@ -252,9 +254,11 @@ class _Work:
 
     def _conclude(self, name: str, outcome: Outcome, view: FleetLines) -> None:
         record = self.records[name]
-        record.ended, record.remaining_s = time.time(), None
-        self.logs[name] = outcome.log
         never_ran = outcome.end == "stopped" and outcome.exit_code is None
+        record.remaining_s = None
+        if not never_ran:
+            record.ended = time.time()
+        self.logs[name] = outcome.log
         self._to(record, State.WAITING if never_ran else ENDS[outcome.end], outcome.message, view)
 
     def _to(self, record: RunRecord, state: State, message: str, view: FleetLines) -> None:

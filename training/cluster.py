@@ -9,6 +9,7 @@ over by another process, lets its runs write a checkpoint and leave.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
 import uuid
@@ -32,6 +33,7 @@ PATIENCE_S = 180.0
 """Without a beat for this long, the process that waits for the runs is taken for dead. A network
 file system may show a file as it was a minute ago."""
 READ_S = 1.0
+ADDRESS = re.compile(r"(?:(?:tcp|tls|wss?|ucxx?)://)?[^/\s]+:[0-9]+")
 
 
 class ClusterFleet:
@@ -49,10 +51,14 @@ class ClusterFleet:
     Raises
     ------
     ConfigError
-        If dask.distributed is not installed, or there is no scheduler.
+        If dask.distributed is not installed, or no scheduler answers.
     """
 
     def __init__(self, address: str, folder: Path, *, timeout_s: float = 20.0) -> None:
+        if not ADDRESS.fullmatch(address):  # dask would take a minute to find that out
+            raise ConfigError(
+                f"{address} is no address of a dask scheduler.", "Give one such as tcp://host:8786."
+            )
         try:
             import distributed
         except ImportError as error:
