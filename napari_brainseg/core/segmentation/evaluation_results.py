@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import Bundle
 
 __all__ = [
+    "FIGURES",
     "Evaluation",
     "EvaluationSummary",
     "Figure",
     "NotMeasured",
     "PatientResult",
     "Seconds",
+    "figure_of",
     "summarise",
 ]
 
@@ -169,7 +171,7 @@ def summarise(
             engine=engine,
             reason=reason,
             seconds={
-                stage: _figure([getattr(r.seconds, stage) for r in results])
+                stage: figure_of([getattr(r.seconds, stage) for r in results])
                 for stage in Seconds.model_fields
             },
             missed_lesions=sum(
@@ -177,13 +179,14 @@ def summarise(
             ),
             trained_on=tuple(r.patient for r in results if same_person(r.patient, learnt)),
             not_measured=not_measured,
-            **{name: _figure([getattr(r, name) for r in results]) for name in FIGURES},
+            **{name: figure_of([getattr(r, name) for r in results]) for name in FIGURES},
         ),
         calibration=calibration,
     )
 
 
-def _figure(values: Sequence[float | None]) -> Figure:
+def figure_of(values: Sequence[float | None]) -> Figure:
+    """Mean, median and intervals of a figure of patients; those without one are left out."""
     known = [v for v in values if v is not None]
     if not known:
         return NO_FIGURE
