@@ -33,6 +33,7 @@ from training.devices import build_fabric
 from training.early_stopping import EarlyStopping
 from training.ema import EMA
 from training.losses import build_loss
+from training.monitor import ResourceMonitor
 from training.optimisation import build_optimizer
 from training.publish import delivery, publish
 from training.schedules import build_schedule
@@ -206,7 +207,10 @@ def run(
     )
 
     # 4. epochs ---------------------------------------------------------------------------------
-    with Board(run_dir, first_epoch) as board:
+    with (
+        Board(run_dir, first_epoch) as board,
+        ResourceMonitor(run_dir, enabled=fabric.is_global_zero) as monitor,
+    ):
         begun, steps_done, validating_s, last_sent = time.perf_counter(), 0, 0.0, 0.0
         for epoch in range(first_epoch, config.epochs + 1):
             epoch_begun = time.perf_counter()
@@ -269,6 +273,9 @@ def run(
                             loss=float(totals[0] / totals[3]),
                             samples_per_second=speed * config.batch_size,
                             remaining_s=left / speed + pause * (config.epochs - epoch + 1),
+                            cpu_percent=monitor.latest and monitor.latest.cpu_percent,
+                            memory_mb=monitor.latest and monitor.latest.rss_mb,
+                            gpu_memory_mb=monitor.latest and monitor.latest.gpu_memory_mb,
                         )
                     )
                 if _stopped(fabric, stop) and step < steps:
@@ -370,6 +377,8 @@ def run(
         "precision": fabric.strategy.precision.precision,
         "processes": fabric.world_size,
         "samples_per_second": steps_done * config.batch_size / train_s if train_s else None,
+        "peak_memory_mb": monitor.peak.rss_mb if monitor.peak else None,
+        "peak_gpu_memory_mb": monitor.peak.gpu_memory_mb if monitor.peak else None,
         "train_s": train_s,
         "wall_s": time.time() - begun_at,
         "epochs": epoch,

@@ -66,7 +66,7 @@ class TerminalView:
                 total=self._epochs * event.steps_per_epoch,
                 epoch=f"{event.epoch}/{self._epochs}",
                 told=f"loss {event.loss:.4f}  {event.samples_per_second:.1f} slices/s  "
-                f"{_span(event.remaining_s)} left",
+                f"{_span(event.remaining_s)} left{_used(event)}",
                 visible=True,
             )
         elif isinstance(event, EpochFinished):
@@ -84,3 +84,12 @@ def _span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _used(event: StepFinished) -> str:
+    told = ""
+    if event.cpu_percent is not None and event.memory_mb is not None:
+        told = f"  CPU {event.cpu_percent:.0f} %  {event.memory_mb / 1024:.1f} GB"
+    if event.gpu_memory_mb is not None:
+        told += f"  GPU {event.gpu_memory_mb / 1024:.1f} GB"
+    return told

@@ -258,6 +258,12 @@ class TrainingPanel(Panel):
                     time=numbers.duration(event.remaining_s),
                 )
             )
+            if event.cpu_percent is not None and event.memory_mb is not None:
+                self.progress.setToolTip(
+                    self.tr("The trainer uses {cpu} % of a core and {gb} GB of memory").format(
+                        cpu=round(event.cpu_percent), gb=f"{event.memory_mb / 1024:.1f}"
+                    )
+                )
         elif isinstance(event, EpochFinished) and event.validation_dsc is not None:
             best = event.best_validation_dsc
             self.state.setText(

@@ -35,7 +35,7 @@ def main() -> int:
         validation_patients=config["validation_patients"] or [], parent_validation_dsc=0.7,
     )  # fmt: skip
     send("step", epoch=1, step=1, steps_per_epoch=2, loss=0.6, samples_per_second=9.0,
-         remaining_s=12.0)  # fmt: skip
+         remaining_s=12.0, cpu_percent=180.0, memory_mb=1536.0)  # fmt: skip
     checkpoint = run_dir / "checkpoints" / "last.pt"
     checkpoint.parent.mkdir(exist_ok=True)
     checkpoint.write_text("weights")

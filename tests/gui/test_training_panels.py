@@ -113,6 +113,7 @@ def test_a_run_shows_how_far_it_is_and_can_be_stopped(ready):
     ready.wait(lambda: training.progress.value() == 1)
     assert training.progress.maximum() == 6
     assert training.progress.format() == "Epoch 1 of 3, 12 s left"
+    assert training.progress.toolTip() == "The trainer uses 180 % of a core and 1.5 GB of memory"
     assert not training.form.isVisible()
     training.stop_button.click()
     ready.wait(lambda: not training.is_running)

@@ -70,6 +70,11 @@ class StepFinished(_Event):
     loss: float
     samples_per_second: float
     remaining_s: float
+    cpu_percent: float | None = None
+    """Of one core, so that two busy cores are 200."""
+    memory_mb: float | None = None
+    """Resident, of the trainer's process."""
+    gpu_memory_mb: float | None = None
 
 
 class EpochFinished(_Event):
@@ -83,7 +88,8 @@ class EpochFinished(_Event):
     train_dsc: float
     validation_loss: float | None = None
     validation_dsc: float | None = None
-    """Mean over validation patients, native grid, as delivered."""
+    """Mean over validation patients: native grid, as delivered; in the reference protocol by the
+    published definition."""
     learning_rate: float
     seconds: float
     remaining_s: float
