@@ -1,4 +1,4 @@
-"""``python -m training evaluate``: measure a run's model on the run's own validation patients."""
+"""``python -m training evaluate``: measure a run's model on the run's own patients."""
 
 from __future__ import annotations
 
@@ -11,76 +11,87 @@ from typing import TYPE_CHECKING
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.formats import discover
 from napari_brainseg.core.imaging import BrainSegError, ConfigError
-from napari_brainseg.core.protocol import load_config
-from napari_brainseg.core.segmentation.bundle import (
-    Bundle,
-    NetworkSpec,
-    PreprocessingSpec,
-    load_bundle,
-    save_bundle,
-)
+from napari_brainseg.core.protocol import RunStarted, load_config
+from napari_brainseg.core.segmentation.bundle import load_bundle, save_bundle
 from napari_brainseg.core.segmentation.evaluation import evaluate_folders
+from training.measure import FOLDER, measure
+from training.protocols import test_patients
+from training.run_folder import EventTail
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.protocol import RunConfig
+    from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.core.segmentation.evaluation_results import Evaluation, Figure
     from napari_brainseg.core.segmentation.inference import Progress
 
 __all__ = ["add_arguments", "main", "run_bundle"]
 
-CHECKPOINTS = ("checkpoints/best.pt", "checkpoints/last.pt")
+BEST, LAST = "checkpoints/best.pt", "checkpoints/last.pt"
+MEANS = (
+    ("DSC", "dsc_native"),
+    ("sensitivity", "sensitivity"),
+    ("precision", "precision"),
+    ("relative volume error", "relative_volume_error"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("run_dir", type=Path, help="folder of the run")
     parser.add_argument("--data", type=Path, nargs="+", help="folders; the run's own if left out")
-    parser.add_argument("--patients", nargs="+", help="the run's validation patients if left out")
+    parser.add_argument(
+        "--part",
+        choices=("validation", "test"),
+        default="validation",
+        help=f"which of the run's patients; figures and masks go to RUN_DIR/{FOLDER}",
+    )
+    parser.add_argument(
+        "--patients", nargs="+", help="these instead; nothing is written to the run's folder"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
 
 
 def main(options: argparse.Namespace) -> int:
     """Measure, print a table, write JSON; returns the exit code."""
     try:
-        stored = options.run_dir / "config.json"
-        config = load_config(stored)
-        roots = options.data or config.data
-        patients = options.patients or config.validation_patients
+        config = load_config(options.run_dir / "config.json")
+        roots = options.data or [
+            *config.data,
+            *([config.corrections] if config.corrections else ()),
+        ]
+        # a correction stands in for its original, as in training
+        found = {f.patient: f for root in roots for f in discover(Path(root)).folders}
         with run_bundle(options.run_dir, config) as bundle:
-            names = patients or bundle.manifest.training.get("validation_patients")
-            if not names:
-                raise ConfigError(
-                    f"The run in {options.run_dir} had no validation patients.",
-                    "Name some with --patients.",
-                )
-            found = {f.patient: f for root in roots for f in discover(Path(root)).folders}
-            absent = sorted(set(names) - set(found))
-            if absent:
-                raise ConfigError(
-                    f"Patients to measure are not in the data: {', '.join(absent)}.",
-                    "Give the folders they lie in with --data.",
-                )
-            evaluation = evaluate_folders(
-                [found[name] for name in names], bundle, device=options.device, progress=_show
-            )
+            if options.patients:
+                evaluation = evaluate_folders(
+                    _folders(options.patients, found), bundle,
+                    device=options.device, progress=_show,
+                )  # fmt: skip
+            else:
+                names = _patients(options.part, bundle, config, found)
+                evaluation = measure(
+                    options.run_dir, bundle, _folders(names, found), options.part,
+                    device=options.device, progress=_show,
+                )  # fmt: skip
+        if options.json is not None:
+            write_atomically(options.json.absolute(), evaluation.to_json().encode())
     except BrainSegError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    for result in evaluation.patients:
-        sys.stdout.write(f"{result.patient}  DSC {result.dsc_native:.4f} native grid\n")
-    mean = evaluation.summary.dsc_native.mean
-    sys.stdout.write(f"mean DSC {mean:.4f} of {len(evaluation.patients)} patients\n")
-    if options.json is not None:
-        write_atomically(options.json.absolute(), evaluation.to_json().encode())
+    sys.stdout.write(_table(evaluation))
     return 0
 
 
 @contextlib.contextmanager
 def run_bundle(run_dir: Path, config: RunConfig) -> Iterator[Bundle]:
-    """Open a run's bundle; of an unfinished run, one made of its best or last checkpoint.
+    """Open a run's bundle; of an unfinished run, one made of a checkpoint.
+
+    That is the best one so far where the run keeps the best, else the last.
 
     Raises
     ------
@@ -90,31 +101,98 @@ def run_bundle(run_dir: Path, config: RunConfig) -> Iterator[Bundle]:
     if (run_dir / "bundle").is_dir():
         yield load_bundle(run_dir / "bundle")
         return
-    path = next((run_dir / name for name in CHECKPOINTS if (run_dir / name).is_file()), None)
+    order = (BEST, LAST) if config.keep == "best" else (LAST,)
+    path = next((run_dir / name for name in order if (run_dir / name).is_file()), None)
     if path is None:
         raise ConfigError(
             f"The run in {run_dir} has neither a model nor a checkpoint.", "Let it run longer."
         )
     import torch
 
-    state = torch.load(path, weights_only=True)
+    from napari_brainseg.core.segmentation.networks import build_network
+    from training.data import recipe_of
+    from training.publish import delivery
+
+    base = load_bundle(config.base) if config.base is not None else None
+    settings = delivery(config, base)
+    preprocessing = settings.preprocessing
+    if base is None:
+        spec = settings.network
+        with torch.device("meta"):  # its multiple is asked for, not its weights
+            network = build_network(
+                spec.name, in_channels=spec.in_channels, features=spec.features, **spec.options
+            )
+        recipe = recipe_of(config, network.multiple)
+        preprocessing = preprocessing.model_copy(update={"parameters": recipe.parameters()})
+    state = torch.load(path, map_location="cpu", weights_only=True)
     weights = state.get("ema", state)
-    network, preprocessing = (
-        NetworkSpec(features=config.features),
-        PreprocessingSpec(recipe=config.recipe),
-    )
-    if config.base is not None:
-        base = load_bundle(config.base).manifest
-        network, preprocessing = base.network, base.preprocessing
     with tempfile.TemporaryDirectory() as folder:
         yield save_bundle(
             Path(folder) / "bundle",
-            {key: value.numpy(force=True) for key, value in weights.items()},
+            {key: value.numpy() for key, value in weights.items()},
             name=config.name,
-            network=network,
+            network=settings.network,
             preprocessing=preprocessing,
-            training={"validation_patients": list(config.validation_patients or ())},
+            training=_patients_so_far(run_dir, base),
+            **settings.model_dump(include={"threshold", "postprocessing", "temperature"}),
         )
+
+
+def _patients_so_far(run_dir: Path, base: Bundle | None) -> dict[str, list[str]]:
+    """Patients of an unfinished run, as its events tell them."""
+    starts = [e for e in EventTail(run_dir, skip=False).read() if isinstance(e, RunStarted)]
+    if not starts:
+        return {}
+    seen = {*starts[-1].train_patients, *(base.train_patients if base is not None else ())}
+    return {
+        "train_patients": sorted(seen),
+        "validation_patients": list(starts[-1].validation_patients),
+    }
+
+
+def _patients(
+    part: str, bundle: Bundle, config: RunConfig, found: dict[str, StudyFolder]
+) -> Sequence[str]:
+    """Names of the run's own patients; those that were drawn are not drawn again."""
+    if part == "test":
+        names: Sequence[str] = test_patients(config, found)
+    else:
+        known = bundle.manifest.training.get("validation_patients")
+        names = known or config.validation_patients or ()
+    if not names:
+        raise ConfigError(f"The run has no {part} patients.", "Name some with --patients.")
+    return names
+
+
+def _folders(names: Sequence[str], found: dict[str, StudyFolder]) -> list[StudyFolder]:
+    absent = sorted(set(names) - set(found))
+    if absent:
+        raise ConfigError(
+            f"Patients to measure are not in the data: {', '.join(absent)}.",
+            "Give the folders they lie in with --data.",
+        )
+    return [found[name] for name in names]
+
+
+def _table(evaluation: Evaluation) -> str:
+    lines = [
+        f"{result.patient}  DSC {result.dsc_native:.4f} native grid"
+        for result in evaluation.patients
+    ]
+    lines += [f"mean {name} {_mean(getattr(evaluation.summary, figure))}" for name, figure in MEANS]
+    if (calibration := evaluation.calibration) is not None:
+        lines.append(
+            f"calibration error {calibration.expected_error:.4f} within "
+            f"{calibration.band_vox:g} pixels of the outlines"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _mean(figure: Figure) -> str:
+    if figure.mean is None or figure.mean_interval is None:
+        return "undefined"
+    low, high = figure.mean_interval
+    return f"{figure.mean:.4f} ({low:.4f} to {high:.4f}) of {figure.patients} patients"
 
 
 def _show(progress: Progress) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.protocol import RunConfig
 
-__all__ = ["FULL_TRAINING", "Partition", "split_patients"]
+__all__ = ["FULL_TRAINING", "Partition", "split_patients", "test_patients"]
 
 FULL_TRAINING = 100
 """Patients that a full training asks for; fewer are said, not refused."""
@@ -77,7 +77,7 @@ def split_patients(config: RunConfig, folders: Mapping[str, StudyFolder]) -> Par
     """
     _refuse_absent(config, folders)
     notes: list[str] = []
-    test = dict.fromkeys(config.test_patients)
+    test = test_patients(config, folders)
     if config.protocol in ("reference", "clean"):
         ten, absent = _the_ten(folders)
         if absent and (ten or config.protocol == "reference"):
@@ -85,13 +85,11 @@ def split_patients(config: RunConfig, folders: Mapping[str, StudyFolder]) -> Par
                 f"{len(absent)} of the ten reference patients are not in the data: "
                 f"{', '.join(absent)}. Figures do not compare with published ones."
             )
-        if config.protocol == "clean":
-            test |= dict.fromkeys(ten)
-            if not test:
-                notes.append(
-                    "There is nobody to test with: none of the ten reference patients is in the "
-                    "data, and no test patients are named."
-                )
+        if config.protocol == "clean" and not test:
+            notes.append(
+                "There is nobody to test with: none of the ten reference patients is in the "
+                "data, and no test patients are named."
+            )
     locked = _persons(config.locked_patients)
     kept_out = locked | _persons(test)
     if config.lock_reference:
@@ -113,11 +111,25 @@ def split_patients(config: RunConfig, folders: Mapping[str, StudyFolder]) -> Par
     if train is None:
         validating = _persons(validation)
         train = tuple(name for name in free if undated(name) not in validating)
-    _refuse_leakage(train, validation, tuple(test), kept_out, locked)
+    _refuse_leakage(train, validation, test, kept_out, locked)
     if not train and not config.phantoms:
         raise ConfigError("No patient is left to train on.", "Add patients, or lock fewer of them.")
     notes += _remarks(config, folders, {*train, *validation, *test})
-    return Partition(tuple(train), tuple(validation), tuple(test), tuple(notes))
+    return Partition(tuple(train), tuple(validation), test, tuple(notes))
+
+
+def test_patients(config: RunConfig, folders: Mapping[str, StudyFolder]) -> tuple[str, ...]:
+    """Name the patients that the finished model is measured with; nobody is drawn.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Protocol and names.
+    folders : mapping of str to StudyFolder
+        Patients at hand, by name.
+    """
+    ten = _the_ten(folders)[0] if config.protocol == "clean" else ()
+    return tuple(dict.fromkeys((*config.test_patients, *ten)))
 
 
 def _drawn(config: RunConfig, free: list[str]) -> tuple[str, ...]:

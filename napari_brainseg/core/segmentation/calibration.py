@@ -49,7 +49,7 @@ class Calibration(_Result):
     band_vox: float = BAND_VOX
     voxels: int
     bins: tuple[ReliabilityBin, ...]
-    expected_error: float | None
+    expected_error: float
     """Mean over voxels of how far probability and share of lesion lie apart, by bin (expected
     calibration error; Guo et al. 2017, arXiv 1706.04599; of the probability of lesion)."""
     uncertainty_auroc: float | None
