@@ -6,7 +6,6 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_brainseg.core.formats import undated
 from training.runs_on_disk import PARTS
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def measured_runs(runs: Iterable[Run], part: Part | None = None) -> dict[str, Me
 
 
 def groups(measured: Iterable[Measured]) -> list[list[Measured]]:
-    """Sort runs by the persons they were measured on: only within a group are they comparable.
+    """Sort runs by the patients they were measured on: only within a group are they comparable.
 
     Returns
     -------
@@ -125,7 +124,7 @@ def groups(measured: Iterable[Measured]) -> list[list[Measured]]:
     """
     sets: dict[frozenset[str], list[Measured]] = {}
     for one in measured:
-        sets.setdefault(frozenset(undated(p) for p in one.scores), []).append(one)
+        sets.setdefault(frozenset(one.scores), []).append(one)
     ranked = [sorted(g, key=lambda m: (-m.mean, m.run.name)) for g in sets.values()]
     return sorted(ranked, key=lambda g: (-len(g), g[0].run.name))
 

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.core.reporting.animation import animation
+from napari_brainseg.core.reporting.calibration_chart import calibration_chart
 from napari_brainseg.core.reporting.curves import Curves, curves_chart
+from napari_brainseg.core.reporting.dsc_chart import dsc_chart
 from napari_brainseg.core.reporting.overlay import encoded, overlay
 from napari_brainseg.core.reporting.resources_chart import resources_chart
 from napari_brainseg.core.reporting.triptych import TriptychRow, telling_slices, triptych
 from napari_brainseg.core.segmentation.mask_archive import MaskArchive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from training.report_images import PatientImages, Shown
-    from training.runs_on_disk import Part, Run
+    from training.report_measured import Measured
+    from training.runs_on_disk import Run
 
 __all__ = ["Pictures", "curves_of", "draw_charts", "draw_patients"]
 
@@ -68,97 +71,102 @@ def curves_of(run: Run) -> Curves | None:
     )
 
 
-def draw_charts(run: Run, folder: Path, measured: Mapping[str, bytes]) -> Pictures:
-    """Draw and write curves and resources, and write the charts of what was measured.
+def draw_charts(run: Run, measured: Measured | None, folder: Path) -> Pictures:
+    """Draw and write curves, DSC by patient, calibration and use of the machine.
 
     Parameters
     ----------
     run : Run
         What they show.
+    measured : Measured or None
+        Its figures, where it has some.
     folder : Path
         Of the run's pictures; made where missing.
-    measured : mapping of str to bytes
-        Name to PNG of charts that were drawn from an evaluation.
 
     Raises
     ------
     DataError
         If they cannot be written.
     """
-    pictures = Pictures(charts=dict(measured))
+    pictures = Pictures()
+    charts = pictures.charts
     curves = curves_of(run)
     if curves is not None:
-        pictures.charts["curves"] = curves_chart(curves)
+        charts["curves"] = curves_chart(curves)
+    if measured is not None:
+        charts["dsc"] = dsc_chart(measured.scores)
+        calibration = measured.evaluation.calibration
+        if calibration is not None:
+            charts["calibration"] = calibration_chart(
+                [b.probability for b in calibration.bins],
+                [b.lesion_share for b in calibration.bins],
+                [b.voxels for b in calibration.bins],
+                error=calibration.expected_error,
+                where=f"voxels within {calibration.band_vox:g} pixels of an outline",
+            )
     if run.resources:
         begun = run.resources[0].time
-        pictures.charts["resources"] = resources_chart(
+        charts["resources"] = resources_chart(
             [s.time - begun for s in run.resources],
             cpu_percent=[s.cpu_percent for s in run.resources],
             memory_mb=[s.rss_mb for s in run.resources],
             gpu_percent=[s.gpu_percent for s in run.resources],
             gpu_memory_mb=[s.gpu_memory_mb for s in run.resources],
         )
-    for name, content in pictures.charts.items():
+    for name, content in charts.items():
         _write(folder / f"{name}.png", content)
     return pictures
 
 
 def draw_patients(
-    run: Run,
-    part: Part,
-    scores: Mapping[str, float],
-    images: PatientImages,
-    folder: Path,
-    pictures: Pictures,
-    done: Callable[[], None],
-) -> None:
-    """Draw overlays, triptychs and animations of every measured patient.
+    measured: Measured, images: PatientImages, folder: Path, pictures: Pictures
+) -> Iterator[str]:
+    """Draw overlays, triptych and animation of each measured patient, one a turn.
 
     Parameters
     ----------
-    run : Run
+    measured : Measured
         Whose masks are shown.
-    part : {'validation', 'test'}
-        Which patients.
-    scores : mapping of str to float
-        Patient to DSC, written on the triptychs.
     images : PatientImages
         Where images come from.
     folder : Path
         Of the run's pictures.
     pictures : Pictures
         Takes what was drawn; a patient without images or mask is named in ``missing``.
-    done : callable
-        Called after each patient.
+
+    Yields
+    ------
+    str
+        The patient that is done.
 
     Raises
     ------
     DataError
         If pictures cannot be written.
     """
+    run = measured.run
     try:
-        masks = MaskArchive(run.path / "evaluation" / f"{part}_masks.npz")
+        masks = MaskArchive(run.path / "evaluation" / f"{measured.part}_masks.npz")
     except DataError as error:
-        pictures.missing.append(str(error))
-        for _ in scores:
-            done()
+        pictures.missing.append(error.message)
+        yield from measured.scores
         return
-    volumes = {r.patient: r.volume_truth_vox for r in run.evaluations[part].patients}
-    for patient, score in scores.items():
+    for result in measured.evaluation.patients:
+        patient = result.patient
         found = images.find(run.config, patient)
-        reason = "its images are not at hand"
-        try:
-            if found is not None:
-                shown, mask = images.load(found), masks.load(patient)
-                reason = _mismatch(shown, mask, volumes[patient])
-                if not reason:
-                    _draw_patient(f"{patient}   DSC {score:.3f}", patient, shown, mask, folder,
-                                  pictures)  # fmt: skip
-        except DataError as error:
-            reason = str(error)
-        if reason:
+        reason, seen = "its images are not at hand", None
+        if found is not None:
+            try:
+                seen = images.load(found), masks.load(patient)
+                reason = _mismatch(*seen, result.volume_truth_vox)
+            except DataError as error:
+                reason = error.message
+        if seen is None or reason:
             pictures.missing.append(f"{patient}: {reason}")
-        done()
+        else:
+            title = f"{patient}   DSC {measured.scores[patient]:.3f}"
+            _draw_patient(title, patient, *seen, folder, pictures)
+        yield patient
 
 
 def _mismatch(shown: Shown, mask: NDArray[np.uint8], measured_volume: int) -> str:
