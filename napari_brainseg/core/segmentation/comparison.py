@@ -21,12 +21,13 @@ from napari_brainseg.core.segmentation.metrics import bootstrap_interval
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["PairedComparison", "Verdict", "compare", "compare_many", "holm"]
+__all__ = ["SIGNIFICANCE", "PairedComparison", "Verdict", "compare", "compare_many", "holm"]
 
 LEAST_PATIENTS = 6
 """With five, no outcome of the test has p under 0.05."""
 FEW_PATIENTS = 30
 SIGNIFICANCE = 0.05
+"""A difference counts as shown with p under this."""
 BOOTSTRAP_SEED = 0
 
 
