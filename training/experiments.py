@@ -66,7 +66,7 @@ def main(options: argparse.Namespace) -> int:
             return _say_what_would_be_done(campaign)
         code = carry_out(campaign)
         if options.report and code != 130:
-            code = max(code, _report(folder))
+            code = max(code, _report(folder, suite.title))
     except BrainSegError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -85,12 +85,14 @@ def _say_what_would_be_done(campaign: Campaign) -> int:
     return int(any(state in (State.REFUSED, State.FAILED) for state, _ in standing.values()))
 
 
-def _report(folder: Path) -> int:
+def _report(folder: Path, title: str) -> int:
     report = importlib.import_module("training.report")
     parser = argparse.ArgumentParser()
     report.add_arguments(parser)
     try:
-        options = parser.parse_args([str(folder), "--out", str(folder / "report")])
+        options = parser.parse_args(
+            [str(folder), "--out", str(folder / "report"), "--title", title]
+        )
     except SystemExit as error:
         raise ConfigError("The report takes other arguments than it did.") from error
     code: int = report.main(options)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from rich.console import Console
     from rich.live import Live
     from rich.table import Table
 
@@ -72,16 +73,22 @@ class FleetTable(FleetLines):
     """A table that is drawn anew about twice a second.
 
     Where the terminal is too low for all runs, those that go on or went wrong come first.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to draw; stdout if left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console
         self._live: Live
         self._records: Sequence[RunRecord] = ()
 
     def __enter__(self) -> FleetTable:
         from rich.live import Live
 
-        self._live = Live(refresh_per_second=2)
+        self._live = Live(console=self._console, refresh_per_second=2)
         self._live.start()
         return self
 
