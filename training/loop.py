@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_brainseg.core.dataset.durable import write_atomically
-from napari_brainseg.core.imaging import ModelError
+from napari_brainseg.core.imaging import BrainSegError, ModelError
 from napari_brainseg.core.protocol import (
     BundleSaved,
     CheckpointSaved,
@@ -33,6 +33,7 @@ from training.devices import build_fabric
 from training.early_stopping import EarlyStopping
 from training.ema import EMA
 from training.losses import build_loss
+from training.measure import measure
 from training.monitor import ResourceMonitor
 from training.optimisation import build_optimizer
 from training.publish import delivery, publish
@@ -370,6 +371,7 @@ def run(
                 parent_validation_dsc=parent_dsc,
             )
         )
+        _measure(bundle, run_dir, cohort, fabric, events, stop)
     summary = {
         "network": config.network,
         "parameters": sum(p.numel() for p in network.parameters()),
@@ -442,3 +444,21 @@ def _cancelled(epoch: int, step: int) -> RunFinished:
         message=f"Stopped in epoch {epoch} after step {step}.",
         hint="The run can be resumed from its checkpoint.",
     )
+
+
+def _measure(
+    bundle: Bundle, run_dir: Path, cohort: Cohort, fabric: Fabric, events: EventStream,
+    stop: StopFlag,
+) -> None:  # fmt: skip
+    """Measure the finished model on its validation and test patients, for the report."""
+    for part, folders in (("validation", cohort.validation_folders), ("test", cohort.test)):
+        if not folders or stop:
+            continue
+        events.send(Message(text=f"Measuring the model on {len(folders)} {part} patients"))
+        try:
+            measure(
+                run_dir, bundle, folders, part,  # type: ignore[arg-type]
+                device=str(fabric.device), cancelled=lambda: bool(stop),
+            )  # fmt: skip
+        except BrainSegError as error:  # the model is on disk; that must not be lost
+            events.send(Message(level="error", text=f"Not measured: {error}"))
