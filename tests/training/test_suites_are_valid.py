@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +14,12 @@ from napari_brainseg.core.protocol import load_config
 from napari_brainseg.core.segmentation.networks import NETWORKS
 from training.suite import read_suite, suites_at_hand
 
-SUITES = Path(__file__).parents[2] / "training" / "suites"
+if TYPE_CHECKING:
+    from training.suite import Suite
+
+ROOT = Path(__file__).parents[2]
+SUITES = ROOT / "training" / "suites"
+PAGE = ROOT / "docs" / "reference" / "suites.md"
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +35,19 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def suites(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Suite]:
+    out = tmp_path_factory.mktemp("out")
+    return {name: read_suite(Path(name), out, data=[patients]) for name in suites_at_hand()}
+
+
 def test_four_suites_come_with_the_project() -> None:
     assert suites_at_hand() == ("bundled-models", "reference-table", "reference-table-cpu", "smoke")
 
 
 @pytest.mark.parametrize("name", suites_at_hand())
-def test_every_suite_is_valid_and_says_what_and_why(
-    name: str, patients: Path, tmp_path: Path
-) -> None:
-    suite = read_suite(Path(name), tmp_path / "out", data=[patients])
+def test_every_suite_is_valid_and_says_what_and_why(name: str, suites: dict[str, Suite]) -> None:
+    suite = suites[name]
 
     assert suite.title
     for attempt in suite.attempts:
@@ -44,8 +55,8 @@ def test_every_suite_is_valid_and_says_what_and_why(
         assert attempt.config.why, attempt.name
 
 
-def test_the_table_has_every_row(patients: Path, tmp_path: Path) -> None:
-    suite = read_suite(Path("reference-table"), tmp_path, data=[patients])
+def test_the_table_has_every_row(suites: dict[str, Suite]) -> None:
+    suite = suites["reference-table"]
     rows = {int(attempt.name.split("-")[1]) for attempt in suite.attempts}
 
     assert rows == set(range(1, 17))
@@ -54,8 +65,8 @@ def test_the_table_has_every_row(patients: Path, tmp_path: Path) -> None:
         assert attempt.config.protocol == ("hold-out" if row_15 else "reference")
 
 
-def test_the_table_for_a_cpu_is_equal_for_all(patients: Path, tmp_path: Path) -> None:
-    suite = read_suite(Path("reference-table-cpu"), tmp_path, data=[patients])
+def test_the_table_for_a_cpu_is_equal_for_all(suites: dict[str, Suite]) -> None:
+    suite = suites["reference-table-cpu"]
     rows = {int(attempt.name.split("-")[1]) for attempt in suite.attempts}
     equal = {
         "protocol", "features", "epochs", "steps_per_epoch", "batch_size", "crop", "seed",
@@ -67,16 +78,14 @@ def test_the_table_for_a_cpu_is_equal_for_all(patients: Path, tmp_path: Path) ->
     assert len({a.config.model_dump_json(include=equal) for a in suite.attempts}) == 1
 
 
-def test_smoke_has_every_network(patients: Path, tmp_path: Path) -> None:
-    suite = read_suite(Path("smoke"), tmp_path, data=[patients])
+def test_smoke_has_every_network(suites: dict[str, Suite]) -> None:
+    suite = suites["smoke"]
 
     assert {attempt.config.network for attempt in suite.attempts} == set(NETWORKS)
 
 
-def test_bundled_models_are_the_two_stages_as_they_stand_alone(
-    patients: Path, tmp_path: Path
-) -> None:
-    first, second = read_suite(Path("bundled-models"), tmp_path, data=[patients]).attempts
+def test_bundled_models_are_the_two_stages_as_they_stand_alone(suites: dict[str, Suite]) -> None:
+    first, second = suites["bundled-models"].attempts
 
     assert second.after == first.name
     for attempt, file in ((first, "default.toml"), (second, "default-refine.toml")):
@@ -84,3 +93,23 @@ def test_bundled_models_are_the_two_stages_as_they_stand_alone(
         del alone["name"]
         own = attempt.config.model_dump(include=set(alone))
         assert own == {**alone, "validation_patients": tuple(alone["validation_patients"])}
+
+
+def test_the_page_on_suites_says_how_many_runs_each_has(suites: dict[str, Suite]) -> None:
+    rows = re.findall(r"\| `training/suites/(.+)\.toml` \| (\d+) \|", PAGE.read_text())
+
+    assert {name: int(runs) for name, runs in rows} == {
+        name: len(suite.attempts) for name, suite in suites.items()
+    }
+
+
+def test_the_suite_on_the_page_is_one(patients: Path, tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.+?)```", PAGE.read_text(), re.DOTALL)
+    assert example is not None
+    (tmp_path / "suite.toml").write_text(example[1])
+    names = [
+        a.name for a in read_suite(tmp_path / "suite.toml", tmp_path, data=[patients]).attempts
+    ]
+
+    assert len(names) == 12
+    assert {"plain-dice-seed-1", "tuned-dice-seed-1"} <= set(names)
