@@ -73,11 +73,11 @@ class Measured:
     def extremes(self) -> dict[str, str]:
         """Worst, median and best patient: what it is to the patient's name, each named once."""
         ranked = sorted(self.scores, key=lambda name: (self.scores[name], name))
-        chosen = {"worst": ranked[0], "best": ranked[-1], "median": ranked[len(ranked) // 2]}
-        seen: dict[str, str] = {}
-        for what, patient in chosen.items():
-            seen.setdefault(patient, what)
-        return {what: patient for patient, what in seen.items()}
+        seen = {ranked[0]: "worst"}
+        seen.setdefault(ranked[-1], "best")
+        seen.setdefault(ranked[len(ranked) // 2], "median")
+        named = {what: patient for patient, what in seen.items()}
+        return {what: named[what] for what in ("worst", "median", "best") if what in named}
 
 
 def measured_runs(runs: Iterable[Run], part: Part | None = None) -> dict[str, Measured]:

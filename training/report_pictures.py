@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from napari_brainseg.core.reporting.triptych import TriptychRow, telling_slices,
 from napari_brainseg.core.segmentation.mask_archive import MaskArchive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from training.runs_on_disk import Run
 
 __all__ = ["Pictures", "curves_of", "draw_charts", "draw_patients"]
+
+PAUSE_S = 120.0
+"""Without a sample for so long, a run was not running: they are taken every few seconds."""
 
 
 @dataclass(slots=True)
@@ -105,9 +109,8 @@ def draw_charts(run: Run, measured: Measured | None, folder: Path) -> Pictures:
                 where=f"voxels within {calibration.band_vox:g} pixels of an outline",
             )
     if run.resources:
-        begun = run.resources[0].time
         charts["resources"] = resources_chart(
-            [s.time - begun for s in run.resources],
+            _at_work([s.time for s in run.resources]),
             cpu_percent=[s.cpu_percent for s in run.resources],
             memory_mb=[s.rss_mb for s in run.resources],
             gpu_percent=[s.gpu_percent for s in run.resources],
@@ -167,6 +170,15 @@ def draw_patients(
             title = f"{patient}   DSC {measured.scores[patient]:.3f}"
             _draw_patient(title, patient, *seen, folder, pictures)
         yield patient
+
+
+def _at_work(times: Sequence[float]) -> list[float]:
+    """Seconds since the start; a pause before a run was resumed counts as a moment."""
+    seconds = [0.0]
+    for before, after in itertools.pairwise(times):
+        gap = after - before
+        seconds.append(seconds[-1] + (gap if gap < PAUSE_S else 1.0))
+    return seconds
 
 
 def _mismatch(shown: Shown, mask: NDArray[np.uint8], measured_volume: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_brainseg.core.segmentation.comparison import Verdict, compare_many
+from napari_brainseg.core.segmentation.comparison import SIGNIFICANCE, Verdict, compare_many
 from training.protocols import FULL_TRAINING
 from training.report_measured import groups, same_choice
 from training.report_words import with_interval
@@ -26,6 +26,8 @@ NOTE = (
     "luck, more so the more runs there are."
 )
 MOST_NAMED = 8
+LEAST_P = 0.5
+"""To the power of the patients, twice: p of the test where all of them differ to one side."""
 
 
 @dataclass(slots=True)
@@ -112,12 +114,18 @@ def _read_group(reading: Reading, group: Sequence[Measured]) -> None:
     worse = by_verdict.get(Verdict.WORSE, [])
     if worse:
         reading.findings.append(f"Worse than it beyond noise: {_listed(worse)}.")
-    if by_verdict.get(Verdict.TOO_FEW):
+    few = bool(by_verdict.get(Verdict.TOO_FEW))
+    if few:
         reading.findings.append(f"With {count}, no run can be told from another.")
     elif open_runs:
         reading.findings.append(
-            f"Not told apart from it by these {count}: {_listed(open_runs)}. None of these can be "
+            f"These {count} do not tell it from {_listed(open_runs)}: none of these runs can be "
             "called the best."
+        )
+    if not few and LEAST_P ** len(best.scores) * 2 * len(others) >= SIGNIFICANCE:
+        reading.findings.append(
+            f"With {count} and {len(others)} comparisons not even the largest difference would "
+            "count as shown."
         )
     reading.against_best[best.run.name] = (
         "It has the highest mean of the runs measured on these patients"
@@ -158,8 +166,8 @@ def _warn_of_few(reading: Reading, runs: Sequence[Run]) -> None:
         least, most = min(counts.values()), max(counts.values())
         span = f"{least}" if least == most else f"{least} to {most}"
         reading.warnings.append(
-            f"{span} {'patient' if most == 1 else 'patients'} trained {_listed(list(counts))}; a "
-            f"full training asks for {FULL_TRAINING}."
+            f"A full training asks for {FULL_TRAINING} patients; {span} trained "
+            f"{_listed(list(counts))}."
         )
 
 

@@ -26,7 +26,7 @@ BASE64 = 4 / 3
 """Growth of bytes that go into a page."""
 PATIENT_COLUMNS = (
     "patient", "DSC reference", "DSC native", "HD95 (voxels)", "sensitivity", "precision",
-    "volume error", "true volume", "predicted",
+    "volume error", "true voxels", "predicted voxels",
 )  # fmt: skip
 SETTINGS = (
     "network", "features", "network_options", "base", "loss", "optimizer", "learning_rate",
@@ -178,7 +178,7 @@ def _add_patients(
     part = measured.part
     page.heading(f"Patients ({part})", level=4)
     caption = f"{DEFINITIONS[measured.definition]}, {part} patients."
-    _add_chart(page, pictures, "dsc", caption, allowance, folder)
+    _add_chart(page, pictures, "dsc", caption, allowance, folder, width=900)
     page.table(
         PATIENT_COLUMNS,
         [
@@ -227,11 +227,8 @@ def _add_cases(page: Page, measured: Measured, pictures: Pictures, allowance: Al
     shown = cases.get("median") or next(iter(cases.values()))
     film = pictures.animations[shown].read_bytes()
     if allowance.take(film):
-        page.picture(
-            film,
-            f"{short_name(shown)}, slice by slice: prediction red, ground truth green.",
-            width=420,
-        )
+        text = f"{short_name(shown)}, slice by slice: prediction red, ground truth green."
+        page.gallery([(film, text)], width=420)
 
 
 def _add_chart(

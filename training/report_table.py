@@ -30,10 +30,10 @@ COLUMNS = (
     "what", "why",
 )  # fmt: skip
 SHOWN = (
-    "run", "outcome", "network", "loss", "optimiser", "weight decay", "schedule", "epoch",
-    "val loss", "val DSC", "mean DSC (95 % interval)", "measured on", "parameters",
+    "run", "outcome", "mean DSC (95 % interval)", "measured on", "loss", "optimiser",
+    "weight decay", "schedule", "epoch", "val loss", "val DSC", "network", "features",
+    "parameters",
 )  # fmt: skip
-DIGITS = 4
 
 
 def results_csv(runs: Sequence[Run], measured: Mapping[str, Measured]) -> bytes:
@@ -109,7 +109,7 @@ def shown_rows(runs: Iterable[Run], measured: Mapping[str, Measured]) -> list[li
         if one is not None:
             found["mean DSC (95 % interval)"] = with_interval(one.mean, one.figure.mean_interval)
             found["measured on"] = f"{len(one.scores)} {one.part}"
-        rows.append([_shown(found.get(column)) for column in SHOWN])
+        rows.append([_shown(column, found.get(column)) for column in SHOWN])
     return rows
 
 
@@ -147,11 +147,11 @@ def _cell(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def _shown(value: Any) -> Any:
+def _shown(column: str, value: Any) -> Any:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.{DIGITS}g}"
+        return f"{value:.4f}" if column.startswith("val ") else f"{value:g}"
     if isinstance(value, int):
         return f"{value:,}"
     return value

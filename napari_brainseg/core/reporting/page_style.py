@@ -11,12 +11,14 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --paper: #14171b; --soft: #a2abb5;
   --line: #383f47; --band: #1e2329; --link: #8ab4f8; --warn: #3a2f12; --warn-line: #d29922;
   --bad: #3d1b1b; --bad-line: #f47067; } }
-body { font: 15px/1.55 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto;
+body { font: 15px/1.55 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto;
   padding: 0 1rem 4rem; color: var(--ink); background: var(--paper); }
 h1 { font-size: 1.7rem; line-height: 1.25; }
 h2 { font-size: 1.3rem; margin-top: 3rem; padding-bottom: .2rem;
   border-bottom: 1px solid var(--line); }
-h3 { font-size: 1.08rem; margin: 1.8rem 0 .5rem; }
+h3 { font-size: 1.15rem; margin: 2.6rem 0 .5rem; padding-top: .8rem;
+  border-top: 1px solid var(--line); }
+h2 + h3 { border-top: none; margin-top: .5rem; }
 h4 { font-size: .95rem; margin: 1.2rem 0 .3rem; color: var(--soft); }
 a { color: var(--link); }
 p, li { max-width: 52rem; overflow-wrap: anywhere; }
@@ -33,12 +35,13 @@ img { display: block; max-width: 100%; height: auto; box-sizing: border-box; bac
 .gallery figure { margin: .4rem 0; flex: 1 1 15rem; }
 .gallery img { width: 100%; }
 .wide { overflow-x: auto; margin: .8rem 0; }
-table { border-collapse: collapse; font-size: .9rem; }
+table { border-collapse: collapse; font-size: .86rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
-td, th { padding: .3rem .7rem; text-align: left; vertical-align: top;
+td, th { padding: .3rem .55rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }
-th { background: var(--band); font-weight: 600; white-space: nowrap; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th { background: var(--band); font-weight: 600; vertical-align: bottom; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { white-space: nowrap; }
 .sortable th { cursor: pointer; user-select: none; }
 .sortable th[aria-sort=ascending]::after { content: " \\2191"; }
 .sortable th[aria-sort=descending]::after { content: " \\2193"; }
@@ -58,7 +61,7 @@ nav .level3 { padding-left: 1.2rem; font-size: .93rem; }
   h2, h3, h4 { break-after: avoid; } tr { break-inside: avoid; }
   thead { display: table-header-group; }
   .wide { overflow: visible; } .wide table { font-size: 7.5pt; } td, th { padding: .15rem .3rem; }
-  th { white-space: normal; } }
+}
 """
 
 SORT_SCRIPT = """
