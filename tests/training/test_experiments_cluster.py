@@ -169,6 +169,28 @@ def test_a_run_of_a_killed_worker_goes_on_on_another(folder: Path, started: Star
     assert starts(folder, "waits") == [[], ["--resume"]]
 
 
+@pytest.mark.slow
+def test_a_suite_of_real_runs_on_the_workers(
+    scheduler: str, cohort_root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "suite.toml").write_text(
+        "[defaults]\nfeatures = 2\ncrop = 32\nepochs = 1\nsteps_per_epoch = 2\nthreads = 1\n"
+        'validation_share = 0.3\n[[run]]\nname = "first"\n'
+        '[[run]]\nname = "second"\nbase = "run:first"\n'
+    )
+    command = [
+        sys.executable, "-P", "-m", "training", "experiments", str(tmp_path / "suite.toml"),
+        "--out", str(tmp_path / "runs"), "--data", str(cohort_root), "--scheduler", scheduler,
+    ]  # fmt: skip
+    run = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+
+    assert run.returncode == 0, run.stderr
+    assert set(states(tmp_path / "runs").values()) == {State.COMPLETED}
+    for name in ("first", "second"):
+        assert (tmp_path / "runs" / name / "bundle" / "weights.safetensors").is_file()
+    assert "second: epoch 1 of 1" in run.stdout
+
+
 def job(folder: Path, name: str) -> Job:
     return Job(
         name, str(folder / name), "fit", RunConfig(name=name, phantoms=1).model_dump_json(),
