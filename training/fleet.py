@@ -39,6 +39,7 @@ End = Literal["completed", "failed", "stopped"]
 POLL_S = 0.2
 STOP_GRACE_S = 600.0
 """How long a child may take to checkpoint: it may be preparing patients or validating."""
+LOST = "what came after its last checkpoint is lost."
 CLAIM_GRACE_S = 120.0
 """How long to wait for an earlier process that is about to leave the run folder."""
 
@@ -170,7 +171,7 @@ def supervise(job: Job, wish: Callable[[], Wish]) -> Outcome:
         with _started(job) as process:
             claim.take(process.pid)
             try:
-                code = _wait(process, wish)
+                code, forced = _wait(process, wish)
             except BaseException:
                 _kill_group(process)
                 raise
@@ -180,6 +181,8 @@ def supervise(job: Job, wish: Callable[[], Wish]) -> Outcome:
                 _kill_group(process)
     except (OSError, BrainSegError) as error:
         return Outcome("failed", f"The run could not be started in {run_dir}: {error}.")
+    if forced:
+        return Outcome("stopped", f"It was ended at once; {LOST}", exit_code=code)
     last = [event for event in events.read() if isinstance(event, RunFinished)]
     return _outcome(run_dir, code, last[-1] if last else None)
 
@@ -229,11 +232,12 @@ def _running_flags(job: Job) -> list[str]:
     return flags
 
 
-def _wait(process: subprocess.Popen[bytes], wish: Callable[[], Wish]) -> int:
-    deadline: float | None = None
+def _wait(process: subprocess.Popen[bytes], wish: Callable[[], Wish]) -> tuple[int, bool]:
+    """Return the exit code, and whether the child was not given the time to leave."""
+    deadline, forced = None, False
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(POLL_S)
+            return process.wait(POLL_S), forced
         wanted = wish()
         if wanted is not Wish.GO_ON and deadline is None:
             deadline = time.monotonic() + STOP_GRACE_S
@@ -242,6 +246,7 @@ def _wait(process: subprocess.Popen[bytes], wish: Callable[[], Wish]) -> int:
                 process.stdin.write(Stop().model_dump_json().encode() + b"\n")
                 process.stdin.close()
         if wanted is Wish.KILL or (deadline is not None and time.monotonic() > deadline):
+            forced = True
             _kill_group(process)
 
 

@@ -9,7 +9,6 @@ from training.standing import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from rich.console import Console
     from rich.live import Live
@@ -40,12 +39,7 @@ class FleetLines:
     def __enter__(self) -> FleetLines:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def changed(self, record: RunRecord) -> None:
@@ -92,12 +86,7 @@ class FleetTable(FleetLines):
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.update(_table(self._records, self._records))
         self._live.stop()
 

@@ -222,6 +222,25 @@ def test_ctrl_c_stops_the_runs_and_the_next_start_resumes_them(
     assert len(starts(folder, "late")) == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_second_ctrl_c_ends_runs_at_once_and_they_can_be_resumed(
+    carry: Carry, folder: Path
+) -> None:
+    def interrupt() -> None:
+        wait_for(lambda: (folder / "deaf" / "checkpoints" / "last.pt").exists())
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert carry("deaf") == 130
+    assert state(folder, "deaf") == (
+        State.STOPPED,
+        "It was ended at once; what came after its last checkpoint is lost.",
+    )
+    assert carry("deaf") == 0
+
+
 @pytest.fixture
 def started(folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     processes: list[subprocess.Popen[str]] = []
