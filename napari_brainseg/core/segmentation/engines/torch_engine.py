@@ -22,8 +22,6 @@ __all__ = ["TorchEngine", "load_network"]
 CPU_BATCH = 8
 MEMORY_SHARE = 0.5
 """Share of the free GPU memory that a batch may take."""
-BYTES_A_FEATURE = 40
-"""Bytes a pixel and first-level feature needs at the U-Net's peak; a cautious estimate."""
 
 
 def load_network(bundle: Bundle) -> SegmentationNetwork:
@@ -68,7 +66,7 @@ class TorchEngine:
     Parameters
     ----------
     network : Module
-        Gives logits (B, 1, H, W); moved to `device`.
+        A `SegmentationNetwork`, which may be compiled; moved to `device`.
     device : str
         ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
     half : bool or None
@@ -78,6 +76,7 @@ class TorchEngine:
 
     def __init__(self, network: nn.Module, device: str, *, half: bool | None = None) -> None:
         self._device = torch.device(device)
+        self._bytes_a_pixel = int(network.features) * int(network.bytes_a_feature)  # type: ignore[arg-type]
         self._network: nn.Module = network.eval().to(  # type: ignore[call-overload]
             self._device, memory_format=torch.channels_last
         )
@@ -103,8 +102,7 @@ class TorchEngine:
         if self._device.type != "cuda":
             return CPU_BATCH
         free, _ = torch.cuda.mem_get_info(self._device)
-        features = next(self._network.parameters()).shape[0]
-        a_slice = slice_shape[1] * slice_shape[2] * features * BYTES_A_FEATURE
+        a_slice = slice_shape[1] * slice_shape[2] * self._bytes_a_pixel
         return int(max(1, min(64, MEMORY_SHARE * free // a_slice)))
 
     def close(self) -> None:

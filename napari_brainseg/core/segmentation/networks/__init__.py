@@ -51,7 +51,8 @@ def build_network(
     Raises
     ------
     ConfigError
-        If no network has that name, it has no such option, or an option not that value.
+        If no network has that name, it has no such option, an option not that value, or MONAI is
+        not installed and the network is made of it.
     """
     if name not in NETWORKS:
         raise ConfigError(f"There is no network '{name}'.", f"Known: {', '.join(NETWORKS)}.")
@@ -61,7 +62,13 @@ def build_network(
     for what, number in (("in_channels", in_channels), ("features", features)):
         if number < 1:
             raise ConfigError(f"{what}={number} of the network '{name}' is no count.", "Give 1 up.")
-    return kind(in_channels=in_channels, features=features, **options)
+    try:
+        return kind(in_channels=in_channels, features=features, **options)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"The network '{name}' needs the package {error.name}, which is not installed.",
+            f"Install it (pip install {error.name}), or choose another network.",
+        ) from error
 
 
 def _check_option(name: str, kind: type[SegmentationNetwork], option: str, value: Option) -> None:

@@ -35,7 +35,8 @@ class SegmentationNetwork(nn.Module):
     OPTIONS: ClassVar[Mapping[str, tuple[Option, ...]]] = {}
     """Option to its values, the default first; each is a keyword of the class."""
     bytes_a_feature: ClassVar[int] = 40
-    """Bytes that inference takes at its peak, a pixel and feature; see docs/reference."""
+    """Bytes that inference takes at its peak for each pixel and each of `features`, cautiously:
+    two to three times what the tensors of bf16 arithmetic take, for work space."""
 
     def __init__(self, in_channels: int, features: int) -> None:
         super().__init__()
@@ -65,6 +66,11 @@ class SegmentationNetwork(nn.Module):
         """Logits of images whose height and width are multiples of `multiple`."""
         raise NotImplementedError
 
+    @property
+    def recomputes(self) -> bool:
+        """Whether the pass at hand keeps the inputs of its blocks alone."""
+        return self.gradient_checkpointing and self.training and torch.is_grad_enabled()
+
     def step(self, function: Callable[..., Any], *inputs: Any) -> Any:
         """Run one block: with `gradient_checkpointing` only its inputs are kept for the gradient.
 
@@ -80,7 +86,7 @@ class SegmentationNetwork(nn.Module):
         Chen et al.: Training deep nets with sublinear memory cost, 2016, arXiv 1604.06174. Running
         statistics of batch norm are updated by the first of the two passes alone.
         """
-        if not (self.gradient_checkpointing and self.training and torch.is_grad_enabled()):
+        if not self.recomputes:
             return function(*inputs)
         if torch.compiler.is_compiling():
             # the compiled graph writes the statistics once, after its forward half

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["UNet3Plus"]
 
 SCALES = 5
+SLICES_AT_ONCE = 4
+"""That gradient checkpointing upsamples; fewer take less memory."""
 
 
 class UNet3Plus(SegmentationNetwork):
@@ -48,6 +50,7 @@ class UNet3Plus(SegmentationNetwork):
     """
 
     multiple = 2 ** (SCALES - 1)
+    bytes_a_feature = 140
     OPTIONS: ClassVar[Mapping[str, tuple[Option, ...]]] = {
         "norm": NORMS,
         "activation": ACTIVATIONS,
@@ -106,11 +109,18 @@ class UNet3Plus(SegmentationNetwork):
         return out
 
     def _branch(self, scale: int, source: int, x: Tensor) -> Tensor:
+        convolution, norm, activation = self.branches[scale][source]  # type: ignore[index]
         if source < scale:
-            x = nn.functional.max_pool2d(x, 2 ** (scale - source))
-        elif source > scale:
-            x = _upsample(x, source - scale)
-        out: Tensor = self.branches[scale][source](x)  # type: ignore[index]
+            x = convolution(nn.functional.max_pool2d(x, 2 ** (scale - source)))
+        elif source == scale:
+            x = convolution(x)
+        elif self.recomputes:
+            # a batch of the deepest scale at full size would be larger than all else together
+            parts = torch.split(x, SLICES_AT_ONCE)
+            x = torch.cat([self.step(_upsampled, convolution, source - scale, p) for p in parts])
+        else:
+            x = _upsampled(convolution, source - scale, x)
+        out: Tensor = activation(norm(x))
         return out
 
     def _fuse(self, scale: int, *branches: Tensor) -> Tensor:
@@ -120,6 +130,11 @@ class UNet3Plus(SegmentationNetwork):
     def _head(self, scale: int, x: Tensor) -> Tensor:
         logits: Tensor = self.heads[scale](x)
         return _upsample(logits, scale) if scale else logits
+
+
+def _upsampled(convolution: nn.Module, doublings: int, x: Tensor) -> Tensor:
+    out: Tensor = convolution(_upsample(x, doublings))
+    return out
 
 
 def _upsample(x: Tensor, doublings: int) -> Tensor:

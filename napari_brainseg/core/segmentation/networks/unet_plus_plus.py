@@ -53,6 +53,7 @@ class UNetPlusPlus(SegmentationNetwork):
     """
 
     multiple = 2**LEVELS
+    bytes_a_feature = 80
     OPTIONS: ClassVar[Mapping[str, tuple[Option, ...]]] = {
         "norm": NORMS,
         "activation": ACTIVATIONS,
