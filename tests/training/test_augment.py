@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from napari_brainseg.core.protocol import RunConfig
-from training.augment import PRESETS, Augmentation, Draws
+from training.augment import PRESETS, Augmentation, Draws, Strength
 
 CROP, SLICES = 48, 12
 CONFIG: dict[str, Any] = {"crop": CROP, "phantoms": 1}
@@ -113,3 +115,17 @@ def test_the_gpu_does_the_same_but_for_the_noise(name: str) -> None:
     assert there.device.type == "cuda"
     torch.testing.assert_close(there.cpu(), out, atol=2e-3, rtol=0)
     assert (mask_there.cpu() != mask).float().mean() < 1e-3
+
+
+def test_the_page_names_every_strength_of_every_preset() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "augmentation.md"
+    rows = [line.strip("|").split("|") for line in page.read_text("utf-8").splitlines()]
+    table = {row[0].strip(): [cell.strip() for cell in row[1:4]] for row in rows if len(row) > 3}
+    shown = [PRESETS[name] for name in ("reference", "standard", "strong")]
+    for field in fields(Strength):
+        if field.name not in ("log_scale", "outside"):
+            values = [getattr(strength, field.name) for strength in shown]
+            assert table[field.name] == [
+                " to ".join(f"{v:.3g}" for v in (value if isinstance(value, tuple) else [value]))
+                for value in values
+            ]

@@ -2,7 +2,6 @@
 
 from training.augment.augmentation import Augmentation
 from training.augment.draws import Draws
-from training.augment.geometry import sample_windows
 from training.augment.presets import PRESETS, Strength
 
-__all__ = ["PRESETS", "Augmentation", "Draws", "Strength", "sample_windows"]
+__all__ = ["PRESETS", "Augmentation", "Draws", "Strength"]

@@ -44,8 +44,8 @@ class Augmentation:
         Share of slices in which FLAIR replaces both other modalities, or the post-contrast one.
     """
 
-    crop: int = 192
-    strength: Strength | None = PRESETS["standard"]
+    crop: int
+    strength: Strength | None
     missing_all: float = 0.0
     missing_post: float = 0.0
 
@@ -54,19 +54,6 @@ class Augmentation:
         """Take preset, window and shares of missing modalities from the config of a run."""
         strength = PRESETS[config.augmentation]
         return cls(config.crop, strength, config.missing_all, config.missing_post)
-
-    def geometry(self, extents: Tensor, crop: int, generator: torch.Generator) -> Tensor:
-        """Draw matrices alone, as the loop does until it uses `draw`."""
-        return draw_matrices(self.strength or Strength(), extents, crop, generator)
-
-    def intensities(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Change intensities alone, as the loop does until it uses `apply`."""
-        slices = images.shape[0]
-        parts = draw_missing(slices, self.missing_all, self.missing_post, generator)
-        parts |= draw_intensities(self.strength or Strength(), slices, MODALITIES, generator)
-        fill_missing(images, Draws(**parts))
-        change_intensities(images, Draws(**parts))
-        return images
 
     def draw(self, extents: Tensor, channels: int, generator: torch.Generator) -> Draws:
         """Draw all that will be done to a batch.
