@@ -116,8 +116,9 @@ def carry_out(campaign: Campaign) -> int:
     finally:
         fleet.close()
         work.leave()
-    failed = [r for r in work.own if r.state in (State.FAILED, State.REFUSED, State.BLOCKED)]
-    for record in failed:
+    for record in work.own:
+        if not record.message or record.state in (State.WAITING, State.STOPPED):
+            continue
         log = "".join(f"\n  | {line}" for line in work.logs.get(record.name, "").splitlines())
         sys.stderr.write(f"{record.name} {record.state.value}: {record.message}{log}\n")
     if stop.count:

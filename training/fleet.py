@@ -27,6 +27,7 @@ from training.run_folder import (
     ClaimedBy,
     EventTail,
     log_tail,
+    unmeasured,
 )
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def _outcome(run_dir: Path, code: int, last: RunFinished | None) -> Outcome:
     if code == 0 and (run_dir / BUNDLE).exists():
-        return Outcome("completed", exit_code=code)
+        return Outcome("completed", unmeasured(run_dir), exit_code=code)
     if code == 130:
         return Outcome("stopped", last.message if last else "", exit_code=code)
     tail = log_tail(run_dir)

@@ -30,6 +30,7 @@ __all__ = [
     "differences",
     "last_event",
     "log_tail",
+    "unmeasured",
 ]
 
 BUNDLE = "bundle"
@@ -120,6 +121,17 @@ def differences(run_dir: Path, config: RunConfig) -> tuple[str, ...]:
         for key in RunConfig.model_fields
         if key not in MAY_CHANGE and (then := getattr(before, key)) != (now := getattr(config, key))
     )
+
+
+def unmeasured(run_dir: Path) -> str:
+    """Say what to do where a complete run was stopped before its model was measured."""
+    try:
+        training = json.loads((run_dir / BUNDLE / "model.json").read_bytes())["training"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    if not training.get("validation_patients") or any(run_dir.glob("evaluation/*.json")):
+        return ""
+    return f"Its model was not measured; python -m training evaluate {run_dir} does it."
 
 
 class ClaimedBy:

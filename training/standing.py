@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.imaging import BrainSegError, ConfigError
 from napari_brainseg.core.protocol import FinishReason, RunFinished
-from training.run_folder import BUNDLE, CONFIG, differences, last_event
+from training.run_folder import BUNDLE, CONFIG, differences, last_event, unmeasured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +142,7 @@ def judge(
     Returns
     -------
     (State, str)
-        Completed, failed, refused or waiting; a message for the last three.
+        Completed, failed, refused or waiting; a message with all but most completed ones.
     """
     if not (run_dir / CONFIG).is_file():
         if run_dir.exists() and not _is_empty(run_dir):
@@ -158,7 +158,7 @@ def judge(
             "give the run another name, or move the folder away."
         )
     if (run_dir / BUNDLE).exists():
-        return State.COMPLETED, ""
+        return State.COMPLETED, unmeasured(run_dir)
     last = last_event(run_dir)
     told = last if isinstance(last, RunFinished) and last.reason is FinishReason.FAILED else None
     if told is not None or (before is not None and before.state is State.FAILED):

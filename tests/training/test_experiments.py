@@ -93,6 +93,21 @@ def test_completed_runs_are_left_alone(carry: Carry, folder: Path) -> None:
     assert len(starts(folder, "a")) == len(starts(folder, "b")) == 1
 
 
+def test_a_model_that_was_not_measured_is_told(
+    carry: Carry, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    carry("a")
+    model = folder / "a" / "bundle" / "model.json"
+    model.write_text(json.dumps({"training": {"validation_patients": ["P"]}}))
+    assert carry("a") == 0
+    assert f"python -m training evaluate {folder / 'a'} does it" in capsys.readouterr().err
+
+    (folder / "a" / "evaluation").mkdir()
+    (folder / "a" / "evaluation" / "validation.json").write_text("{}")
+    assert carry("a") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_records_of_other_runs_in_the_folder_stay(carry: Carry, folder: Path) -> None:
     carry("a")
     carry("b")
