@@ -47,6 +47,8 @@ def write_entry(folder: Path, patient: PreparedPatient) -> None:
         "content": patient.content_sha256,
         "floor": patient.floor.tolist(),
         "record": patient.record,
+        "lesion_vox": patient.lesion_vox,
+        "blanked_lesion_vox": patient.blanked_lesion_vox,
         "files": files,
     }
     text = json.dumps({"crc32": _crc_of_facts(facts), "facts": facts})
@@ -87,6 +89,8 @@ def read_entry(folder: Path, *, check: bool = True) -> PreparedPatient:
         truth=arrays["truth"],
         floor=np.array(facts["floor"], dtype=np.float32),
         record=facts["record"],
+        lesion_vox=facts["lesion_vox"],
+        blanked_lesion_vox=facts["blanked_lesion_vox"],
     )
 
 

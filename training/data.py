@@ -19,7 +19,7 @@ from training.protocols import split_patients
 from training.sources import FolderSource, PhantomSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import torch
@@ -38,6 +38,8 @@ PHANTOM_SEED = 7_001
 NATIVE_MULTIPLE = 16
 """The native recipe pads to a multiple of this at least: also a shallow network's slices stay
 those that others were trained on."""
+MOST_NAMED = 5
+"""Patients named in a note of figures."""
 WORKERS = 4
 """Patients prepared at a time: numpy and zlib let go of the interpreter, so threads do."""
 
@@ -86,10 +88,21 @@ def recipe_of(config: RunConfig, network_multiple: int) -> Recipe:
         Its recipe and the steps before it.
     network_multiple : int
         Height and width that the network takes without padding are multiples of this.
+
+    Raises
+    ------
+    ConfigError
+        If a library that a step needs is missing.
     """
+    own = {}
     if config.recipe == "native":
-        return get_recipe(config.recipe, multiple=math.lcm(NATIVE_MULTIPLE, network_multiple))
-    return get_recipe(config.recipe)
+        own["multiple"] = math.lcm(NATIVE_MULTIPLE, network_multiple)
+    return get_recipe(
+        config.recipe,
+        bias_correction=config.bias_correction,
+        skull_stripping=config.skull_stripping,
+        **own,
+    )
 
 
 def load_cohort(
@@ -157,7 +170,7 @@ def load_cohort(
         faults=faults,
         validation_folders=tuple(folders[name] for name in split.validation),
         test=tuple(folders[name] for name in split.test),
-        notes=(*split.notes, *cache.notes, *left_out),
+        notes=(*split.notes, *cache.notes, *left_out, *_stripped(recipe, ready)),
     )
 
 
@@ -177,6 +190,22 @@ def _filtered(
             "lesion.",
         )
     return kept, ((f"Without a lesion, left out: {', '.join(dropped)}.",) if dropped else ())
+
+
+def _stripped(recipe: Recipe, patients: Sequence[PreparedPatient]) -> tuple[str, ...]:
+    """Say what skull stripping took from the lesions, and from whose."""
+    if not recipe.skull_stripping:
+        return ()
+    lesions = sum(p.lesion_vox for p in patients)
+    blanked = sum(p.blanked_lesion_vox for p in patients)
+    text = f"Skull stripping blanked {blanked} of {lesions} lesion voxels"
+    hit = sorted(
+        (p.blanked_lesion_vox / p.lesion_vox, p.patient) for p in patients if p.blanked_lesion_vox
+    )
+    if not hit:
+        return (f"{text}.",)
+    worst = ", ".join(f"{name} {share:.1%}" for share, name in reversed(hit[-MOST_NAMED:]))
+    return (f"{text} ({blanked / lesions:.2%}); most of {worst}.",)
 
 
 def _case(patient: PreparedPatient, recipe: Recipe) -> ValidationCase:

@@ -45,6 +45,9 @@ class PreparedPatient:
         Smallest value of each channel: what lies beyond a slice's edge.
     record : dict
         From which the recipe builds its `Prepared` again; see `Recipe.revive`.
+    lesion_vox, blanked_lesion_vox : int
+        Lesion voxels on the native grid, and those among them that skull stripping took for
+        something else than brain.
     """
 
     patient: str
@@ -54,6 +57,8 @@ class PreparedPatient:
     truth: NDArray[np.uint8] | None
     floor: NDArray[np.float32]
     record: dict[str, Any]
+    lesion_vox: int = 0
+    blanked_lesion_vox: int = 0
 
     @property
     def is_mapped(self) -> bool:
@@ -113,6 +118,7 @@ def prepare_patient(
         prepared = recipe.prepare(study.image.data, spacing_mm=study.image.geometry.spacing_mm)
     except DataError as error:
         raise DataError(f"{study.patient}: {error.message}", error.hint) from error
+    brain = prepared.brain
     return PreparedPatient(
         patient=study.patient,
         content_sha256=content or content_sha256(study),
@@ -121,6 +127,8 @@ def prepare_patient(
         truth=truth if purpose == "validation" else None,
         floor=prepared.data.min(axis=(0, 2, 3)),
         record=prepared.record(),
+        lesion_vox=int(np.count_nonzero(truth)),
+        blanked_lesion_vox=0 if brain is None else int(np.count_nonzero(truth[~brain])),
     )
 
 

@@ -62,7 +62,7 @@ class PreprocessingSpec(_Strict):
     """Which recipe, with its parameters; and how many neighbouring slices go in together."""
 
     recipe: str = "native"
-    parameters: dict[str, float | int | str] = Field(default_factory=dict)
+    parameters: dict[str, bool | float | int | str] = Field(default_factory=dict)
     context: Literal[1, 3, 5] = 1
     """Slices the network sees at once, the middle one being segmented; see `with_context`."""
 

@@ -1,4 +1,4 @@
-"""Preprocessing recipes by name. numpy and scipy only."""
+"""Preprocessing recipes by name. numpy and scipy only; SimpleITK where a recipe asks for it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,21 @@ def get_recipe(name: str, **parameters: Any) -> Recipe:
     Raises
     ------
     ConfigError
-        If no recipe has that name.
+        If no recipe has that name or such parameters, or a library that it needs is missing.
     """
-    if name == "native":
-        return NativeRecipe(**parameters)
-    if name == "reference":
-        from napari_brainseg.core.segmentation.preprocessing.reference import ReferenceRecipe
+    from napari_brainseg.core.segmentation.preprocessing.reference import ReferenceRecipe
 
-        return ReferenceRecipe(**parameters)
-    raise ConfigError(
-        f"There is no preprocessing recipe '{name}'.", "Known recipes: native, reference."
-    )
+    recipes: dict[str, type[Recipe]] = {
+        recipe.name: recipe for recipe in (NativeRecipe, ReferenceRecipe)
+    }
+    if name not in recipes:
+        raise ConfigError(
+            f"There is no preprocessing recipe '{name}'.", f"Known recipes: {', '.join(recipes)}."
+        )
+    try:
+        return recipes[name](**parameters)
+    except TypeError as error:
+        raise ConfigError(
+            f"The preprocessing recipe '{name}' cannot be built with {parameters}: {error}.",
+            "Use a newer version of BrainSeg, or a model that fits this one.",
+        ) from error

@@ -5,8 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
+from napari_brainseg.core.segmentation.preprocessing.bias import correct_bias, require_simpleitk
+from napari_brainseg.core.segmentation.preprocessing.skull import brain_mask
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["Prepared", "Recipe", "bounds", "slices"]
@@ -21,10 +25,13 @@ class Prepared(ABC):
         Slices as the network takes them.
     input_shape : tuple of int
         (Z, Y, X) of the input grid.
+    brain : ndarray of bool, shape (Z, Y, X), or None
+        What skull stripping left; ``None`` without it, and where the volume was revived.
     """
 
     data: NDArray[np.float32]
     input_shape: tuple[int, int, int]
+    brain: NDArray[np.bool_] | None = None
 
     @abstractmethod
     def restore(self, volume: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -43,13 +50,31 @@ class Prepared(ABC):
 
 
 class Recipe(ABC):
-    """A named way from intensities to network input; chosen by the bundle."""
+    """A named way from intensities to network input; chosen by the bundle.
+
+    Parameters
+    ----------
+    bias_correction : bool
+        Even out slow changes of brightness first; see `correct_bias`.
+    skull_stripping : bool
+        Blank what is not brain then; see `brain_mask`.
+
+    Raises
+    ------
+    ConfigError
+        If the library that bias correction needs is missing.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
     """Goes up when the same volume comes out otherwise: what was prepared before is stale then."""
 
-    @abstractmethod
+    def __init__(self, *, bias_correction: bool = False, skull_stripping: bool = False) -> None:
+        self.bias_correction = bool(bias_correction)
+        self.skull_stripping = bool(skull_stripping)
+        if self.bias_correction:
+            require_simpleitk()
+
     def prepare(
         self,
         image: NDArray[np.generic],
@@ -70,6 +95,21 @@ class Recipe(ABC):
         DataError
             If nothing in the volume stands out from the background.
         """
+        if self.bias_correction:
+            image = correct_bias(image)
+        brain = None
+        if self.skull_stripping:
+            brain = brain_mask(image, spacing_mm=spacing_mm)
+            image = np.where(brain, image, 0)
+        prepared = self._prepare(image, spacing_mm)
+        prepared.brain = brain
+        return prepared
+
+    @abstractmethod
+    def _prepare(
+        self, image: NDArray[np.generic], spacing_mm: tuple[float, float, float] | None
+    ) -> Prepared:
+        """Prepare a volume that the optional steps have been over."""
 
     @abstractmethod
     def revive(self, data: NDArray[np.float32], record: dict[str, Any]) -> Prepared:
@@ -83,9 +123,13 @@ class Recipe(ABC):
             What its `Prepared.record` gave, perhaps by way of JSON.
         """
 
-    def parameters(self) -> dict[str, float | int | str]:
+    def parameters(self) -> dict[str, bool | float | int | str]:
         """Parameters that a bundle must carry to build this recipe again."""
-        return {}
+        steps = {
+            "bias_correction": self.bias_correction,
+            "skull_stripping": self.skull_stripping,
+        }
+        return {name: True for name, is_on in steps.items() if is_on}
 
 
 def bounds(box: tuple[slice, ...]) -> list[list[int]]:

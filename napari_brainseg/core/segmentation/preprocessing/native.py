@@ -101,26 +101,26 @@ class NativeRecipe(Recipe):
         Pixel size in millimetres that networks are trained at; about the median of TCGA-LGG.
     multiple : int
         Height and width become multiples of this.
+    **steps : bool
+        Optional steps before; see `Recipe`.
     """
 
     name: ClassVar[str] = "native"
     version: ClassVar[int] = 1
 
-    def __init__(self, nominal_mm: float = 0.94, multiple: int = 16) -> None:
+    def __init__(self, nominal_mm: float = 0.94, multiple: int = 16, **steps: bool) -> None:
+        super().__init__(**steps)
         self.nominal_mm = float(nominal_mm)
         self.multiple = int(multiple)
 
-    def parameters(self) -> dict[str, float | int | str]:
+    def parameters(self) -> dict[str, bool | float | int | str]:
         """Parameters that a bundle must carry to build this recipe again."""
-        return {"nominal_mm": self.nominal_mm, "multiple": self.multiple}
+        own = {"nominal_mm": self.nominal_mm, "multiple": self.multiple}
+        return {**own, **super().parameters()}
 
-    def prepare(
-        self,
-        image: NDArray[np.generic],
-        *,
-        spacing_mm: tuple[float, float, float] | None = None,
+    def _prepare(
+        self, image: NDArray[np.generic], spacing_mm: tuple[float, float, float] | None
     ) -> NativePrepared:
-        """Prepare a volume; see `Recipe.prepare`."""
         channels, depth, height, width = image.shape
         box = _head_box(image)
         crop = image[(slice(None), slice(None), *box)]

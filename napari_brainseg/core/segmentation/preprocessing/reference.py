@@ -173,25 +173,25 @@ class ReferenceRecipe(Recipe):
     ----------
     size : int
         Rows and columns of the network's grid.
+    **steps : bool
+        Optional steps before; see `Recipe`. The published program has none.
     """
 
     name: ClassVar[str] = "reference"
     version: ClassVar[int] = 1
 
-    def __init__(self, size: int = SIZE) -> None:
+    def __init__(self, size: int = SIZE, **steps: bool) -> None:
+        super().__init__(**steps)
         self.size = int(size)
 
-    def parameters(self) -> dict[str, float | int | str]:
+    def parameters(self) -> dict[str, bool | float | int | str]:
         """Parameters that a bundle must carry to build this recipe again."""
-        return {"size": self.size}
+        return {"size": self.size, **super().parameters()}
 
-    def prepare(
-        self,
-        image: NDArray[np.generic],
-        *,
-        spacing_mm: tuple[float, float, float] | None = None,
+    def _prepare(
+        self, image: NDArray[np.generic], spacing_mm: tuple[float, float, float] | None
     ) -> ReferencePrepared:
-        """Prepare a volume; see `Recipe.prepare`. The spacing plays no part."""
+        del spacing_mm  # plays no part
         grid = reference_grid(image, size=self.size)
         crop = image[(slice(None), *grid.box)]
         top = float(image[:, 1:-1].max())
