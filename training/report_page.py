@@ -116,9 +116,20 @@ def _add_overview(page: Page, runs: Sequence[Run], measured: Mapping[str, Measur
     page.paragraph(
         "Epoch: the one that became the model; validation loss and DSC are those of that epoch, as "
         "the run itself watched them. "
-        + (f"Mean DSC: {DEFINITIONS[definition]}. " if definition else "")
-        + "A click on a column's name sorts. All columns: results.csv.", note=True,
+        + (f"Mean DSC: {DEFINITIONS[definition]}, of {_patients(measured)}. " if definition else "")
+        + "Network: name and features of the first level. A click on a column's name sorts. All "
+        "columns: results.csv.", note=True,
     )  # fmt: skip
+
+
+def _patients(measured: Mapping[str, Measured]) -> str:
+    """Say whom the runs were measured on, as ``10 test patients (3 runs)``."""
+    sets: dict[str, int] = {}
+    for one in measured.values():
+        count = len(one.scores)
+        name = f"{count} {one.part} {'patient' if count == 1 else 'patients'}"
+        sets[name] = sets.get(name, 0) + 1
+    return ", ".join(f"{name} ({n} {'run' if n == 1 else 'runs'})" for name, n in sets.items())
 
 
 def _add_credits(page: Page, runs: Sequence[Run]) -> None:

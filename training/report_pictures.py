@@ -108,7 +108,7 @@ def draw_charts(run: Run, measured: Measured | None, folder: Path) -> Pictures:
                 error=calibration.expected_error,
                 where=f"voxels within {calibration.band_vox:g} pixels of an outline",
             )
-    if run.resources:
+    if len(run.resources) > 1:
         charts["resources"] = resources_chart(
             _at_work([s.time for s in run.resources]),
             cpu_percent=[s.cpu_percent for s in run.resources],

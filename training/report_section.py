@@ -112,7 +112,7 @@ def add_section(
     if measured is not None:
         _add_patients(page, measured, pictures, allowance, folder)
         _add_cases(page, measured, pictures, allowance)
-    if run.resources:
+    if "resources" in pictures.charts:
         page.heading("Memory, processor, GPU", level=4)
         caption = "Use while it ran."
         _add_chart(page, pictures, "resources", caption, allowance, folder)
@@ -142,6 +142,8 @@ def _add_settings(page: Page, run: Run) -> None:
         rows.append(("Time", _span(run.wall_seconds)))
     if run.peak_memory_mb is not None:
         rows.append(("Peak memory", f"{run.peak_memory_mb:,.0f} MiB"))
+    if run.peak_gpu_memory_mb is not None:
+        rows.append(("Peak GPU memory", f"{run.peak_gpu_memory_mb:,.0f} MiB"))
     page.heading("Settings", level=4)
     page.pairs(rows)
 

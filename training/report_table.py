@@ -30,9 +30,8 @@ COLUMNS = (
     "what", "why",
 )  # fmt: skip
 SHOWN = (
-    "run", "outcome", "mean DSC (95 % interval)", "measured on", "loss", "optimiser",
-    "weight decay", "schedule", "epoch", "val loss", "val DSC", "network", "features",
-    "parameters",
+    "run", "outcome", "mean DSC (95 % interval)", "loss", "optimiser", "weight decay", "schedule",
+    "epoch", "val loss", "val DSC", "network", "parameters",
 )  # fmt: skip
 
 
@@ -57,9 +56,7 @@ def row(run: Run, measured: Measured | None) -> dict[str, Any]:
         "epochs done": len(run.epochs),
         "samples/s": run.samples_per_second,
         "peak memory MiB": run.peak_memory_mb,
-        "peak GPU memory MiB": max(
-            (s.gpu_memory_mb for s in run.resources if s.gpu_memory_mb is not None), default=None
-        ),
+        "peak GPU memory MiB": run.peak_gpu_memory_mb,
         "wall seconds": run.wall_seconds,
     }
     if config is not None:
@@ -106,9 +103,10 @@ def shown_rows(runs: Iterable[Run], measured: Mapping[str, Measured]) -> list[li
     for run in runs:
         one = measured.get(run.name)
         found = row(run, one) | {"run": Link(run.name, f"#run-{run.slug}")}
+        if run.config is not None:
+            found["network"] = f"{run.config.network} {run.config.features}"
         if one is not None:
             found["mean DSC (95 % interval)"] = with_interval(one.mean, one.figure.mean_interval)
-            found["measured on"] = f"{len(one.scores)} {one.part}"
         rows.append([_shown(column, found.get(column)) for column in SHOWN])
     return rows
 

@@ -13,6 +13,7 @@ from training.standing import State
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_brainseg.core.segmentation.calibration import Calibration
     from napari_brainseg.core.segmentation.evaluation_results import PatientResult
     from training.report_measured import Measured
     from training.runs_on_disk import Run
@@ -37,6 +38,8 @@ NO_END = {
 APART = 0.03
 """Difference of sensitivity and precision that is told."""
 VOLUME_APART = 0.05
+CALIBRATED = 0.05
+"""Calibration error under which probabilities may be taken at their word."""
 
 
 def with_interval(mean: float | None, interval: tuple[float, float] | None) -> str:
@@ -112,6 +115,7 @@ def verdict(run: Run, measured: Measured | None, against_best: str = "") -> list
                 "was measured on: that is no test."
             )
         lines += _errors(measured.evaluation.patients)
+        lines += _calibration(measured.evaluation.calibration)
     lines += _learning(run)
     return lines
 
@@ -151,6 +155,25 @@ def _errors(patients: tuple[PatientResult, ...]) -> Iterator[str]:
         if abs(middle) >= VOLUME_APART:
             side = "larger" if middle > 0 else "smaller"
             yield f"Its lesions are {abs(middle):.0%} {side} than the true ones (median)."
+
+
+def _calibration(calibration: Calibration | None) -> Iterator[str]:
+    if calibration is None or calibration.expected_error is None:
+        return
+    told = [
+        (b.voxels, b.probability - b.lesion_share)
+        for b in calibration.bins
+        if b.probability is not None and b.lesion_share is not None
+    ]
+    lean = sum(voxels * over for voxels, over in told) / calibration.voxels
+    side = ""
+    if abs(lean) >= CALIBRATED:
+        side = ", on the whole too high" if lean > 0 else ", on the whole too low"
+    quality = "good" if calibration.expected_error < CALIBRATED else "off"
+    yield (
+        f"Near outlines its probabilities are {quality}: they lie {calibration.expected_error:.2f} "
+        f"from the share of lesion on average{side}."
+    )
 
 
 def _learning(run: Run) -> Iterator[str]:

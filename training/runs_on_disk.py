@@ -166,6 +166,15 @@ class Run:
         return max((s.rss_mb for s in self.resources if s.rss_mb is not None), default=None)
 
     @property
+    def peak_gpu_memory_mb(self) -> float | None:
+        """Most memory on all GPUs in MiB, from the summary or the samples."""
+        told = self.summary.get("peak_gpu_memory_mb")
+        if isinstance(told, int | float):
+            return float(told)
+        known = (s.gpu_memory_mb for s in self.resources if s.gpu_memory_mb is not None)
+        return max(known, default=None)
+
+    @property
     def completed(self) -> bool:
         """Whether it came to its planned end."""
         return self.finished is not None and self.finished.reason is FinishReason.COMPLETED

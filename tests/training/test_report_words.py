@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_brainseg.core.protocol import EpochFinished, RunFinished, RunStarted, parse_config
+from napari_brainseg.core.segmentation.calibration import CalibrationCounts
 from napari_brainseg.core.segmentation.evaluation_results import (
     Evaluation,
     PatientResult,
@@ -199,6 +200,26 @@ def test_errors_are_described(sensitivity, precision, error, told) -> None:
 
     assert all(text in said for text in told)
     assert ("Its lesions" in said) is (len(told) == 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (0.5, "probabilities are good"),
+        (0.9, "on the whole too high"),
+        (0.1, "on the whole too low"),
+    ],
+)
+def test_calibration_is_told_with_its_side(given: float, told: str) -> None:
+    truth = np.zeros((2, 30, 30), np.uint8)
+    truth[:, :15] = 1  # half of the voxels near the outline
+    probability = np.full(truth.shape, given, np.float32)
+    counts = CalibrationCounts.of(probability, probability, truth, truth)
+    figures = evaluation(dict.fromkeys(NAMES, 0.9)).model_copy(
+        update={"calibration": counts.summary()}
+    )
+
+    assert told in words(run("a", evaluations={"validation": figures}))
 
 
 def test_missed_lesions_are_counted() -> None:
