@@ -178,7 +178,12 @@ def predict_with(
     )  # fmt: skip
     inferred = time.perf_counter()
     on_grid = prepared.restore(sigmoid(logits, manifest.temperature))
-    mask = postprocess(on_grid, threshold=manifest.threshold, steps=manifest.postprocessing)
+    mask = postprocess(
+        on_grid,
+        threshold=manifest.threshold,
+        steps=manifest.postprocessing,
+        flair=study.image.channel(Modality.FLAIR),
+    )
     uncertainty = uncertainty_of(on_grid)
     end = time.perf_counter()
     return Prediction(

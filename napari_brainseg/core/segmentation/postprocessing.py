@@ -16,9 +16,18 @@ LARGEST_RADIUS_VOX = 10
 
 
 class Postprocessing(BaseModel):
-    """Steps after the threshold, in the order of the fields."""
+    """Steps in the order of the fields; all but the first come after the threshold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dense_crf: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        title="Dense CRF",
+        description="Before the threshold: a random field draws voxels of like FLAIR intensity "
+        "together; weight of that likeness, 0 is off",
+    )
 
     opening_vox: int = Field(
         default=0,
@@ -46,7 +55,11 @@ class Postprocessing(BaseModel):
 
 
 def postprocess(
-    probability: NDArray[np.float32], *, threshold: float, steps: Postprocessing
+    probability: NDArray[np.float32],
+    *,
+    threshold: float,
+    steps: Postprocessing,
+    flair: NDArray[np.generic] | None = None,
 ) -> NDArray[np.uint8]:
     """Threshold a probability map and clean it.
 
@@ -57,13 +70,26 @@ def postprocess(
     threshold : float
         Voxels at or above it are lesion.
     steps : Postprocessing
-        Cleaning steps, done in the order of its fields. Islands are 6-connected in 3D.
+        What is done, in the order of its fields. Islands are 6-connected in 3D.
+    flair : ndarray, shape (Z, Y, X), optional
+        The image; the dense CRF needs it, nothing else does.
 
     Returns
     -------
     ndarray of uint8, shape (Z, Y, X)
         0 and 1. An empty map gives an empty mask.
+
+    Raises
+    ------
+    ModelError
+        If the steps ask for the dense CRF, and its library is not installed.
     """
+    if steps.dense_crf:
+        from napari_brainseg.core.segmentation.dense_crf import dense_crf
+
+        if flair is None:
+            raise ValueError("The dense CRF looks at the image; give it as flair.")
+        probability = dense_crf(probability, flair, weight=steps.dense_crf)
     mask = probability >= threshold
     out = mask.astype(np.uint8)
     box = None if steps == Postprocessing() else lesion_box(mask)
