@@ -14,7 +14,7 @@ from napari_brainseg.core.segmentation.bundle import (
     save_bundle,
 )
 from napari_brainseg.core.segmentation.postprocessing import Postprocessing
-from training.agreement import TOLERANCES, compare, noise, openvino_logits
+from training.agreement import noise, write_openvino
 from training.card import model_card
 from training.checkpoints import save_atomically
 
@@ -34,10 +34,12 @@ def delivery(config: RunConfig, base: Bundle | None) -> BundleManifest:
     """How masks are made of images: as the base model does, else as the config says.
 
     Only network, preprocessing, threshold, temperature and postprocessing of the result mean
-    anything; the recipe's parameters are those of the recipe, not written here.
+    anything; the recipe's parameters are those of the recipe, not written here. A dense CRF is not
+    handed down: validation while training has no image at hand to run it on.
     """
     if base is not None:
-        return base.manifest
+        steps = base.manifest.postprocessing.model_copy(update={"dense_crf": 0.0})
+        return base.manifest.model_copy(update={"postprocessing": steps})
     return BundleManifest(
         name="-",
         version="-",
@@ -129,16 +131,8 @@ def publish(
 
 def _convert(network: nn.Module, path: Path, in_channels: int) -> str:
     """Write the representation at `path`; returns why it is of no use, or nothing."""
-    from napari_brainseg.core.segmentation.engines.ir import write_ir
-
     try:
-        write_ir(network, path, in_channels=in_channels)
-        agreement = compare(
-            network,
-            openvino_logits(path),
-            noise(in_channels),
-            tolerance=TOLERANCES["openvino"],
-        )
+        agreement = write_openvino(network, path, in_channels, noise(in_channels))
     except Exception as error:  # noqa: BLE001 (OpenVINO raises errors of many kinds)
         return f"OpenVINO cannot convert the network: {_first_line(error)}"
     return "" if agreement.holds else f"what OpenVINO makes of it differs: {agreement}"

@@ -88,7 +88,7 @@ def test_a_child_is_delivered_as_its_parent(tmp_path: Path) -> None:
         network=NetworkSpec(in_channels=9, features=2),
         preprocessing=PreprocessingSpec(context=3),
         threshold=0.35,
-        postprocessing=Postprocessing(minimum_size_vox=50),
+        postprocessing=Postprocessing(minimum_size_vox=50, dense_crf=1),
         training={"train_patients": ["SITE_A_0009"]},
     )
     config = RunConfig(base=base.path, network="segnet", features=64, threshold=0.9)
@@ -99,8 +99,9 @@ def test_a_child_is_delivered_as_its_parent(tmp_path: Path) -> None:
     assert child.manifest.network == base.manifest.network
     assert child.manifest.preprocessing.context == 3
     assert child.manifest.threshold == 0.35
-    assert child.manifest.postprocessing == base.manifest.postprocessing
-    assert delivery(config, base) == base.manifest
+    # all but the dense CRF, which training cannot validate with
+    assert child.manifest.postprocessing == Postprocessing(minimum_size_vox=50)
+    assert delivery(config, base).postprocessing == child.manifest.postprocessing
     assert child.train_patients == ("PHANTOM_1_0000", "SITE_A_0001", "SITE_A_0009")
 
 
@@ -168,3 +169,17 @@ def test_the_card_says_what_its_figures_are_worth(
     assert wanted in " ".join(card.split())
     assert unwanted not in " ".join(card.split())
     assert "0.8123" in card
+
+
+def test_a_network_that_sixteen_bits_mislead_keeps_openvino_in_full(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_network("segnet", features=4)
+    with torch.no_grad():
+        for _ in range(8):
+            network.train()(torch.randn(4, 3, 32, 32))
+
+    bundle = published(tmp_path, RunConfig(network="segnet", features=4), network.eval())
+
+    assert bundle.ir_path is not None
+    full = bundle.ir_path.with_suffix(".bin").stat().st_size
+    assert full > 1.5 * bundle.weights_path.stat().st_size

@@ -18,9 +18,14 @@ __all__ = ["write_ir"]
 
 
 def write_ir(
-    network: nn.Module, path: Path, *, in_channels: int | None = None, side: int = 64
+    network: nn.Module,
+    path: Path,
+    *,
+    in_channels: int | None = None,
+    side: int = 64,
+    half: bool = True,
 ) -> None:
-    """Save `network` as ``model.xml`` and ``model.bin`` with fp16 weights.
+    """Save `network` as ``model.xml`` and ``model.bin``.
 
     Parameters
     ----------
@@ -31,6 +36,8 @@ def write_ir(
     in_channels, side : int
         Shape of the example that is traced; batch, height and width stay free. Channels are those
         that the network names if left out.
+    half : bool
+        Weights in fp16; else in fp32.
     """
     ov = quiet_openvino()
     network = network.eval().float().cpu()
@@ -42,4 +49,4 @@ def write_ir(
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         model = ov.convert_model(network, example_input=example, input=[-1, in_channels, -1, -1])
-    ov.save_model(model, path, compress_to_fp16=True)
+    ov.save_model(model, path, compress_to_fp16=half)
