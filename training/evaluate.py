@@ -20,7 +20,7 @@ from training.run_folder import EventTail
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.protocol import RunConfig
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.evaluation_results import Evaluation, Figure
     from napari_brainseg.core.segmentation.inference import Progress
 
-__all__ = ["add_arguments", "main", "run_bundle"]
+__all__ = [
+    "add_arguments",
+    "main",
+    "named_folders",
+    "patients_at_hand",
+    "run_bundle",
+    "show_progress",
+]
 
 BEST, LAST = "checkpoints/best.pt", "checkpoints/last.pt"
 MEANS = (
@@ -60,23 +67,18 @@ def main(options: argparse.Namespace) -> int:
     """Measure, print a table, write JSON; returns the exit code."""
     try:
         config = load_config(options.run_dir / "config.json")
-        roots = options.data or [
-            *config.data,
-            *([config.corrections] if config.corrections else ()),
-        ]
-        # a correction stands in for its original, as in training
-        found = {f.patient: f for root in roots for f in discover(Path(root)).folders}
+        found = patients_at_hand(config, options.data)
         with run_bundle(options.run_dir, config) as bundle:
             if options.patients:
                 evaluation = evaluate_folders(
-                    _folders(options.patients, found), bundle,
-                    device=options.device, progress=_show,
+                    named_folders(options.patients, found), bundle,
+                    device=options.device, progress=show_progress,
                 )  # fmt: skip
             else:
                 names = _patients(options.part, bundle, config, found)
                 evaluation = measure(
-                    options.run_dir, bundle, _folders(names, found), options.part,
-                    device=options.device, progress=_show,
+                    options.run_dir, bundle, named_folders(names, found), options.part,
+                    device=options.device, progress=show_progress,
                 )  # fmt: skip
         if options.json is not None:
             write_atomically(options.json.absolute(), evaluation.to_json().encode())
@@ -164,7 +166,25 @@ def _patients(
     return names
 
 
-def _folders(names: Sequence[str], found: dict[str, StudyFolder]) -> list[StudyFolder]:
+def patients_at_hand(
+    config: RunConfig, data: Sequence[Path] | None = None
+) -> dict[str, StudyFolder]:
+    """Find patients by name in `data`, or where the run had them from.
+
+    A correction stands in for its original, as in training.
+    """
+    roots = data or [*config.data, *([config.corrections] if config.corrections else ())]
+    return {f.patient: f for root in roots for f in discover(Path(root)).folders}
+
+
+def named_folders(names: Sequence[str], found: Mapping[str, StudyFolder]) -> list[StudyFolder]:
+    """Pick patients by name out of what was found.
+
+    Raises
+    ------
+    ConfigError
+        Naming those that are not there.
+    """
     absent = sorted(set(names) - set(found))
     if absent:
         raise ConfigError(
@@ -195,7 +215,8 @@ def _mean(figure: Figure) -> str:
     return f"{figure.mean:.4f} ({low:.4f} to {high:.4f}) of {figure.patients} patients"
 
 
-def _show(progress: Progress) -> None:
+def show_progress(progress: Progress) -> None:
+    """Keep one line of a terminal up to date; in a pipe nothing is written."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{progress.done}/{progress.total} {progress.stage:40s}")
         if progress.done == progress.total:
