@@ -245,7 +245,7 @@ def run(
                         guess = finest > 0
                         totals[1] += 2 * (guess * target).sum()
                         totals[2] += guess.sum() + target.sum()
-                if config.clip_gradient is not None:
+                if config.clip_gradient:
                     fabric.clip_gradients(
                         model, optimizer, max_norm=config.clip_gradient, error_if_nonfinite=False
                     )

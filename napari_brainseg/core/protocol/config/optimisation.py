@@ -67,8 +67,8 @@ class OptimisationFields(BaseModel):
         title="Decay factor",
         description="Of step and plateau by drop, of exponential by epoch",
     )
-    clip_gradient: float | None = Field(
-        default=5.0, gt=0, title="Gradient clipping", description="Largest norm; left out is off"
+    clip_gradient: float = Field(
+        default=5.0, ge=0, title="Gradient clipping", description="Largest norm; 0 is off"
     )
     ema: float = Field(
         default=0.998, ge=0, lt=1, title="Weight averaging", description="EMA decay; 0 is off"

@@ -19,7 +19,7 @@ PROTOCOLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "schedule": "constant",
             "weight_decay": 0.0,
             "ema": 0.0,
-            "clip_gradient": None,
+            "clip_gradient": 0.0,
             "epochs": 100,
             "steps_per_epoch": 208,
             "batch_size": 16,
