@@ -35,6 +35,9 @@ NO_END = {
     State.REFUSED: "It was not started: refused",
     State.BLOCKED: "It was not started: blocked",
 }
+ISLAND_APART = 0.2
+"""How far DSC of the largest component lies below that of the whole mask to be told."""
+MOST_NAMED = 4
 APART = 0.03
 """Difference of sensitivity and precision that is told."""
 VOLUME_APART = 0.05
@@ -135,6 +138,23 @@ def _accuracy(measured: Measured) -> Iterator[str]:
     missed = measured.evaluation.summary.missed_lesions
     if missed:
         yield f"In {missed} of them a lesion was missed altogether."
+    if measured.definition == "dsc_reference":
+        yield from _false_islands(measured.evaluation.patients)
+
+
+def _false_islands(patients: tuple[PatientResult, ...]) -> Iterator[str]:
+    """Name patients whose largest component is not the lesion."""
+    hit = [
+        f"{short_name(r.patient)} ({r.dsc_reference:.3f}, {r.dsc_native:.3f} of the whole mask)"
+        for r in patients
+        if r.dsc_reference is not None and r.dsc_reference < r.dsc_native - ISLAND_APART
+    ]
+    if hit:
+        more = f" and {len(hit) - MOST_NAMED} more" if len(hit) > MOST_NAMED else ""
+        yield (
+            "The largest component, which alone counts in the published definition, is not the "
+            f"lesion or a part of it only: {', '.join(hit[:MOST_NAMED])}{more}."
+        )
 
 
 def _errors(patients: tuple[PatientResult, ...]) -> Iterator[str]:

@@ -205,7 +205,7 @@ def test_errors_are_described(sensitivity, precision, error, told) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (0.5, "probabilities are good"),
+        (0.6, "probabilities are good"),
         (0.9, "on the whole too high"),
         (0.1, "on the whole too low"),
     ],
@@ -229,6 +229,15 @@ def test_missed_lesions_are_counted() -> None:
 
     assert "In 1 of them a lesion was missed altogether." in said
     assert "from 0.000 (CS_4000) to 0.900" in said
+
+
+def test_a_false_island_that_is_the_largest_component_is_named() -> None:
+    scores = dict.fromkeys(NAMES, 0.9) | {NAMES[3]: 0.1}  # 0.5 on the native grid
+
+    said = words(run("a", evaluations={"validation": evaluation(scores)}))
+
+    assert "not the lesion or a part of it only: CS_4003 (0.100, 0.500 of the whole mask)." in said
+    assert "largest component" not in words(run("b"))
 
 
 def test_one_patient_without_the_reference_grid_puts_all_runs_on_the_native_one() -> None:

@@ -56,7 +56,9 @@ nav { background: var(--band); padding: .6rem 1rem; border-radius: 4px; }
 nav ol { list-style: none; margin: 0; padding: 0; columns: 18rem; }
 nav .level3 { padding-left: 1.2rem; font-size: .93rem; }
 @page { margin: 14mm; }
-@media print { html { font-size: 9.5pt; } :root { color-scheme: light; --ink: #000; --paper: #fff; --soft: #444;
+@media print {
+  html { font-size: 9.5pt; }
+  :root { color-scheme: light; --ink: #000; --paper: #fff; --soft: #444;
     --line: #bbb; --band: #f1f1f1; --link: #000; --warn: #fff; --bad: #fff; }
   body { max-width: none; margin: 0; padding: 0; font-size: 1rem; }
   h2, h3, h4 { break-after: avoid; } tr { break-inside: avoid; }
