@@ -111,8 +111,9 @@ def _prepare(
 
     from napari_brainseg.core.segmentation.networks import build_network
 
-    network = build_network(case.name, in_channels=3, features=case.features, **case.options)
-    network.to(device).train()
+    with device:
+        network = build_network(case.name, in_channels=3, features=case.features, **case.options)
+    network.train()
     network.gradient_checkpointing = case.checkpointing
     optimizer = torch.optim.Adam(network.parameters())
     for parameter in network.parameters():
