@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = ["Canvases", "CanvasesInMemory", "CanvasesOnDisk", "Frame", "place_can
 GPU_SHARE = 0.125
 """Share of the free GPU memory that canvases may take: the network needs the rest more, and
 copying a batch over costs a millisecond."""
+FILLERS = 4
+"""Threads that fill canvases."""
 RAM_SHARE = 0.6
 """Share of the available main memory that canvases may take."""
 
@@ -66,11 +69,9 @@ class CanvasesInMemory:
             (slices, patients[0].images.shape[1], *size), dtype=torch.float16, device=home
         )
         self.masks = torch.zeros((slices, *size), dtype=torch.uint8, device=home)
-        for patient, frame in zip(patients, frames(patients), strict=True):
-            images, masks = self.images[frame.rows], self.masks[frame.rows]
-            images[:] = torch.from_numpy(patient.floor.astype(np.float16)).view(1, -1, 1, 1)
-            images[..., frame.inner[0], frame.inner[1]] = torch.from_numpy(patient.images).to(home)
-            masks[:, frame.inner[0], frame.inner[1]] = torch.from_numpy(patient.mask).to(home)
+        with ThreadPoolExecutor(FILLERS, thread_name_prefix="canvases") as threads:
+            for _ in threads.map(self._fill, patients, frames(patients)):
+                pass  # raises what a thread raised
         self.where = (
             f"on {device}"
             if home == device and device.type != "cpu"
@@ -78,6 +79,24 @@ class CanvasesInMemory:
             if device.type == "cpu"
             else f"in memory, copied to {device} batch by batch"
         )
+
+    def _fill(self, patient: PreparedPatient, frame: Frame) -> None:
+        images, masks = self.images[frame.rows], self.masks[frame.rows]
+        rows, columns = frame.inner
+        if images.device.type != "cpu":
+            images[:] = torch.from_numpy(patient.floor).view(1, -1, 1, 1)
+            images[:, :, rows, columns] = torch.from_numpy(patient.images).to(images.device)
+            masks[:, rows, columns] = torch.from_numpy(patient.mask).to(masks.device)
+            return
+        # By numpy, a patient a thread: Torch's threads wait for each other at every copy, which a
+        # busy machine makes long. Each pixel is written once: fresh memory is what takes time.
+        planes, floor = images.numpy(), patient.floor.astype(np.float16)[:, None, None]
+        planes[:, :, : rows.start] = floor
+        planes[:, :, rows.stop :] = floor
+        planes[:, :, rows, : columns.start] = floor
+        planes[:, :, rows, columns.stop :] = floor
+        planes[:, :, rows, columns] = patient.images
+        masks.numpy()[:, rows, columns] = patient.mask
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """See `Canvases.take`."""

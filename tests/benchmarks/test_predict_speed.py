@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import skimage.io
 import skimage.measure
-import skimage.transform
 import torch
 
 from napari_brainseg.core.dataset.phantom import write_phantoms
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_brainseg.core.formats import StudyFolder
+
+    from .conftest import ReferencePreprocessing
 
 ROUNDS = 3
 STAGES = ("load", "preprocess", "infer", "postprocess")
@@ -48,27 +48,14 @@ def patient(
     return discover(root).folders[0]
 
 
-def reference_chain(network: UNet) -> Callable[[StudyFolder], dict[str, float]]:
+def reference_chain(
+    network: UNet, reference: ReferencePreprocessing
+) -> Callable[[StudyFolder], dict[str, float]]:
     def run(folder: StudyFolder) -> dict[str, float]:
         times = [time.perf_counter()]
-        volume = np.stack([skimage.io.imread(path) for path in folder.images[1:-1]])
+        volume = reference.load(folder)
         times.append(time.perf_counter())
-        volume = volume.astype(float)
-        volume[volume < 0.1 * volume.max()] = 0
-        z, y, x = (np.flatnonzero((volume.max(axis=-1) > 0).any(axis=axes))
-                   for axes in ((1, 2), (0, 2), (0, 1)))  # fmt: skip
-        volume = volume[z[0] : z[-1] + 1, y[0] : y[-1] + 1, x[0] : x[-1] + 1]
-        height, width = volume.shape[1:3]
-        side = max(height, width)
-        pads = [((side - n) // 2, side - n - (side - n) // 2) for n in (height, width)]
-        volume = np.pad(volume, ((0, 0), *pads, (0, 0)))
-        shape = (len(volume), 256, 256, 3)
-        volume = skimage.transform.resize(
-            volume, shape, order=2, mode="constant", cval=0, anti_aliasing=False
-        )
-        low, high = np.percentile(volume, (10, 99))
-        volume = np.clip((volume - low) / (high - low), 0, 1)
-        volume = (volume - volume.mean(axis=(0, 1, 2))) / volume.std(axis=(0, 1, 2))
+        volume = reference.prepare(volume)
         times.append(time.perf_counter())
         slices = torch.from_numpy(volume.transpose(0, 3, 1, 2).astype(np.float32))
         with torch.no_grad():
@@ -96,10 +83,12 @@ def our_chain(predictor: Predictor) -> Callable[[StudyFolder], dict[str, float]]
     return run
 
 
-def test_the_whole_chain(patient: StudyFolder, tmp_path: Path) -> None:
+def test_the_whole_chain(
+    patient: StudyFolder, tmp_path: Path, reference_preprocessing: ReferencePreprocessing
+) -> None:
     torch.manual_seed(0)
     wide = UNet(features=32).eval()
-    reference = reference_chain(wide)
+    reference = reference_chain(wide, reference_preprocessing)
     with (
         Predictor(load_bundle("default"), "cpu") as small,
         Predictor(same_network(wide, tmp_path), "cpu") as same,
