@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.segmentation.comparison import SIGNIFICANCE, Verdict, compare_many
 from training.protocols import FULL_TRAINING
+from training.report_folds import with_folds_pooled
 from training.report_measured import groups, same_choice
 from training.report_words import with_interval
 
@@ -64,14 +65,21 @@ def read_together(runs: Sequence[Run], measured: Mapping[str, Measured]) -> Read
         All attempts.
     measured : mapping of str to Measured
         Name of a run to its figures; only runs measured on the same patients are compared, and
-        none that was trained on one of them.
+        none that was trained on one of them. Folds of a cross-validation count as one.
     """
     reading = Reading()
     leaked = [m for m in measured.values() if m.evaluation.summary.trained_on]
-    fair = [m for m in measured.values() if not m.evaluation.summary.trained_on]
+    fair, whole_of = with_folds_pooled(
+        m for m in measured.values() if not m.evaluation.summary.trained_on
+    )
     found = groups(fair)
     for group in found:
         _read_group(reading, group)
+    for fold, whole in whole_of.items():
+        reading.against_best[fold] = (
+            f"A fold of {whole}: read its figures with those of the others. "
+            + reading.against_best.get(whole, "")
+        ).strip()
     if not measured:
         reading.findings.append("No run was measured, so none can be called better than another.")
     if len(found) > 1:

@@ -66,8 +66,9 @@ def run(name: str, mean: float = 0.9, *, train: int = 120, **changes: Any) -> Ru
             validation_patients=(),
         ),
         "finished": RunFinished(reason="completed"),
+        "path": Path(name),
     }  # fmt: skip
-    return Run(name=name, path=Path(name), **(fields | changes))
+    return Run(name=name, **(fields | changes))
 
 
 def read(*runs: Run) -> Reading:
@@ -116,6 +117,31 @@ def test_runs_on_other_patients_are_not_compared() -> None:
     assert [row[0] for row in reading.pairs] == ["b"]
     assert "c" not in reading.against_best
     assert any("2 different sets of patients" in text for text in reading.findings)
+
+
+def test_folds_of_a_cross_validation_are_read_as_one() -> None:
+    def fold(number: int, network: str, mean: float) -> Run:
+        part = NAMES[5 * (number - 1) : 5 * number]
+        return run(
+            f"{network}/fold-{number}", path=Path(network) / f"fold-{number}",
+            settings={"protocol": "k-fold", "folds": 2, "fold": number, "network": network},
+            evaluations={"validation": evaluation(dict.fromkeys(part, mean))},
+        )  # fmt: skip
+
+    folds = [fold(n, net, m) for net, m in (("unet", 0.9), ("segnet", 0.8)) for n in (1, 2)]
+    reading = read(*folds)
+
+    assert "Of 2 runs measured on the same 10 patients, unet (2 of 2 folds)" in reading.findings[0]
+    assert [row[0] for row in reading.pairs] == ["segnet (2 of 2 folds)"]
+    assert reading.against_best["segnet/fold-1"].startswith("A fold of segnet (2 of 2 folds)")
+
+
+def test_folds_that_share_a_person_stay_apart() -> None:
+    def fold(number: int) -> Run:
+        settings = {"protocol": "k-fold", "folds": 2, "fold": number}
+        return run(f"cv/fold-{number}", path=Path("cv") / f"fold-{number}", settings=settings)
+
+    assert [row[0] for row in read(fold(1), fold(2)).pairs] == ["cv/fold-2"]
 
 
 def test_a_run_that_was_trained_on_its_patients_is_not_ranked() -> None:
