@@ -18,6 +18,7 @@ from napari_brainseg.core.protocol import (
     parse_config,
 )
 from napari_brainseg.core.protocol.stdio import claim_stdout
+from training.allocator import keep_freed_memory
 from training.flags import add_fields, given_fields
 from training.stream import EventStream, StopFlag, is_first_process
 from training.terminal import TerminalView
@@ -81,6 +82,7 @@ def _train(options: argparse.Namespace) -> int:
         if first:
             _claim_folder(config, run_dir, resume=options.resume)
             stream.open_log(run_dir)
+        keep_freed_memory()
         from training.loop import run
 
         alone = options.detached or not first or sys.stdin.isatty()
