@@ -28,9 +28,12 @@ __all__ = ["main"]
 EXIT_CODES = {FinishReason.COMPLETED: 0, FinishReason.FAILED: 1, FinishReason.CANCELLED: 130}
 COMMANDS = {
     "evaluate": ("training.evaluate", "measure a run's model"),
-    "cross-validate": ("training.cross_validate", "train and measure every fold of a k-fold split"),
-    "experiments": ("training.experiments", "run a suite of attempts, resumable"),
-    "report": ("training.report", "write one page, tables and pictures about runs"),
+    "cross-validate": (
+        "training.experiments.cross_validate",
+        "train and measure every fold of a k-fold split",
+    ),
+    "experiments": ("training.experiments.command", "run a suite of attempts, resumable"),
+    "report": ("training.report.command", "write one page, tables and pictures about runs"),
     "networks": ("training.networks", "list networks with parameters, FLOPs and memory"),
     "postprocess": ("training.postprocess", "choose threshold and cleaning on validation patients"),
     "export": ("training.export", "write a bundle as state dict, ONNX or OpenVINO, checked"),

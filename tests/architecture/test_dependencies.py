@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 OWN = {"napari_brainseg", "training"}
 WINDOW_ROOMS = ("viewer/", "widgets/", "demo", "cli/window.py")
 """Places of the plugin that need the extra ``gui``."""
-EXTRAS = {"training/cluster.py": "cluster"}
+EXTRAS = {"training/experiments/cluster.py": "cluster"}
 """Files that need another extra, and say so where it is missing."""
 
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from napari_brainseg.core.protocol import RunConfig
-from training.attempt import Attempt
-from training.campaign import Campaign, carry_out
+from training.experiments.attempt import Attempt
+from training.experiments.campaign import Campaign, carry_out
 
 if __name__ == "__main__":
     folder, workers, scheduler, *names = sys.argv[1:]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.formats import discover, load_study
@@ -302,3 +303,18 @@ def test_progress_counts_patients(config: dict[str, Any]) -> None:
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert seen == [(n, 5) for n in range(1, 6)]
+
+
+def test_runs_from_a_cold_and_a_warm_cache_give_the_same_weights(
+    config: dict[str, Any], start: Any, write_config: Any, tmp_path: Path
+) -> None:
+    path = write_config({**config, "epochs": 1})
+    weights = []
+    for name in ("cold", "warm"):
+        process = start("fit", "--detached", "--config", path, "--run-dir", tmp_path / name)
+        stdout, stderr = process.communicate(timeout=200)
+        assert process.returncode == 0, stdout + stderr
+        weights.append(load_file(tmp_path / name / "bundle" / "weights.safetensors"))
+    assert len(list((tmp_path / "cache" / "patients").iterdir())) == 5
+    for key, value in weights[0].items():
+        np.testing.assert_array_equal(value, weights[1][key], err_msg=key)

@@ -19,13 +19,13 @@ from napari_brainseg.core.segmentation.evaluation_results import (
     Seconds,
     figure_of,
 )
-from training import cross_validate
-from training.cross_validate import CrossValidation, pool
+from training.experiments import cross_validate
+from training.experiments.cross_validate import CrossValidation, pool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.campaign import Campaign
+    from training.experiments.campaign import Campaign
 
 Run = Callable[..., int]
 NO_TIME = Seconds(load=0, preprocess=0, infer=0, postprocess=0, total=0)

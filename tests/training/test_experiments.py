@@ -18,10 +18,10 @@ import pytest
 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol import RunConfig
-from training.attempt import Attempt
-from training.campaign import Campaign, carry_out
+from training.experiments.attempt import Attempt
+from training.experiments.campaign import Campaign, carry_out
+from training.experiments.standing import Experiments, State, read_experiments
 from training.run_folder import ClaimedBy
-from training.standing import Experiments, State, read_experiments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -306,7 +306,7 @@ def test_lines_in_a_pipe_one_for_each_change(
 def test_threads_are_shared_among_the_workers(
     carry: Carry, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.campaign._cores", lambda: 8)
+    monkeypatch.setattr("training.experiments.campaign._cores", lambda: 8)
     carry("a", "b", workers=3)
     carry("c", "d", settings={"threads": 5}, workers=3)
     carry("e")

@@ -18,9 +18,9 @@ import pytest
 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol import RunConfig
-from training.cluster import LEASE, ClusterFleet, supervise_leased
-from training.fleet import Job
-from training.standing import State, read_experiments
+from training.experiments.cluster import LEASE, ClusterFleet, supervise_leased
+from training.experiments.fleet import Job
+from training.experiments.standing import State, read_experiments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,7 +244,8 @@ def test_what_is_no_address_is_refused_at_once(folder: Path, address: str) -> No
 def test_an_address_without_a_scheduler_is_refused(folder: Path) -> None:
     pytest.importorskip("distributed")
     script = (
-        "import sys; from pathlib import Path; from training.cluster import ClusterFleet; "
+        "import sys; from pathlib import Path; "
+        "from training.experiments.cluster import ClusterFleet; "
         "ClusterFleet('tcp://127.0.0.1:9', Path(sys.argv[1]), timeout_s=0.5)"
     )
     run = subprocess.run(

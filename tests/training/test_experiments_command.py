@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from training import experiments, report
-from training.fleet_view import FleetTable
-from training.standing import RunRecord, State, read_experiments
+from training.experiments import command as experiments
+from training.experiments.fleet_view import FleetTable
+from training.experiments.standing import RunRecord, State, read_experiments
+from training.report import command as report
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -40,11 +40,11 @@ from napari_brainseg.core.segmentation.metrics import (
     volume,
 )
 from training.__main__ import main
-from training.report import write_report
-from training.report_images import PatientImages
-from training.report_measured import measured_runs
-from training.report_pictures import Pictures, draw_patients
-from training.runs_on_disk import load_run
+from training.report.command import write_report
+from training.report.images import PatientImages
+from training.report.measured import measured_runs
+from training.report.pictures import Pictures, draw_patients
+from training.report.runs_on_disk import load_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -344,7 +344,7 @@ def test_the_same_runs_give_the_same_bytes_and_a_small_page_links_to_its_picture
     fabricate, tmp_path, monkeypatch
 ) -> None:
     fabricate(tmp_path / "runs" / "good")
-    monkeypatch.setattr("training.report_page.PAGE_BYTES", 150_000)
+    monkeypatch.setattr("training.report.page.PAGE_BYTES", 150_000)
     for name in ("one", "two"):
         write_report([tmp_path / "runs"], tmp_path / name, date=WHEN, archive=True)
 

@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol import EpochFinished, RunFinished, RunStarted, parse_config
-from training.runs_on_disk import find_runs, load_run, load_runs
-from training.standing import Experiments, RunRecord, State
+from training.experiments.standing import Experiments, RunRecord, State
+from training.report.runs_on_disk import find_runs, load_run, load_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

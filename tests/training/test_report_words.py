@@ -17,10 +17,10 @@ from napari_brainseg.core.segmentation.evaluation_results import (
     Seconds,
     summarise,
 )
-from training.report_measured import measured_runs
-from training.report_reading import Reading, read_together
-from training.report_words import how_it_ended, verdict
-from training.runs_on_disk import Run
+from training.report.measured import measured_runs
+from training.report.reading import Reading, read_together
+from training.report.runs_on_disk import Run
+from training.report.words import how_it_ended, verdict
 
 GONE = Seconds(load=0, preprocess=0, infer=0, postprocess=0, total=0)
 NAMES = [f"TCGA_CS_{4000 + n}_20000101" for n in range(10)]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from napari_brainseg.core.imaging import ConfigError
-from training.suite import parse_setting, read_suite
+from training.experiments.suite import parse_setting, read_suite
 
 if TYPE_CHECKING:
-    from training.suite import Suite
+    from training.experiments.suite import Suite
 
 Read = Callable[..., "Suite"]
 

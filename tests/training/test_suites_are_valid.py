@@ -12,10 +12,10 @@ import pytest
 from napari_brainseg.core.dataset.splits import REFERENCE_VALIDATION
 from napari_brainseg.core.protocol import load_config
 from napari_brainseg.core.segmentation.networks import NETWORKS
-from training.suite import read_suite, suites_at_hand
+from training.experiments.suite import read_suite, suites_at_hand
 
 if TYPE_CHECKING:
-    from training.suite import Suite
+    from training.experiments.suite import Suite
 
 ROOT = Path(__file__).parents[2]
 SUITES = ROOT / "training" / "suites"

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol import RunConfig, parse_config
-from training.attempt import Attempt, Fault, faults_of, refuse
-from training.suite_grid import Draft, is_run, multiply
+from training.experiments.attempt import Attempt, Fault, faults_of, refuse
+from training.experiments.suite_grid import Draft, is_run, multiply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Suite", "absolute", "parse_setting", "read_suite", "rebased", "suites_at_hand"]
 
-SUITES = Path(__file__).parent / "suites"
+SUITES = Path(__file__).parents[1] / "suites"
 TABLES = ("title", "defaults", "run", "grid")
 PATHS = ("data", "corrections", "base", "encoder_weights", "cache")
 """Settings that are paths: in a suite they start from its own folder."""

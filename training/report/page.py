@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from napari_brainseg import __version__
 from napari_brainseg.core.reporting.curves import overlaid_curves
 from napari_brainseg.core.reporting.page import Page
-from training.report_credits import DATA_CREDITS, network_credits, software
-from training.report_measured import DEFINITIONS
-from training.report_pictures import curves_of
-from training.report_section import Allowance, add_section
-from training.report_table import SHOWN, shown_rows
+from training.report.credits import DATA_CREDITS, network_credits, software
+from training.report.measured import DEFINITIONS
+from training.report.pictures import curves_of
+from training.report.section import Allowance, add_section
+from training.report.table import SHOWN, shown_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from training.report_measured import Measured
-    from training.report_pictures import Pictures
-    from training.report_reading import Reading
-    from training.runs_on_disk import Run
+    from training.report.measured import Measured
+    from training.report.pictures import Pictures
+    from training.report.reading import Reading
+    from training.report.runs_on_disk import Run
 
 __all__ = ["PAGE_BYTES", "build_page", "compared_curves"]
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from training.attempt import Fault
+from training.experiments.attempt import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

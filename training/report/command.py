@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-    from training.report_measured import Measured
-    from training.report_pictures import Pictures
-    from training.runs_on_disk import Part, Run
+    from training.report.measured import Measured
+    from training.report.pictures import Pictures
+    from training.report.runs_on_disk import Part, Run
 
 __all__ = ["add_arguments", "main", "write_report"]
 
@@ -128,11 +128,11 @@ def write_report(
         If something cannot be written.
     """
     from napari_brainseg.core.dataset.durable import write_atomically
-    from training.report_measured import measured_runs
-    from training.report_page import build_page, compared_curves
-    from training.report_reading import read_together
-    from training.report_table import results_csv
-    from training.runs_on_disk import load_runs
+    from training.report.measured import measured_runs
+    from training.report.page import build_page, compared_curves
+    from training.report.reading import read_together
+    from training.report.runs_on_disk import load_runs
+    from training.report.table import results_csv
 
     tell = progress or (lambda what, done, total: None)
     runs = load_runs(paths, lambda done, total: tell("reading runs", done, total))
@@ -162,8 +162,8 @@ def _draw(
     patients: bool,
 ) -> dict[str, Pictures]:
     """Draw what belongs to each run, by its name."""
-    from training.report_images import PatientImages
-    from training.report_pictures import draw_charts, draw_patients
+    from training.report.images import PatientImages
+    from training.report.pictures import draw_charts, draw_patients
 
     images = PatientImages(root.expanduser().resolve() for root in data)
     total, done = sum(len(m.scores) for m in measured.values()), 0

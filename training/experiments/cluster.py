@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.imaging import ConfigError, DataError
-from training.fleet import Outcome, Wish, supervise
+from training.experiments.fleet import Outcome, Wish, supervise
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from training.fleet import Job
+    from training.experiments.fleet import Job
 
 __all__ = ["LEASE", "ClusterFleet", "supervise_leased"]
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from training.report_images import PatientImages, Shown
-    from training.report_measured import Measured
-    from training.runs_on_disk import Run
+    from training.report.images import PatientImages, Shown
+    from training.report.measured import Measured
+    from training.report.runs_on_disk import Run
 
 __all__ = ["Pictures", "curves_of", "draw_charts", "draw_patients"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from napari_brainseg.core.reporting.dsc_chart import short_name
 from napari_brainseg.core.reporting.overlay import encoded
 from napari_brainseg.core.reporting.page import Link
-from training.report_measured import DEFINITIONS
-from training.report_words import few_patients, how_it_ended, verdict
+from training.report.measured import DEFINITIONS
+from training.report.words import few_patients, how_it_ended, verdict
 from training.run_folder import log_tail
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.reporting.page import Page
-    from training.report_measured import Measured
-    from training.report_pictures import Pictures
-    from training.runs_on_disk import Run
+    from training.report.measured import Measured
+    from training.report.pictures import Pictures
+    from training.report.runs_on_disk import Run
 
 __all__ = ["Allowance", "add_section"]
 

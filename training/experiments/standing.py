@@ -17,7 +17,7 @@ from training.run_folder import BUNDLE, CONFIG, differences, last_event, unmeasu
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.attempt import Attempt
+    from training.experiments.attempt import Attempt
 
 __all__ = ["FILE", "Experiments", "RunRecord", "State", "judge", "read_experiments"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.core.segmentation.evaluation_results import FIGURES, Evaluation
-from training.report_measured import Measured
-from training.runs_on_disk import Run
+from training.report.measured import Measured
+from training.report.runs_on_disk import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,7 +56,7 @@ def with_folds_pooled(measured: Iterable[Measured]) -> tuple[list[Measured], dic
 
 
 def _pooled(folds: Sequence[Measured]) -> Measured | None:
-    from training.cross_validate import pool
+    from training.experiments.cross_validate import pool
 
     first = folds[0]
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from training.standing import State
+from training.experiments.standing import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from training.standing import RunRecord
+    from training.experiments.standing import RunRecord
 
 __all__ = ["FleetLines", "FleetTable", "fleet_view"]
 

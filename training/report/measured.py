@@ -6,13 +6,13 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from training.runs_on_disk import PARTS
+from training.report.runs_on_disk import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from napari_brainseg.core.segmentation.evaluation_results import Evaluation, Figure
-    from training.runs_on_disk import Part, Run
+    from training.report.runs_on_disk import Part, Run
 
 __all__ = ["DEFINITIONS", "Definition", "Measured", "groups", "measured_runs", "same_choice"]
 

@@ -16,11 +16,11 @@ import psutil
 
 from napari_brainseg.core.imaging import ConfigError, DataError
 from napari_brainseg.core.protocol import EpochFinished, RunStarted, StepFinished
-from training.cluster import ClusterFleet
-from training.fleet import Job, LocalFleet, Outcome, Wish
-from training.fleet_view import fleet_view
+from training.experiments.cluster import ClusterFleet
+from training.experiments.fleet import Job, LocalFleet, Outcome, Wish
+from training.experiments.fleet_view import fleet_view
+from training.experiments.standing import Experiments, RunRecord, State, judge, read_experiments
 from training.run_folder import ClaimedBy, EventTail
-from training.standing import Experiments, RunRecord, State, judge, read_experiments
 from training.stream import StopFlag
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_brainseg.core.protocol import Event
-    from training.attempt import Attempt
-    from training.fleet import Fleet
-    from training.fleet_view import FleetLines
+    from training.experiments.attempt import Attempt
+    from training.experiments.fleet import Fleet
+    from training.experiments.fleet_view import FleetLines
 
 __all__ = ["Campaign", "carry_out"]
 

@@ -27,11 +27,11 @@ from napari_brainseg.core.segmentation.evaluation_results import (
     PatientResult,
     figure_of,
 )
-from training.attempt import Attempt, Fault, faults_of, refuse
-from training.campaign import Campaign, carry_out
-from training.experiments import add_fleet_arguments
+from training.experiments.attempt import Attempt, Fault, faults_of, refuse
+from training.experiments.campaign import Campaign, carry_out
+from training.experiments.command import add_fleet_arguments
+from training.experiments.suite import SETTING_HINT, absolute, rebased
 from training.flags import add_fields, given_fields
-from training.suite import SETTING_HINT, absolute, rebased
 
 if TYPE_CHECKING:
     import argparse

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.protocol import FinishReason
 from napari_brainseg.core.reporting.dsc_chart import short_name
+from training.experiments.standing import State
 from training.protocols import FULL_TRAINING
-from training.standing import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_brainseg.core.segmentation.calibration import Calibration
     from napari_brainseg.core.segmentation.evaluation_results import PatientResult
-    from training.report_measured import Measured
-    from training.runs_on_disk import Run
+    from training.report.measured import Measured
+    from training.report.runs_on_disk import Run
 
 __all__ = ["FLATTERED", "few_patients", "how_it_ended", "verdict", "with_interval"]
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.segmentation.comparison import SIGNIFICANCE, Verdict, compare_many
 from training.protocols import FULL_TRAINING
-from training.report_folds import with_folds_pooled
-from training.report_measured import groups, same_choice
-from training.report_words import with_interval
+from training.report.folds import with_folds_pooled
+from training.report.measured import groups, same_choice
+from training.report.words import with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_brainseg.core.segmentation.comparison import PairedComparison
-    from training.report_measured import Measured
-    from training.runs_on_disk import Run
+    from training.report.measured import Measured
+    from training.report.runs_on_disk import Run
 
 __all__ = ["Reading", "read_together"]
 

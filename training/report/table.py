@@ -8,13 +8,13 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.reporting.page import Link
-from training.report_words import with_interval
+from training.report.words import with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from training.report_measured import Measured
-    from training.runs_on_disk import Run
+    from training.report.measured import Measured
+    from training.report.runs_on_disk import Run
 
 __all__ = ["SHOWN", "results_csv", "row", "shown_rows"]
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from napari_brainseg.core.imaging import BrainSegError, ConfigError
-from training.campaign import Campaign, carry_out
-from training.standing import State
-from training.suite import absolute, parse_setting, read_suite
+from training.experiments.campaign import Campaign, carry_out
+from training.experiments.standing import State
+from training.experiments.suite import absolute, parse_setting, read_suite
 
 __all__ = ["add_arguments", "add_fleet_arguments", "main"]
 
@@ -86,7 +86,7 @@ def _say_what_would_be_done(campaign: Campaign) -> int:
 
 
 def _report(folder: Path, title: str) -> int:
-    report = importlib.import_module("training.report")
+    report = importlib.import_module("training.report.command")
     parser = argparse.ArgumentParser()
     report.add_arguments(parser)
     try:

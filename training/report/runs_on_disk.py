@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol import FinishReason
+from training.experiments.standing import State, read_experiments
 from training.run_files import (
     Sample,
     count_parameters,
@@ -18,7 +19,6 @@ from training.run_files import (
     read_summary,
 )
 from training.run_folder import CONFIG, EVENTS
-from training.standing import State, read_experiments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         StepFinished,
     )
     from napari_brainseg.core.segmentation.evaluation_results import Evaluation
-    from training.standing import RunRecord
+    from training.experiments.standing import RunRecord
 
 __all__ = ["PARTS", "Part", "Run", "Sample", "find_runs", "load_run", "load_runs"]
 

@@ -1,0 +1,1 @@
+"""What came of runs: one page, a table, pictures."""
