@@ -35,8 +35,14 @@ COMMANDS = {
     "experiments": ("training.experiments.command", "run a suite of attempts, resumable"),
     "report": ("training.report.command", "write one page, tables and pictures about runs"),
     "networks": ("training.networks", "list networks with parameters, FLOPs and memory"),
-    "postprocess": ("training.postprocess", "choose threshold and cleaning on validation patients"),
-    "export": ("training.export", "write a bundle as state dict, ONNX or OpenVINO, checked"),
+    "postprocess": (
+        "training.postprocess.command",
+        "choose threshold and cleaning on validation patients",
+    ),
+    "export": (
+        "training.export.command",
+        "write a bundle as state dict, ONNX or OpenVINO, checked",
+    ),
     "import": ("training.import_checkpoint", "make a bundle of a published checkpoint"),
 }
 """Command to (module with `add_arguments` and `main`, help)."""

@@ -23,10 +23,10 @@ from napari_brainseg.core.segmentation.engines import ir
 from napari_brainseg.core.segmentation.inference import predict
 from napari_brainseg.core.segmentation.networks import NETWORKS, build_network
 from napari_brainseg.core.segmentation.postprocessing import Postprocessing
-from training import export
 from training.__main__ import main
 from training.agreement import onnx_logits, openvino_logits
-from training.export import export_bundle
+from training.export import command as export
+from training.export.command import export_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,9 @@ from napari_brainseg.core.segmentation.inference import predict
 from napari_brainseg.core.segmentation.metrics import dsc
 from napari_brainseg.core.segmentation.networks import build_network
 from napari_brainseg.core.segmentation.postprocessing import Postprocessing, postprocess
-from training import postprocess as command
 from training.__main__ import main
-from training.postprocess_search import PLAIN, Option, choose, grid, left_out, score
+from training.postprocess import command
+from training.postprocess.search import PLAIN, Option, choose, grid, left_out, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_brainseg.core.segmentation.bundle import Bundle
-    from training.postprocess_search import Option
+    from training.postprocess.search import Option
 
 __all__ = ["apply_option", "refuse_destination"]
 

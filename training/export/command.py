@@ -17,7 +17,7 @@ from napari_brainseg.core.segmentation.bundle import CARD, load_bundle
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
 from napari_brainseg.core.segmentation.preprocessing.context import with_context
 from training.agreement import FP32_TOLERANCE, compare, noise, onnx_logits, write_openvino
-from training.export_description import INPUT, OUTPUT, describe, readme
+from training.export.description import INPUT, OUTPUT, describe, readme
 
 if TYPE_CHECKING:
     import argparse

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.segmentation.comparison import compare
-from training.postprocess_search import PLAIN, single_steps
+from training.postprocess.search import PLAIN, single_steps
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_brainseg.core.segmentation.comparison import PairedComparison
-    from training.postprocess_search import Option
+    from training.postprocess.search import Option
 
 __all__ = ["Findings"]
 

@@ -16,9 +16,9 @@ from napari_brainseg.core.segmentation.dense_crf import require_dense_crf
 from napari_brainseg.core.segmentation.inference import Progress
 from napari_brainseg.core.segmentation.predictor import Predictor
 from training.evaluate import named_folders, patients_at_hand, run_bundle, show_progress
-from training.postprocess_apply import apply_option, refuse_destination
-from training.postprocess_findings import Findings
-from training.postprocess_search import Option, choose, grid, left_out, score
+from training.postprocess.apply import apply_option, refuse_destination
+from training.postprocess.findings import Findings
+from training.postprocess.search import Option, choose, grid, left_out, score
 
 if TYPE_CHECKING:
     import argparse

@@ -1,0 +1,1 @@
+"""Bundles as files for other programs, each checked against Torch."""

@@ -1,0 +1,1 @@
+"""Threshold and cleaning chosen on validation patients."""
