@@ -103,3 +103,14 @@ def test_without_a_single_lesion_lesions_only_is_refused(
 
 def test_slices_are_named_for_messages(patients: list[PreparedPatient]) -> None:
     assert SlicePool(patients, CPU).describe(torch.tensor([0, 4, 11])) == "A[0], B[0], C[2]"
+
+
+def test_batches_copied_to_another_device_equal_those_taken_where_they_lie(
+    patients: list[PreparedPatient],
+) -> None:
+    rows = torch.tensor([[0, 0, 1], [7, 8, 8], [10, 11, 11]])
+    here = canvases.CanvasesInMemory(patients, CPU, CPU)
+    # a second name of the same processor: as far as Torch tells, another device
+    copied = canvases.CanvasesInMemory(patients, CPU, torch.device("cpu", 0))
+    for one, other in zip(here.take(rows), copied.take(rows), strict=True):
+        assert torch.equal(one, other)
