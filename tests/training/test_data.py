@@ -177,3 +177,9 @@ def test_the_recipe_pads_to_what_the_network_takes_and_never_to_less() -> None:
     ]  # fmt: skip
     reference = parse_config({"data": ["/nowhere"], "recipe": "reference"})
     assert recipe_of(reference, 32).parameters() == {"size": 256}
+
+
+def test_slices_of_context_can_be_given_on_the_command_line() -> None:
+    assert parse_config({"context_slices": "3"}).context_slices == 3
+    with pytest.raises(ConfigError, match="1, 3 or 5"):
+        parse_config({"context_slices": "2"})

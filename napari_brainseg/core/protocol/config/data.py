@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 __all__ = ["DataFields"]
 
@@ -104,3 +104,9 @@ class DataFields(BaseModel):
         title="Cache",
         description="Folder of prepared patients; the user's cache folder if left out",
     )
+
+    @field_validator("context_slices", mode="before")
+    @classmethod
+    def _from_flag(cls, value: Any) -> Any:
+        """Take ``"3"`` as the command line gives it: a literal number takes no text."""
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
