@@ -74,6 +74,7 @@ def test_two_processes_have_the_curve_of_one(both, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "by-2" / "summary.json").read_text())["processes"] == 2
 
 
+@pytest.mark.slow
 def test_batch_norm_by_process_is_close_but_not_the_same(both) -> None:
     """Each process normalises by its own part of the batch; both curves are reported."""
     one, two = both(**{**ALIKE, "network_options": {"norm": "batch"}})

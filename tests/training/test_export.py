@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.segmentation.bundle import Bundle
 
-QUICK = ("unet", "unet3+", "segnet")
+QUICK = ("unet", "segnet")
 """Those that every run of the tests tries: plain, resampling, with indices of pooling."""
 
 

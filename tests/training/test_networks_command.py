@@ -71,6 +71,7 @@ def test_a_step_that_does_not_fit_says_so() -> None:
         measure(MemoryCase("unet", 16, batch=16), limit_bytes=100_000_000)
 
 
+@pytest.mark.slow
 def test_the_full_networks_of_the_papers_fit_8_gb_when_checkpointed() -> None:
     for name in ("unet++", "unet3+"):
         for options in ({}, {"deep_supervision": True}):

@@ -124,6 +124,8 @@ def test_importing_the_room_loads_no_matplotlib_torch_or_pillow() -> None:
 
 
 def test_drawing_leaves_pyplot_alone() -> None:
-    dsc_chart({"a": 0.5})
-
-    assert "matplotlib.pyplot" not in sys.modules
+    code = (
+        "import sys; from napari_brainseg.core.reporting.dsc_chart import dsc_chart; "
+        "dsc_chart({'a': 0.5}); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 DEEP = [("unet++", {"deep_supervision": True}, 4), ("unet3+", {"deep_supervision": True}, 5)]
 VARIANTS = [(name, {}) for name in NETWORKS] + [(name, options) for name, options, _ in DEEP]
+QUICK = ("unet", "segnet")
+SAMPLED = [
+    v if v[0] in QUICK or v[1] else pytest.param(*v, marks=pytest.mark.slow) for v in VARIANTS
+]
+"""All of them with the slow tests; without, a plain one, the oddest and those with options."""
 
 
 def tiny(name: str, **options: bool | int | float | str) -> SegmentationNetwork:
@@ -77,7 +82,7 @@ def test_deep_supervision_gives_all_heads_in_training_and_one_tensor_else(
     assert network.eval()(x).shape == (2, 1, 50, 37)
 
 
-@pytest.mark.parametrize(("name", "options"), VARIANTS)
+@pytest.mark.parametrize(("name", "options"), SAMPLED)
 def test_a_few_steps_learn_a_blob(name: str, options: dict[str, bool]) -> None:
     network = tiny(name, **options)
     y, x = np.ogrid[:32, :32]
@@ -135,7 +140,7 @@ def test_checkpointing_keeps_less() -> None:
     assert kept[True] < kept[False] / 3
 
 
-@pytest.mark.parametrize(("name", "options"), VARIANTS[:-1])
+@pytest.mark.parametrize(("name", "options"), SAMPLED[:-1])
 def test_openvino_agrees_at_any_size(name: str, options: dict[str, bool], tmp_path: Path) -> None:
     from napari_brainseg.core.segmentation.engines.quiet import quiet_openvino
 
