@@ -167,7 +167,7 @@ def _resolved(config: RunConfig) -> RunConfig:
     paths = {
         key: value.expanduser().resolve()
         for key in ("corrections", "base", "encoder_weights", "cache")
-        if (value := getattr(config, key)) is not None
+        if isinstance(value := getattr(config, key), Path)
     }
     data = tuple(p.expanduser().resolve() for p in config.data)
     return config.model_copy(update={**paths, "data": data})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.imaging import BrainSegError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.protocol import RunConfig
@@ -122,7 +122,7 @@ def _texts(attempt: Attempt, look: _Looks) -> Iterator[str]:
     yield from unread
     if roots and not unread:
         yield _fault(_split, config, {f.patient: f for root in roots for f in look.folders[root]})
-    if config.encoder_weights is not None:
+    if isinstance(config.encoder_weights, Path):
         yield look(_file, config.encoder_weights)
     if config.base is None:
         yield look(

@@ -211,7 +211,8 @@ def rebased(key: str, value: Any, folder: Path) -> Any:
         return value
     if isinstance(value, list):
         return [rebased(key, part, folder) for part in value]
-    if not isinstance(value, str) or is_run(value):
+    imagenet = key == "encoder_weights" and value == "imagenet"
+    if not isinstance(value, str) or is_run(value) or imagenet:
         return value
     path = absolute(value, folder)
     if key == "base" and not path.exists():

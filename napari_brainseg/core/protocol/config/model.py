@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -32,10 +32,19 @@ class ModelFields(BaseModel):
         title="Network options",
         description="Options of the network, such as norm=instance or deep_supervision=true",
     )
-    encoder_weights: Path | None = Field(
+    encoder_weights: Literal["imagenet"] | Path | None = Field(
         default=None,
         title="Encoder weights",
-        description="File with pretrained weights of the encoder; nothing is downloaded",
+        description="File with pretrained weights of the encoder, or imagenet for those that an "
+        "installed package carries; nothing is downloaded",
+    )
+    temperature: float = Field(
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        title="Temperature",
+        description="Logits are divided by it before the sigmoid: above 1, probabilities are less "
+        "sure; losses do not see it; a base model's own wins",
     )
     threshold: float = Field(
         default=0.5, gt=0, lt=1, title="Threshold", description="Of the probability"
@@ -45,6 +54,14 @@ class ModelFields(BaseModel):
         ge=0,
         title="Minimum size",
         description="Smaller islands are removed from masks (voxels); a base model's own wins",
+    )
+    spared_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Spared share",
+        description="Islands under the minimum size stay if they are at least this share of the "
+        "largest one; 0 is off",
     )
     largest_component: bool = Field(
         default=False, title="Largest component", description="Keep the largest island only"

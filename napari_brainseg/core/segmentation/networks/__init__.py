@@ -9,7 +9,11 @@ from napari_brainseg.core.segmentation.networks.attention_unet_single import (
 )
 from napari_brainseg.core.segmentation.networks.base import Option, SegmentationNetwork
 from napari_brainseg.core.segmentation.networks.double_conv_unet import DoubleConvUNet
-from napari_brainseg.core.segmentation.networks.pretrained import load_encoder_weights
+from napari_brainseg.core.segmentation.networks.efficientnet_lite_unet import EfficientNetLiteUNet
+from napari_brainseg.core.segmentation.networks.pretrained import (
+    imagenet_weights,
+    load_encoder_weights,
+)
 from napari_brainseg.core.segmentation.networks.residual_unet import ResidualUNet
 from napari_brainseg.core.segmentation.networks.resnet34_unet import ResNet34UNet
 from napari_brainseg.core.segmentation.networks.segnet import SegNet
@@ -17,7 +21,14 @@ from napari_brainseg.core.segmentation.networks.unet import UNet
 from napari_brainseg.core.segmentation.networks.unet3_plus import UNet3Plus
 from napari_brainseg.core.segmentation.networks.unet_plus_plus import UNetPlusPlus
 
-__all__ = ["NETWORKS", "SegmentationNetwork", "UNet", "build_network", "load_encoder_weights"]
+__all__ = [
+    "NETWORKS",
+    "SegmentationNetwork",
+    "UNet",
+    "build_network",
+    "imagenet_weights",
+    "load_encoder_weights",
+]
 
 NETWORKS: dict[str, type[SegmentationNetwork]] = {
     "unet": UNet,
@@ -26,6 +37,7 @@ NETWORKS: dict[str, type[SegmentationNetwork]] = {
     "attention-unet-single": SingleGateAttentionUNet,
     "residual-unet": ResidualUNet,
     "resnet34-unet": ResNet34UNet,
+    "efficientnet-lite-unet": EfficientNetLiteUNet,
     "unet++": UNetPlusPlus,
     "unet3+": UNet3Plus,
     "segnet": SegNet,
