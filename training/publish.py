@@ -51,12 +51,14 @@ def delivery(config: RunConfig, base: Bundle | None) -> BundleManifest:
             options=config.network_options,
         ),
         preprocessing=PreprocessingSpec(recipe=config.recipe, context=config.context_slices),
+        temperature=config.temperature,
         threshold=config.threshold,
         postprocessing=Postprocessing(
             opening_vox=config.opening_vox,
             closing_vox=config.closing_vox,
             fill_holes=config.fill_holes,
             minimum_size_vox=config.minimum_size_vox,
+            spared_share=config.spared_share,
             largest_component=config.largest_component,
         ),
     )

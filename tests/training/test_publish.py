@@ -43,7 +43,8 @@ def published(
 def test_a_bundle_carries_what_the_config_asked_for(tmp_path: Path) -> None:
     config = RunConfig(
         network="unet", features=2, network_options={"norm": "instance"}, context_slices=3,
-        threshold=0.4, fill_holes=True, closing_vox=2,
+        temperature=1.7, threshold=0.4, fill_holes=True, closing_vox=2, minimum_size_vox=9,
+        spared_share=0.5,
     )  # fmt: skip
     network = build_network("unet", in_channels=9, features=2, norm="instance").eval()
 
@@ -53,7 +54,10 @@ def test_a_bundle_carries_what_the_config_asked_for(tmp_path: Path) -> None:
     assert manifest.network.options == {"norm": "instance"}
     assert manifest.preprocessing.context == 3
     assert manifest.threshold == 0.4
-    assert manifest.postprocessing == Postprocessing(fill_holes=True, closing_vox=2)
+    assert manifest.temperature == 1.7
+    assert manifest.postprocessing == Postprocessing(
+        fill_holes=True, closing_vox=2, minimum_size_vox=9, spared_share=0.5
+    )
     assert bundle.ir_path is not None
     images = torch.rand(1, 9, 32, 32)
     with torch.inference_mode():
@@ -87,11 +91,12 @@ def test_a_child_is_delivered_as_its_parent(tmp_path: Path) -> None:
         name="base",
         network=NetworkSpec(in_channels=9, features=2),
         preprocessing=PreprocessingSpec(context=3),
+        temperature=1.2,
         threshold=0.35,
         postprocessing=Postprocessing(minimum_size_vox=50, dense_crf=1),
         training={"train_patients": ["SITE_A_0009"]},
     )
-    config = RunConfig(base=base.path, network="segnet", features=64, threshold=0.9)
+    config = RunConfig(base=base.path, network="segnet", features=64, threshold=0.9, temperature=3.0)
 
     child = published(tmp_path, config, network, base)
 
@@ -99,6 +104,7 @@ def test_a_child_is_delivered_as_its_parent(tmp_path: Path) -> None:
     assert child.manifest.network == base.manifest.network
     assert child.manifest.preprocessing.context == 3
     assert child.manifest.threshold == 0.35
+    assert child.manifest.temperature == 1.2
     # all but the dense CRF, which training cannot validate with
     assert child.manifest.postprocessing == Postprocessing(minimum_size_vox=50)
     assert delivery(config, base).postprocessing == child.manifest.postprocessing

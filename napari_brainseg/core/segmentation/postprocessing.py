@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Postprocessing", "lesion_box", "postprocess", "reshape"]
+__all__ = ["Postprocessing", "kept_islands", "lesion_box", "postprocess", "reshape"]
 
 LARGEST_RADIUS_VOX = 10
 
@@ -48,6 +48,14 @@ class Postprocessing(BaseModel):
     )
     minimum_size_vox: int = Field(
         default=0, ge=0, title="Minimum size", description="Smaller islands are removed (voxels)"
+    )
+    spared_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Spared share",
+        description="Islands under the minimum size stay if they are at least this share of the "
+        "largest one; 0 is off",
     )
     largest_component: bool = Field(
         default=False, title="Largest component", description="Keep the largest island only"
@@ -144,14 +152,31 @@ def _without_islands(mask: NDArray[np.bool_], steps: Postprocessing) -> NDArray[
     from scipy import ndimage
 
     labels, count = ndimage.label(mask)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    keep = sizes >= max(1, steps.minimum_size_vox)
-    if steps.largest_component and keep.any():
-        keep[:] = False
-        keep[int(sizes.argmax())] = True
-    kept: NDArray[np.bool_] = keep[labels]
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    kept: NDArray[np.bool_] = np.concatenate(([False], kept_islands(sizes, steps)))[labels]
     return kept
+
+
+def kept_islands(sizes: NDArray[np.integer], steps: Postprocessing) -> NDArray[np.bool_]:
+    """Say which islands of a mask stay.
+
+    Parameters
+    ----------
+    sizes : ndarray of int, shape (islands,)
+        Voxels of each island; of equally large ones the first counts as the largest.
+    steps : Postprocessing
+        Minimum size, spared share and largest component; the others play no part.
+
+    Returns
+    -------
+    ndarray of bool, shape (islands,)
+    """
+    keep: NDArray[np.bool_] = sizes >= steps.minimum_size_vox
+    if steps.spared_share and sizes.size:
+        keep |= sizes >= steps.spared_share * sizes.max()
+    if steps.largest_component and keep.any():
+        keep = np.arange(sizes.size) == sizes.argmax()
+    return keep
 
 
 def _disk(radius: int) -> NDArray[np.bool_]:

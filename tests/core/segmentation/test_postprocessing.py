@@ -18,6 +18,7 @@ STEPS = st.builds(
     closing_vox=st.integers(0, 4),
     fill_holes=st.booleans(),
     minimum_size_vox=st.integers(0, 12),
+    spared_share=st.sampled_from((0.0, 0.3, 1.0)),
     largest_component=st.booleans(),
 )
 MAPS = arrays.arrays(
@@ -46,6 +47,11 @@ def islands() -> np.ndarray:
         (Postprocessing(minimum_size_vox=9), 27),
         (Postprocessing(largest_component=True), 27),
         (Postprocessing(minimum_size_vox=100), 0),
+        (Postprocessing(minimum_size_vox=9, spared_share=0.25), 35),
+        (Postprocessing(minimum_size_vox=9, spared_share=0.3), 27),
+        (Postprocessing(minimum_size_vox=100, spared_share=1), 27),
+        (Postprocessing(spared_share=1), 36),
+        (Postprocessing(minimum_size_vox=100, spared_share=0.1, largest_component=True), 27),
         (Postprocessing(minimum_size_vox=100, largest_component=True), 0),
     ],
 )
@@ -177,7 +183,13 @@ def naive(mask: np.ndarray, steps: Postprocessing) -> np.ndarray:
             big[number] = background != background[0, 0]
     labels, count = ndimage.label(big)
     islands = [labels == n for n in range(1, count + 1)]
-    islands = [island for island in islands if island.sum() >= steps.minimum_size_vox]
+    largest = max((island.sum() for island in islands), default=0)
+    islands = [
+        island
+        for island in islands
+        if island.sum() >= steps.minimum_size_vox
+        or (steps.spared_share and island.sum() >= steps.spared_share * largest)
+    ]
     if steps.largest_component and islands:
         islands = [max(islands, key=np.sum)]
     clean = np.zeros_like(big)
