@@ -46,14 +46,6 @@ class ModelFields(BaseModel):
         description="Logits are divided by it before the sigmoid: above 1, probabilities are less "
         "sure; losses do not see it; a base model's own wins",
     )
-    temperature: float = Field(
-        default=1.0,
-        gt=0,
-        allow_inf_nan=False,
-        title="Temperature",
-        description="Logits are divided by it before the sigmoid: above 1, probabilities are less "
-        "sure; losses do not see it; a base model's own wins",
-    )
     threshold: float = Field(
         default=0.5, gt=0, lt=1, title="Threshold", description="Of the probability"
     )
@@ -62,14 +54,6 @@ class ModelFields(BaseModel):
         ge=0,
         title="Minimum size",
         description="Smaller islands are removed from masks (voxels); a base model's own wins",
-    )
-    spared_share: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        title="Spared share",
-        description="Islands under the minimum size stay if they are at least this share of the "
-        "largest one; 0 is off",
     )
     spared_share: float = Field(
         default=0.0,
