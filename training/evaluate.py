@@ -14,6 +14,7 @@ from napari_brainseg.core.imaging import BrainSegError, ConfigError
 from napari_brainseg.core.protocol import RunStarted, load_config
 from napari_brainseg.core.segmentation.bundle import load_bundle, save_bundle
 from napari_brainseg.core.segmentation.evaluation import evaluate_folders
+from napari_brainseg.core.segmentation.evaluation_text import summary_lines
 from training.measure import FOLDER, measure
 from training.protocols import test_patients
 from training.run_folder import EventTail
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.segmentation.bundle import Bundle
-    from napari_brainseg.core.segmentation.evaluation_results import Evaluation, Figure
+    from napari_brainseg.core.segmentation.evaluation_results import Evaluation
     from napari_brainseg.core.segmentation.inference import Progress
 
 __all__ = [
@@ -38,12 +39,6 @@ __all__ = [
 ]
 
 BEST, LAST = "checkpoints/best.pt", "checkpoints/last.pt"
-MEANS = (
-    ("DSC", "dsc_native"),
-    ("sensitivity", "sensitivity"),
-    ("precision", "precision"),
-    ("relative volume error", "relative_volume_error"),
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -199,20 +194,7 @@ def _table(evaluation: Evaluation) -> str:
         f"{result.patient}  DSC {result.dsc_native:.4f} native grid"
         for result in evaluation.patients
     ]
-    lines += [f"mean {name} {_mean(getattr(evaluation.summary, figure))}" for name, figure in MEANS]
-    if (calibration := evaluation.calibration) is not None:
-        lines.append(
-            f"calibration error {calibration.expected_error:.4f} within "
-            f"{calibration.band_vox:g} pixels of the outlines"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _mean(figure: Figure) -> str:
-    if figure.mean is None or figure.mean_interval is None:
-        return "undefined"
-    low, high = figure.mean_interval
-    return f"{figure.mean:.4f} ({low:.4f} to {high:.4f}) of {figure.patients} patients"
+    return "\n".join([*lines, *summary_lines(evaluation)]) + "\n"
 
 
 def show_progress(progress: Progress) -> None:

@@ -18,10 +18,9 @@ from napari_brainseg.cli.console import (
     progress_bar,
     warn,
 )
-from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
-    from napari_brainseg.core.segmentation.evaluation import Evaluation, Figure
+    from napari_brainseg.core.segmentation.evaluation import Evaluation
     from napari_brainseg.core.segmentation.inference import Progress
 
 __all__ = ["evaluate"]
@@ -49,8 +48,10 @@ def evaluate(
 
     For each patient: DSC on the published program's grid (`dsc_reference`: cropped 256 x 256,
     largest component), DSC of the mask as delivered on the full input grid (`dsc_native`), the
-    same with the largest component only (`dsc_native_lcc`), the 95 % Hausdorff distance in voxels,
-    volumes, and seconds by stage. The summary has means and medians with 95 % bootstrap intervals.
+    same with the largest component only (`dsc_native_lcc`), sensitivity, precision, the 95 %
+    Hausdorff distance in voxels (and in mm where the spacing is known), volumes, slices without
+    lesion and how many of them were marked, and seconds by stage. The summary has means and medians
+    with 95 % bootstrap intervals, patients under 0.5 DSC, and the calibration near the outlines.
 
     Patients that the model was trained on are named: figures on them are no test.
 
@@ -62,9 +63,10 @@ def evaluate(
     """
     with faults_as_messages():
         from napari_brainseg.core.dataset.durable import write_atomically
+        from napari_brainseg.core.formats import read_patient_list
         from napari_brainseg.core.segmentation.evaluation import evaluate_root
 
-        names = None if patients is None else _names(patients)
+        names = None if patients is None else read_patient_list(patients)
         bundle = open_bundle(model)
         lower_priority()
         with progress_bar() as bar:
@@ -85,21 +87,13 @@ def evaluate(
         _show(evaluation)
 
 
-def _names(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file.", "Give one name a line, UTF-8.") from error
-    names = [line.strip() for line in lines]
-    names = [name for name in names if name and not name.startswith("#")]
-    if not names:
-        raise DataError(f"{path} names no patient.", "Give one name a line.")
-    return names
-
-
 def _show(evaluation: Evaluation) -> None:
-    table = Table("patient", "slices", "DSC reference", "DSC native", "DSC largest", "HD95 vox",
-                  "truth vox", "predicted vox", "s")  # fmt: skip
+    from napari_brainseg.core.segmentation.evaluation_text import summary_lines
+
+    in_mm = evaluation.summary.hd95_mm.patients > 0
+    table = Table("patient", "slices", "DSC reference", "DSC native", "DSC largest", "sensitivity",
+                  "precision", "HD95 mm" if in_mm else "HD95 vox", "truth vox", "predicted vox",
+                  "wrong slices", "s")  # fmt: skip
     for p in evaluation.patients:
         table.add_row(
             p.patient,
@@ -107,22 +101,20 @@ def _show(evaluation: Evaluation) -> None:
             _text(p.dsc_reference),
             _text(p.dsc_native),
             _text(p.dsc_native_lcc),
-            _text(p.hd95_vox, 1),
+            _text(p.sensitivity),
+            _text(p.precision),
+            _text(p.hd95_mm if in_mm else p.hd95_vox, 1),
             str(p.volume_truth_vox),
             str(p.volume_prediction_vox),
+            f"{p.lesion_free_slices_marked} of {p.lesion_free_slices}",
             f"{p.seconds.total:.1f}",
         )
     console = out()
     console.print(table)
     summary = evaluation.summary
     console.print(f"{summary.model}, {summary.engine}, patients: {summary.patients}", markup=False)
-    for name, figure, digits in (
-        ("DSC reference", summary.dsc_reference, 4),
-        ("DSC native", summary.dsc_native, 4),
-        ("DSC native, largest component", summary.dsc_native_lcc, 4),
-        ("HD95 in voxels", summary.hd95_vox, 1),
-    ):
-        console.print(f"{name}: {_figure(figure, digits)}", markup=False)
+    for line in summary_lines(evaluation):
+        console.print(line, markup=False)
     if summary.missed_lesions:
         warn(f"{summary.missed_lesions} patients with a lesion got an empty mask.")
     if summary.trained_on:
@@ -136,13 +128,3 @@ def _show(evaluation: Evaluation) -> None:
 
 def _text(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _figure(figure: Figure, digits: int) -> str:
-    if figure.mean is None or figure.mean_interval is None:
-        return "undefined"
-    low, high = (_text(v, digits) for v in figure.mean_interval)
-    return (
-        f"mean {_text(figure.mean, digits)} ({low} to {high}), "
-        f"median {_text(figure.median, digits)}, least {_text(figure.least, digits)}"
-    )

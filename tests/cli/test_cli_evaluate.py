@@ -11,7 +11,7 @@ from napari_brainseg.core.segmentation.evaluation import evaluate_root
 KEYS = {
     "patient", "slices", "dsc_reference", "dsc_native", "dsc_native_lcc", "hd95_vox",
     "volume_truth_vox", "volume_prediction_vox", "seconds", "hd95_mm", "sensitivity", "precision",
-    "relative_volume_error",
+    "relative_volume_error", "lesion_free_slices", "lesion_free_slices_marked",
 }  # fmt: skip
 
 
@@ -32,6 +32,24 @@ def test_file_has_the_agreed_keys_and_the_figures_of_the_core(brainseg, patients
     low, high = content["summary"]["dsc_native"]["mean_interval"]
     assert low <= mean <= high
     assert content["summary"]["model"] == model.version
+
+
+def test_every_figure_over_patients_is_printed_mean_and_median(brainseg, patients, model, tmp_path):
+    target = tmp_path / "figures.json"
+    result = brainseg("evaluate", patients, "-m", model.path, "-d", "cpu", "--json", target)
+    content = json.loads(target.read_text())
+    summary, tally = content["summary"], content["summary"]["tally"]
+    for label, name in (("DSC native", "dsc_native"), ("sensitivity", "sensitivity")):
+        assert f"{label}: mean {summary[name]['mean']:.4f} (" in result.stdout
+        assert f"median {summary[name]['median']:.4f} (" in result.stdout
+    assert "precision: undefined" in result.stdout  # this model marks nothing
+    assert "HD95 in voxels: " in result.stdout
+    assert "HD95 in mm" not in result.stdout
+    assert f"patients under 0.5 DSC: {tally['under_half']} of 2 (" in result.stdout
+    free, marked = tally["lesion_free_slices"], tally["lesion_free_slices_marked"]
+    assert f"lesion-free slices marked: {marked} of {free}" in result.stdout
+    error = content["calibration"]["expected_error"]
+    assert f"calibration error: {error:.4f} within 10 pixels of the outlines" in result.stdout
 
 
 def test_patients_file_with_comments_names_who_is_measured(brainseg, patients, model, tmp_path):

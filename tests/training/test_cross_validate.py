@@ -36,6 +36,7 @@ def evaluation(scores: dict[str, float], *, trained_on: tuple[str, ...] = ()) ->
         PatientResult(
             patient=name, slices=3, dsc_reference=None, dsc_native=dsc, dsc_native_lcc=dsc,
             hd95_vox=None, volume_truth_vox=5, volume_prediction_vox=int(dsc > 0),
+            lesion_free_slices=2, lesion_free_slices_marked=int(dsc < 0.7),
             seconds=NO_TIME,
         )
         for name, dsc in scores.items()
@@ -74,7 +75,23 @@ def test_patients_of_all_folds_are_pooled_and_parted_by_institution() -> None:
     assert found.dsc_by_fold == (pytest.approx(0.7), pytest.approx(0.5))
     assert found.missed_lesions == 1
     assert found.figures["hd95_vox"].patients == 0
+    assert found.tally is not None
+    assert (found.tally.patients, found.tally.under_half) == (4, 1)
+    assert (found.tally.lesion_free_slices, found.tally.lesion_free_slices_marked) == (8, 2)
+    assert found.tally_by_institution["CS"].under_half_share == 0.5
+    assert set(found.tally_by_institution) == {"CS", "DU", "other"}
     assert CrossValidation.model_validate_json(found.to_json()) == found
+
+
+def test_a_file_of_an_older_version_still_loads() -> None:
+    now = json.loads(pool([evaluation(FIRST)]).to_json())
+    for gone in ("tally", "tally_by_institution"):
+        del now[gone]
+    for patient in now["patients"]:
+        del patient["lesion_free_slices"], patient["lesion_free_slices_marked"]
+    old = CrossValidation.model_validate(now)
+    assert old.tally is None
+    assert old.patients[0].lesion_free_slices is None
 
 
 def test_the_table_has_a_row_for_each_patient() -> None:
@@ -125,8 +142,9 @@ def campaigns(monkeypatch: pytest.MonkeyPatch) -> list[Campaign]:
 
 
 def test_every_fold_is_a_run_with_the_same_settings(
-    run: Run, campaigns: list[Campaign], cohort_root: Path, tmp_path: Path
-) -> None:
+    run: Run, campaigns: list[Campaign], cohort_root: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     out = tmp_path / "folds"
     assert run("--data", cohort_root, "--run-dir", out, "--folds", "3", "--epochs", "7",
                "--workers", "2") == 0  # fmt: skip
@@ -143,6 +161,10 @@ def test_every_fold_is_a_run_with_the_same_settings(
     assert told["folds"] == 3
     assert len(told["patients"]) == 3
     assert len((out / "cross_validation.csv").read_text().splitlines()) == 4
+    printed = capsys.readouterr().out
+    assert "patients under 0.5 DSC: 0 of 3 (0.0 %)" in printed
+    assert "lesion-free slices marked: 3 of 6 (50.0 %)" in printed
+    assert "median 0.5000" in printed
 
 
 def test_a_choice_made_on_the_held_out_patients_is_told(

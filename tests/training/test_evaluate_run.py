@@ -100,6 +100,7 @@ def test_a_stopped_run_is_measured_as_it_was_set_up(
         manifest = bundle.manifest
     assert manifest.network.model_dump() == {
         "name": "unet++", "in_channels": 9, "features": 2, "options": {"norm": "instance"},
+        "members": 1,
     }  # fmt: skip
     assert (manifest.preprocessing.recipe, manifest.preprocessing.context) == ("native", 3)
     assert manifest.preprocessing.parameters["multiple"] == 16
@@ -111,7 +112,7 @@ def test_a_stopped_run_is_measured_as_it_was_set_up(
     written = json.loads((run / "evaluation" / "validation.json").read_text())
     assert [p["patient"] for p in written["patients"]] == ["SITE_A_0003"]
     assert (run / "evaluation" / "validation_masks.npz").is_file()
-    assert "mean sensitivity" in capsys.readouterr().out
+    assert "sensitivity: mean" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("keep", "stem"), [("best", "best"), ("last", "last")])

@@ -25,7 +25,14 @@ from napari_brainseg.core.segmentation.evaluation_results import (
     Figure,
     NotMeasured,
     PatientResult,
+    Tally,
     figure_of,
+    tally_of,
+)
+from napari_brainseg.core.segmentation.evaluation_text import (
+    FIGURE_NAMES,
+    figure_text,
+    tally_lines,
 )
 from training.experiments.attempt import Attempt, Fault, faults_of, refuse
 from training.experiments.campaign import Campaign, carry_out
@@ -71,6 +78,8 @@ class CrossValidation(_Pooled):
     not_measured: tuple[NotMeasured, ...] = ()
     models: tuple[str, ...] = Field(description="Version of each fold's model")
     notes: tuple[str, ...] = ()
+    tally: Tally | None = Field(default=None, description="None in files of older versions")
+    tally_by_institution: dict[str, Tally] = {}
 
     def to_json(self) -> str:
         """Write as indented JSON with a line end."""
@@ -79,7 +88,8 @@ class CrossValidation(_Pooled):
     def to_csv(self) -> str:
         """Write a row for each patient."""
         columns = ("patient", "institution", "fold", "slices", *FIGURES,
-                   "volume_truth_vox", "volume_prediction_vox")  # fmt: skip
+                   "volume_truth_vox", "volume_prediction_vox", "lesion_free_slices",
+                   "lesion_free_slices_marked")  # fmt: skip
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(columns)
@@ -160,20 +170,22 @@ def pool(evaluations: Sequence[Evaluation], notes: tuple[str, ...] = ()) -> Cros
                 PooledResult(**dict(result), fold=fold, institution=institution_of(result.patient))
             )
     results.sort(key=lambda result: result.patient)
-    institutions = sorted({result.institution for result in results})
+    institutions = {
+        name or "other": [r for r in results if r.institution == name]
+        for name in sorted({result.institution for result in results})
+    }
     return CrossValidation(
         folds=len(evaluations),
         patients=tuple(results),
         figures=_figures(results),
-        by_institution={
-            name or "other": _figures([r for r in results if r.institution == name])
-            for name in institutions
-        },
+        by_institution={name: _figures(own) for name, own in institutions.items()},
         dsc_by_fold=tuple(e.summary.dsc_native.mean for e in evaluations),
         missed_lesions=sum(e.summary.missed_lesions for e in evaluations),
         not_measured=tuple(n for e in evaluations for n in e.summary.not_measured),
         models=tuple(e.summary.model for e in evaluations),
         notes=notes,
+        tally=tally_of(results),
+        tally_by_institution={name: tally_of(own) for name, own in institutions.items()},
     )
 
 
@@ -196,7 +208,7 @@ def _attempts(file: Path | None, flags: Mapping[str, object]) -> tuple[Attempt, 
         )
     changes: dict[str, object] = {"data": tuple(absolute(root) for root in config.data)}
     for key in ("corrections", "base", "encoder_weights", "cache"):
-        if (path := getattr(config, key)) is not None:
+        if isinstance(path := getattr(config, key), Path):
             changes[key] = Path(rebased(key, str(path), Path.cwd()))
     if "keep" not in config.model_fields_set:
         changes["keep"] = "last"
@@ -262,14 +274,24 @@ def _evaluation(run_dir: Path, config: RunConfig) -> Evaluation:
 
 
 def _table(found: CrossValidation) -> str:
-    lines = [f"{'':12}  patients  DSC mean (95 % interval)     median (95 % interval)"]
+    lines = [
+        f"{'':12}  patients  DSC mean (95 % interval)     median (95 % interval)"
+        "       under 0.5  lesion-free slices marked"
+    ]
     rows = {"all": found.figures, **found.by_institution}
+    tallies = {"all": found.tally, **found.tally_by_institution}
     for name, figures in rows.items():
         dsc = figures["dsc_native"]
         lines.append(
             f"{name:12}  {dsc.patients:8}  {_told(dsc.mean, dsc.mean_interval)}"
-            f"     {_told(dsc.median, dsc.median_interval)}"
+            f"     {_told(dsc.median, dsc.median_interval)}{_counted(tallies.get(name))}"
         )
+    lines += [
+        f"{label}: {figure_text(figure, patients=len(found.patients))}"
+        for name, label in FIGURE_NAMES.items()
+        if name != "dsc_native" and (figure := found.figures[name]).patients
+    ]
+    lines += [] if found.tally is None else tally_lines(found.tally)
     lines += [f"not measured: {n.patient}: {n.reason}" for n in found.not_measured]
     return "".join(f"{line}\n" for line in (*lines, *found.notes))
 
@@ -278,3 +300,11 @@ def _told(value: float | None, interval: tuple[float, float] | None) -> str:
     if value is None or interval is None:
         return "undefined"
     return f"{value:.4f} ({interval[0]:.4f} to {interval[1]:.4f})"
+
+
+def _counted(tally: Tally | None) -> str:
+    if tally is None:
+        return ""
+    marked, free = tally.lesion_free_slices_marked, tally.lesion_free_slices
+    slices = "not counted" if marked is None else f"{marked} of {free}"
+    return f"  {tally.under_half:9}  {slices}"

@@ -71,6 +71,7 @@ def _pooled(folds: Sequence[Measured]) -> Measured | None:
             "patients": len(found.patients),
             "model": ", ".join(found.models),
             "missed_lesions": found.missed_lesions,
+            "tally": found.tally,
             "not_measured": found.not_measured,
         }
     )

@@ -4,6 +4,7 @@ from napari_brainseg.core.formats.discovery import Discovery, Fault, discover, i
 from napari_brainseg.core.formats.kaggle3m import StudyFolder
 from napari_brainseg.core.formats.loading import load_masks, load_study
 from napari_brainseg.core.formats.names import undated
+from napari_brainseg.core.formats.patient_list import read_patient_list
 
 __all__ = [
     "Discovery",
@@ -13,5 +14,6 @@ __all__ = [
     "is_study_path",
     "load_masks",
     "load_study",
+    "read_patient_list",
     "undated",
 ]

@@ -27,6 +27,7 @@ from napari_brainseg.core.segmentation.metrics import (
     hd95_mm,
     hd95_vox,
     largest_component,
+    lesion_free_slices,
     precision,
     relative_volume_error,
     sensitivity,
@@ -90,6 +91,7 @@ def evaluate_study(
             "Predict this study again.",
         )
     spacing = study.image.geometry.spacing_mm
+    free, free_marked = lesion_free_slices(mask, truth)
     stages = {k: prediction.timings.get(k, 0.0) for k in ("preprocess", "infer", "postprocess")}
     return PatientResult(
         patient=study.patient,
@@ -102,6 +104,8 @@ def evaluate_study(
         sensitivity=sensitivity(mask, truth),
         precision=precision(mask, truth),
         relative_volume_error=relative_volume_error(mask, truth),
+        lesion_free_slices=free,
+        lesion_free_slices_marked=free_marked,
         volume_truth_vox=volume(truth),
         volume_prediction_vox=volume(mask),
         seconds=Seconds(

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIGURES",
+    "POOR_DSC",
     "Evaluation",
     "EvaluationSummary",
     "Figure",
     "NotMeasured",
     "PatientResult",
     "Seconds",
+    "Tally",
     "figure_of",
     "summarise",
+    "tally_of",
 ]
 
 BOOTSTRAP_SEED = 0
@@ -34,6 +37,8 @@ FIGURES = (
     "precision", "relative_volume_error",
 )  # fmt: skip
 """Of a patient, and by the same names over all patients."""
+POOR_DSC = 0.5
+"""A mask with a lower DSC is no start for a correction: drawing anew is as quick."""
 
 
 class _Result(BaseModel):
@@ -75,6 +80,10 @@ class PatientResult(_Result):
     """Share of the mask that is lesion; ``None`` where the mask is empty."""
     relative_volume_error: float | None = None
     """Signed, (predicted - true) / true; ``None`` where there is no lesion."""
+    lesion_free_slices: int | None = None
+    """Slices without lesion in the ground truth; ``None`` in files of older versions."""
+    lesion_free_slices_marked: int | None = None
+    """Those of them that the mask as delivered marks."""
 
 
 class Figure(_Result):
@@ -93,6 +102,24 @@ NO_FIGURE = Figure(
     patients=0, mean=None, median=None, mean_interval=None, median_interval=None, least=None,
     greatest=None,
 )  # fmt: skip
+
+
+class Tally(_Result):
+    """How often a mask is of no use, and how often it marks what is healthy."""
+
+    patients: int
+    under_half: int = Field(description=f"Patients with a native DSC under {POOR_DSC:g}")
+    under_half_share: float
+    lesion_free_slices: int | None = Field(
+        description="Slices of all patients without lesion in the ground truth"
+    )
+    lesion_free_slices_marked: int | None = Field(
+        description="Those of them that the mask as delivered marks"
+    )
+    lesion_free_slices_marked_share: float | None = Field(
+        description="None where there is no such slice; all three where a patient's were not "
+        "counted, as in files of older versions"
+    )
 
 
 class NotMeasured(_Result):
@@ -123,6 +150,7 @@ class EvaluationSummary(_Result):
     sensitivity: Figure = NO_FIGURE
     precision: Figure = NO_FIGURE
     relative_volume_error: Figure = NO_FIGURE
+    tally: Tally | None = Field(default=None, description="None in files of older versions")
 
 
 class Evaluation(_Result):
@@ -179,10 +207,37 @@ def summarise(
             ),
             trained_on=tuple(r.patient for r in results if same_person(r.patient, learnt)),
             not_measured=not_measured,
+            tally=tally_of(results),
             **{name: figure_of([getattr(r, name) for r in results]) for name in FIGURES},
         ),
         calibration=calibration,
     )
+
+
+def tally_of(results: Sequence[PatientResult]) -> Tally:
+    """Count patients under 0.5 DSC, and slices without lesion that were marked.
+
+    Parameters
+    ----------
+    results : sequence of PatientResult
+        At least one.
+    """
+    poor = sum(r.dsc_native < POOR_DSC for r in results)
+    free = _total([r.lesion_free_slices for r in results])
+    marked = _total([r.lesion_free_slices_marked for r in results])
+    return Tally(
+        patients=len(results),
+        under_half=poor,
+        under_half_share=poor / len(results),
+        lesion_free_slices=free,
+        lesion_free_slices_marked=marked,
+        lesion_free_slices_marked_share=marked / free if free and marked is not None else None,
+    )
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def figure_of(values: Sequence[float | None]) -> Figure:

@@ -17,6 +17,7 @@ __all__ = [
     "hd95_mm",
     "hd95_vox",
     "largest_component",
+    "lesion_free_slices",
     "precision",
     "relative_volume_error",
     "sensitivity",
@@ -80,6 +81,26 @@ def relative_volume_error(
     """
     true = volume(truth)
     return (volume(prediction) - true) / true if true else None
+
+
+def lesion_free_slices(
+    prediction: NDArray[np.generic], truth: NDArray[np.generic]
+) -> tuple[int, int]:
+    """Count the slices without lesion, and those of them that the prediction marks.
+
+    Parameters
+    ----------
+    prediction, truth : ndarray, shape (Z, Y, X)
+        Masks; what is not 0 is lesion.
+
+    Returns
+    -------
+    tuple of int
+        Slices without lesion in `truth`; those of them with any voxel in `prediction`.
+    """
+    free = ~(truth != 0).any(axis=(1, 2))
+    marked = (prediction[free] != 0).any(axis=(1, 2))
+    return int(np.count_nonzero(free)), int(np.count_nonzero(marked))
 
 
 def hd95_vox(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:

@@ -29,6 +29,8 @@ from napari_brainseg.core.segmentation.evaluation import (
     evaluate_study,
     summarise,
 )
+from napari_brainseg.core.segmentation.evaluation_results import tally_of
+from napari_brainseg.core.segmentation.evaluation_text import summary_lines
 from napari_brainseg.core.segmentation.inference import Prediction
 
 TIMINGS = {"preprocess": 0.1, "infer": 0.2, "postprocess": 0.3, "total": 0.6}
@@ -71,6 +73,7 @@ def test_each_figure_by_hand(masks):
     assert result.precision == pytest.approx(3 * a_slice / (3 * a_slice + island))
     assert result.relative_volume_error == pytest.approx((island - a_slice) / (4 * a_slice))
     assert result.hd95_mm is None
+    assert (result.lesion_free_slices, result.lesion_free_slices_marked) == (2, 0)
     assert result.seconds.load == 0.4
     assert result.seconds.total == pytest.approx(1.0)
 
@@ -89,8 +92,12 @@ def test_figures_of_an_older_version_still_load(tiny_bundle):
     new = summarise([_result("A", 0.9)], bundle=tiny_bundle, engine="e").model_dump()
     for name in ("hd95_mm", "sensitivity", "precision", "relative_volume_error"):
         del new["summary"][name], new["patients"][0][name]
-    del new["calibration"]
+    for name in ("lesion_free_slices", "lesion_free_slices_marked"):
+        del new["patients"][0][name]
+    del new["calibration"], new["summary"]["tally"]
     old = Evaluation.model_validate(new)
+    assert old.summary.tally is None
+    assert "under 0.5" not in "\n".join(summary_lines(old))
     assert old.patients[0].sensitivity is None
     assert old.summary.precision.patients == 0
 
@@ -125,11 +132,16 @@ def test_study_without_truth_and_foreign_grid_are_refused(masks):
         evaluate_study(_study(truth), _prediction(mask[:5]))
 
 
-def _result(patient: str, value: float, truth: int = 10, predicted: int = 10) -> PatientResult:
+def _result(
+    patient: str, value: float, truth: int = 10, predicted: int = 10,
+    free: tuple[int, int] | None = None,
+) -> PatientResult:  # fmt: skip
+    of_free, marked = free or (None, None)
     return PatientResult(
         patient=patient, slices=4, dsc_reference=None, dsc_native=value, dsc_native_lcc=value,
         hd95_vox=None, volume_truth_vox=truth, volume_prediction_vox=predicted,
         seconds=Seconds(load=1, preprocess=1, infer=1, postprocess=1, total=4),
+        lesion_free_slices=of_free, lesion_free_slices_marked=marked,
     )  # fmt: skip
 
 
@@ -143,6 +155,38 @@ def test_summary_has_mean_median_and_intervals_and_counts_missed_lesions(tiny_bu
     assert summary.dsc_reference.mean is None
     assert summary.missed_lesions == 1
     assert summary.seconds["total"].mean == 4
+    assert (summary.tally.under_half, summary.tally.under_half_share) == (1, 0.25)
+
+
+def test_lesion_free_slices_are_counted_over_all_patients():
+    tally = tally_of([_result("A", 0.5, free=(8, 1)), _result("B", 0.49, free=(2, 0))])
+    assert (tally.lesion_free_slices, tally.lesion_free_slices_marked) == (10, 1)
+    assert tally.lesion_free_slices_marked_share == 0.1
+    assert tally.under_half == 1  # 0.5 itself is not under it
+
+    none = tally_of([_result("A", 0.9, free=(0, 0))])
+    assert none.lesion_free_slices_marked_share is None
+
+
+def test_one_patient_without_counts_leaves_the_share_unknown():
+    tally = tally_of([_result("A", 0.9, free=(8, 1)), _result("B", 0.9)])
+    assert tally.lesion_free_slices is None
+    assert tally.lesion_free_slices_marked is None
+    assert tally.lesion_free_slices_marked_share is None
+
+
+def test_words_name_mean_median_and_how_many_have_the_figure(tiny_bundle):
+    results = [_result("A", 0.9, free=(4, 1)), _result("B", 0.3, free=(4, 0))]
+    results[0] = results[0].model_copy(update={"sensitivity": 0.75, "hd95_mm": 3.2})
+    lines = summary_lines(summarise(results, bundle=tiny_bundle, engine="e"))
+    told = dict(line.split(": ", 1) for line in lines)
+    assert told["DSC native"].startswith("mean 0.6000 (0.3000 to 0.9000), median 0.6000 (")
+    assert told["DSC native"].endswith("0.3000 to 0.9000")
+    assert told["sensitivity"].endswith("; n = 1")
+    assert told["DSC reference"] == "undefined"
+    assert told["HD95 in mm"].startswith("mean 3.2 ")
+    assert told["patients under 0.5 DSC"] == "1 of 2 (50.0 %)"
+    assert told["lesion-free slices marked"] == "1 of 8 (12.5 %)"
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from napari_brainseg.core.segmentation.metrics import (
     hd95_mm,
     hd95_vox,
     largest_component,
+    lesion_free_slices,
     precision,
     relative_volume_error,
     sensitivity,
@@ -120,6 +121,15 @@ def test_dsc_is_the_harmonic_mean_of_sensitivity_and_precision(seed):
     found, right = sensitivity(a, b), precision(a, b)
     assert dsc(a, b) == pytest.approx(2 * found * right / max(found + right, 1e-9))
     assert precision(b, a) == found
+
+
+def test_slices_without_lesion_are_counted_whatever_the_values_of_the_masks():
+    truth, mask = np.zeros((2, 5, 4, 4), np.uint8)
+    truth[1:3, 1, 1] = 255
+    mask[2:4, 3, 3] = 7
+    assert lesion_free_slices(mask, truth) == (3, 1)
+    assert lesion_free_slices(mask, np.ones_like(truth)) == (0, 0)
+    assert lesion_free_slices(np.zeros_like(mask), np.zeros_like(truth)) == (5, 0)
 
 
 def test_largest_component_connects_faces_not_edges():
