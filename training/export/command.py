@@ -184,14 +184,11 @@ def _write_state_dict(
 ) -> Agreement:
     import torch
 
-    from napari_brainseg.core.segmentation.networks import build_network
+    from napari_brainseg.core.segmentation.networks.ensemble import network_of
 
     path = folder / "best_model.pth"
     torch.save(dict(network.state_dict()), path)
-    spec = bundle.manifest.network
-    other = build_network(
-        spec.name, in_channels=spec.in_channels, features=spec.features, **spec.options
-    )
+    other = network_of(bundle.manifest.network)
     other.load_state_dict(torch.load(path, weights_only=True))
     other.eval()
 

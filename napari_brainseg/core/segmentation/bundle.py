@@ -56,6 +56,8 @@ class NetworkSpec(_Strict):
     features: int = 16
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Those of `build_network`, such as ``{"norm": "instance"}``."""
+    members: int = Field(default=1, ge=1)
+    """Networks like this whose logits are averaged; see `Ensemble`."""
 
 
 class PreprocessingSpec(_Strict):

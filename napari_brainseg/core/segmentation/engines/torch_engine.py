@@ -8,7 +8,7 @@ import torch
 
 from napari_brainseg.core.imaging import ConfigError, ModelError
 from napari_brainseg.core.segmentation.engines.base import OutOfMemoryError
-from napari_brainseg.core.segmentation.networks import SegmentationNetwork, build_network
+from napari_brainseg.core.segmentation.networks.ensemble import network_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.core.segmentation.networks import SegmentationNetwork
 
 __all__ = ["TorchEngine", "load_network"]
 
@@ -25,7 +26,7 @@ MEMORY_SHARE = 0.5
 
 
 def load_network(bundle: Bundle) -> SegmentationNetwork:
-    """Build a bundle's network with its weights, fp32, in evaluation mode.
+    """Build a bundle's network, or ensemble, with its weights, fp32, in evaluation mode.
 
     Raises
     ------
@@ -36,9 +37,7 @@ def load_network(bundle: Bundle) -> SegmentationNetwork:
 
     spec = bundle.manifest.network
     try:
-        network = build_network(
-            spec.name, in_channels=spec.in_channels, features=spec.features, **spec.options
-        )
+        network = network_of(spec)
     except ConfigError as error:
         raise ModelError(
             f"The model {bundle.path} names a network that cannot be built: {error.message}",

@@ -30,11 +30,11 @@ class SegmentationNetwork(nn.Module):
         Width: feature maps of the first level.
     """
 
-    multiple: ClassVar[int] = 16
+    multiple: int = 16
     """`logits` gets heights and widths that are multiples of this."""
     OPTIONS: ClassVar[Mapping[str, tuple[Option, ...]]] = {}
     """Option to its values, the default first; each is a keyword of the class."""
-    bytes_a_feature: ClassVar[int] = 40
+    bytes_a_feature: int = 40
     """Bytes that inference takes at its peak for each pixel and each of `features`, cautiously:
     two to three times what the tensors of bf16 arithmetic take, for work space."""
 
