@@ -17,6 +17,7 @@ from napari_brainseg.core.protocol import (
     load_config,
     parse_config,
 )
+from napari_brainseg.core.protocol.run_folder import RUNNING
 from napari_brainseg.core.protocol.stdio import claim_stdout
 from training.allocator import keep_freed_memory
 from training.flags import add_fields, given_fields
@@ -39,10 +40,24 @@ COMMANDS = {
         "training.postprocess.command",
         "choose threshold and cleaning on validation patients",
     ),
+    "calibrate": (
+        "training.calibrate.command",
+        "choose temperature, threshold and cleaning on what a cross-validation held out",
+    ),
+    "robustness": (
+        "training.robustness.command",
+        "measure what missing modalities, other pixels, noise and the like do to masks",
+    ),
     "export": (
         "training.export.command",
         "write a bundle as state dict, ONNX or OpenVINO, checked",
     ),
+    "ensemble": ("training.ensemble", "average models, such as those of all folds, in one bundle"),
+    "fidelity": (
+        "training.fidelity",
+        "measure what fp16 weights and the engines of a CPU cost in DSC",
+    ),
+    "card": ("training.card.command", "rewrite a model card from what was measured"),
     "import": ("training.import_checkpoint", "make a bundle of a published checkpoint"),
 }
 """Command to (module with `add_arguments` and `main`, help)."""
@@ -186,11 +201,10 @@ def _claim_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
         )
     if resume and stored.is_file():
         before = load_config(stored)
-        running = {"device", "threads", "precision", "compile", "cache", "intermediate_mb"}
         changed = [
             key
             for key in RunConfig.model_fields
-            if key not in running and getattr(before, key) != getattr(config, key)
+            if key not in RUNNING and getattr(before, key) != getattr(config, key)
         ]
         if changed:
             raise ConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,6 +42,7 @@ from training.schedules import build_schedule
 from training.validation import validate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from lightning.fabric import Fabric
@@ -158,11 +160,20 @@ def run(
     model, optimizer = fabric.setup(fast, optimizer)
     totals = totals.to(fabric.device if fabric.device.type != "mps" else "cpu")
 
-    def checkpoint(epoch: int, step: int) -> None:
+    def write(save: Callable[[], None]) -> bool:
+        """Tell whether it was written: a full disk must not end a run that can still finish."""
         if not fabric.is_global_zero:
-            return
+            return False
         try:
-            save_atomically(
+            save()
+        except ModelError as error:
+            events.send(Message(level="error", text=str(error)))
+            return False
+        return True
+
+    def checkpoint(epoch: int, step: int) -> None:
+        if write(
+            lambda: save_atomically(
                 {
                     "network": network.state_dict(),
                     "optimizer": optimizer.state_dict(),
@@ -182,9 +193,8 @@ def run(
                 },
                 run_dir / LAST,
             )
+        ):
             events.send(CheckpointSaved(epoch=epoch, path=str(run_dir / LAST)))
-        except ModelError as error:  # a full disk must not end a run that can still finish
-            events.send(Message(level="error", text=str(error)))
 
     parent_dsc = None
     if base is not None and cases and fabric.is_global_zero:
@@ -298,13 +308,15 @@ def run(
                     (validation_loss, validation_dsc)
                 )
                 assert validation_dsc is not None
-                if fabric.is_global_zero:
-                    keep_good(ema.network.state_dict(), run_dir, epoch=epoch, dsc=validation_dsc,
-                              budget_mb=config.intermediate_mb)  # fmt: skip
-                if validation_dsc > best_dsc:
+                reached = partial(
+                    keep_good, ema.network.state_dict(), run_dir, epoch=epoch, dsc=validation_dsc,
+                    budget_mb=config.intermediate_mb,
+                )  # fmt: skip
+                write(reached)
+                # where the best one cannot be written, the one before stays the best there is
+                best = partial(save_atomically, ema.network.state_dict(), run_dir / BEST)
+                if validation_dsc > best_dsc and fabric.broadcast(write(best)):
                     best_epoch, best_dsc = epoch, validation_dsc
-                    if fabric.is_global_zero:
-                        save_atomically(ema.network.state_dict(), run_dir / BEST)
             train_s += validation_begun - epoch_begun
             validating_s += time.perf_counter() - validation_begun
             sums = _over_processes(fabric, totals, "sum").cpu()

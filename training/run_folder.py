@@ -12,40 +12,18 @@ from pydantic import ValidationError
 
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.protocol import RunConfig, load_config, parse_event
+from napari_brainseg.core.protocol.run_folder import BUNDLE, CONFIG, EVENTS, RUNNING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_brainseg.core.protocol import Event
 
-__all__ = [
-    "BUNDLE",
-    "CHECKPOINT",
-    "CONFIG",
-    "EVENTS",
-    "LOG",
-    "RUNNING",
-    "ClaimedBy",
-    "EventTail",
-    "differences",
-    "last_event",
-    "log_tail",
-    "unmeasured",
-]
+__all__ = ["ClaimedBy", "EventTail", "differences", "unmeasured"]
 
-BUNDLE = "bundle"
-CONFIG = "config.json"
-CHECKPOINT = "checkpoints/last.pt"
-EVENTS = "events.jsonl"
-LOG = "stderr.log"
 CLAIM = "process.json"
 
-RUNNING = ("device", "threads", "precision", "compile", "cache", "intermediate_mb")
-"""Settings that a run may be resumed with whatever they were: they decide how it runs, not what."""
 MAY_CHANGE = {*RUNNING, "what", "why"}
-
-_TAIL_LINES = 20
-_TAIL_BYTES = 16_384
 
 
 class EventTail:
@@ -80,31 +58,6 @@ class EventTail:
             with contextlib.suppress(ValidationError):
                 events.append(parse_event(line))
         return events
-
-
-def last_event(run_dir: Path) -> Event | None:
-    """Read the last whole event of a run, `None` if there is none."""
-    try:
-        with (run_dir / EVENTS).open("rb") as file:
-            file.seek(max(0, _size(run_dir / EVENTS) - _TAIL_BYTES))
-            lines = file.read().splitlines()
-    except OSError:
-        return None
-    for line in reversed(lines):
-        with contextlib.suppress(ValidationError):
-            return parse_event(line)
-    return None
-
-
-def log_tail(run_dir: Path) -> str:
-    """Read the last lines that a run wrote to its stderr."""
-    try:
-        with (run_dir / LOG).open("rb") as file:
-            file.seek(max(0, _size(run_dir / LOG) - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-_TAIL_LINES:])
 
 
 def differences(run_dir: Path, config: RunConfig) -> tuple[str, ...]:

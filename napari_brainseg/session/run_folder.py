@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from napari_brainseg.core.dataset.durable import write_atomically
-from napari_brainseg.core.protocol import load_config, parse_event
+from napari_brainseg.core.protocol import load_config
+from napari_brainseg.core.protocol.run_folder import BUNDLE, CHECKPOINT, CONFIG
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_brainseg.core.protocol import Event, RunConfig
+    from napari_brainseg.core.protocol import RunConfig
 
-__all__ = ["last_event", "read_config", "resumable", "stderr_tail", "write_config"]
-
-CONFIG = "config.json"
-EVENTS = "events.jsonl"
-STDERR = "stderr.log"
-CHECKPOINT = "checkpoints/last.pt"
-BUNDLE = "bundle"
-
-_TAIL_LINES = 30
-_TAIL_BYTES = 16_384
+__all__ = ["read_config", "resumable", "write_config"]
 
 
 def write_config(run_dir: Path, config: RunConfig) -> None:
@@ -50,33 +38,8 @@ def read_config(run_dir: Path) -> RunConfig:
     return load_config(run_dir / CONFIG)
 
 
-def last_event(run_dir: Path) -> Event | None:
-    """Read the last whole event in ``events.jsonl``, `None` if there is none."""
-    try:
-        lines = (run_dir / EVENTS).read_bytes().splitlines()
-    except OSError:
-        return None
-    for line in reversed(lines):
-        # A process that was killed may leave half a line.
-        with contextlib.suppress(ValidationError):
-            return parse_event(line)
-    return None
-
-
 def resumable(run_dir: Path) -> bool:
     """Whether a run folder holds a checkpoint of a run that was not completed."""
     if (run_dir / BUNDLE).exists():
         return False
     return (run_dir / CONFIG).is_file() and (run_dir / CHECKPOINT).is_file()
-
-
-def stderr_tail(run_dir: Path) -> str:
-    """Read the last lines that the trainer wrote to its stderr."""
-    try:
-        with (run_dir / STDERR).open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-_TAIL_LINES:])

@@ -15,8 +15,9 @@ import psutil
 from sqlalchemy import insert, select, update
 
 from napari_brainseg.core.protocol import RunFinished
+from napari_brainseg.core.protocol.run_folder import last_event
 from napari_brainseg.session import tables
-from napari_brainseg.session.run_folder import last_event, resumable
+from napari_brainseg.session.run_folder import resumable
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

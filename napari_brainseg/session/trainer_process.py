@@ -28,13 +28,8 @@ from pydantic import ValidationError
 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol import Message, RunFinished, Stop, parse_event
-from napari_brainseg.session.run_folder import (
-    CONFIG,
-    STDERR,
-    resumable,
-    stderr_tail,
-    write_config,
-)
+from napari_brainseg.core.protocol.run_folder import CONFIG, LOG, log_tail
+from napari_brainseg.session.run_folder import resumable, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -210,7 +205,7 @@ class TrainerProcess:
             arguments.append("--resume")
         # A session of its own: Ctrl+C in the terminal is for the viewer, and the workers of a
         # killed child can be ended with it.
-        with (self.run_dir / STDERR).open("ab") as errors:
+        with (self.run_dir / LOG).open("ab") as errors:
             return subprocess.Popen(
                 arguments,
                 stdin=subprocess.PIPE,
@@ -279,18 +274,18 @@ class TrainerProcess:
                 reason,
                 self._last.message,
                 self._last.hint,
-                stderr_tail(self.run_dir) if reason is RunReason.FAILED else "",
+                log_tail(self.run_dir) if reason is RunReason.FAILED else "",
                 None if self._last.bundle is None else Path(self._last.bundle),
                 code,
             )
-        hint = "The last lines it wrote are below; its log is " + str(self.run_dir / STDERR) + "."
+        hint = "The last lines it wrote are below; its log is " + str(self.run_dir / LOG) + "."
         if resumable(self.run_dir):
             hint = "The run can be resumed from its last checkpoint. " + hint
         return RunOutcome(
             RunReason.CRASHED,
             f"The training process {_describe(code)} without finishing the run.",
             hint,
-            stderr_tail(self.run_dir),
+            log_tail(self.run_dir),
             exit_code=code,
         )
 

@@ -217,6 +217,36 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_the_run_goes_on(
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_a_best_model_that_cannot_be_written_leaves_the_one_before_the_best(
+    train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import checkpoints, loop
+
+    whole = torch.save
+    scores = iter([0.5, 0.9, 0.7])
+    best: list[str] = []
+    validate = loop.validate
+
+    def scored(*args: Any, **kwargs: Any) -> Any:
+        loss, _, masks = validate(*args, **kwargs)
+        return loss, next(scores), masks
+
+    def save(state: dict[str, Any], file: Any) -> None:
+        if "/best." in file.name:
+            best.append(file.name)
+            if len(best) == 2:
+                raise OSError(28, "No space left on device")
+        whole(state, file)
+
+    monkeypatch.setattr(loop, "validate", scored)
+    monkeypatch.setattr(checkpoints.torch, "save", save)
+    finished, ear = train(epochs=3, keep="best")
+
+    assert finished.reason is FinishReason.COMPLETED
+    assert [e.best_epoch for e in ear.of(EpochFinished)] == [1, 1, 3]
+    assert [m.text for m in ear.of(Message) if "No space left" in m.text]
+
+
 def test_good_models_on_the_way_stay_within_the_budget(train, tmp_path: Path) -> None:
     train(epochs=4, intermediate_mb=1)
     good = sorted((tmp_path / "run" / "checkpoints" / "good").iterdir())

@@ -18,17 +18,15 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.core.protocol import FinishReason, RunFinished, Stop
-from training.run_folder import (
+from napari_brainseg.core.protocol.run_folder import (
     BUNDLE,
     CHECKPOINT,
     CONFIG,
     LOG,
     RUNNING,
-    ClaimedBy,
-    EventTail,
     log_tail,
-    unmeasured,
 )
+from training.run_folder import ClaimedBy, EventTail, unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Callable

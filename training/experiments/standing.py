@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.imaging import BrainSegError, ConfigError
 from napari_brainseg.core.protocol import FinishReason, RunFinished
-from training.run_folder import BUNDLE, CONFIG, differences, last_event, unmeasured
+from napari_brainseg.core.protocol.run_folder import BUNDLE, CONFIG, last_event
+from training.run_folder import differences, unmeasured
 
 if TYPE_CHECKING:
     from pathlib import Path

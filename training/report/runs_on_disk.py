@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol import FinishReason
+from napari_brainseg.core.protocol.run_folder import CONFIG, EVENTS
 from training.experiments.standing import State, read_experiments
 from training.run_files import (
     Sample,
@@ -18,7 +19,6 @@ from training.run_files import (
     read_resources,
     read_summary,
 )
-from training.run_folder import CONFIG, EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_brainseg.core.protocol.run_folder import log_tail
 from napari_brainseg.core.reporting.dsc_chart import short_name
 from napari_brainseg.core.reporting.overlay import encoded
 from napari_brainseg.core.reporting.page import Link
 from training.report.measured import DEFINITIONS
 from training.report.words import few_patients, how_it_ended, verdict
-from training.run_folder import log_tail
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -133,8 +133,8 @@ class _InvertedResidual(nn.Module):
         if self.expand_conv is not None and self.bn0 is not None:
             out = self.act(self.bn0(self.expand_conv(out)))
         out = self.act(self.bn1(self._filter(_pad_same(out, self.kernel, self.stride))))
-        out = self.bn2(self.project_conv(out))
-        return x + out if self.residual else out
+        narrow: Tensor = self.bn2(self.project_conv(out))
+        return x + narrow if self.residual else narrow
 
     def _filter(self, x: Tensor) -> Tensor:
         """Filter each channel; on a CPU in fp32, where the gradient is asked for.
