@@ -1,4 +1,4 @@
-"""The model card of a run: what was trained on what, how, and what its figures mean."""
+"""The model card as a run delivers it: what was trained on what, how, and what its figures mean."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.segmentation.bundle import BundleManifest
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "network_in_words", "steps_in_words"]
 
 OPTIMISERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
 CHOSEN_ON_THEM = (
@@ -69,8 +69,8 @@ and corrects every mask.
 - Task: FLAIR abnormality of lower-grade glioma in brain MRI, per voxel.
 - Input: pre-contrast, FLAIR and post-contrast slices{neighbours}; preprocessing
   `{spec.preprocessing.recipe}`.
-- Network: {_network(spec)}.
-- Mask: probability from {spec.threshold:g} on{_steps(spec)}.
+- Network: {network_in_words(spec)}.
+- Mask: probability from {spec.threshold:g} on{steps_in_words(spec)}.
 - Parent: {parent or "none, trained from random weights"}.
 - Training patients: {len(train_patients)} ({synthetic} of them synthetic). Validation patients
   of the run: {len(validation_patients)}. Names in `model.json`.
@@ -91,13 +91,15 @@ The code's licence (Apache-2.0) does not extend to the weights.
 """
 
 
-def _network(spec: BundleManifest) -> str:
+def network_in_words(spec: BundleManifest) -> str:
+    """Name the network with its width and options."""
     network = spec.network
     options = ", ".join(f"{name}={value}" for name, value in sorted(network.options.items()))
     return f"`{network.name}`, {network.features} features{f' ({options})' if options else ''}"
 
 
-def _steps(spec: BundleManifest) -> str:
+def steps_in_words(spec: BundleManifest) -> str:
+    """Name what is done to a mask after the threshold: ``; then fill holes``; empty if nothing."""
     steps = spec.postprocessing.model_dump(exclude_defaults=True)
     named = ", ".join(
         name if value is True else f"{name} {value}" for name, value in steps.items()

@@ -175,7 +175,8 @@ def _surroundings(truth: NDArray[np.bool_], flair: NDArray[np.generic]) -> NDArr
         distance = ndimage.distance_transform_edt(~truth[z][box])
         ring[z][box] = (distance > nearest) & (distance <= farthest)
     intensity = flair.astype(np.float32)
-    return ring & (intensity >= HEAD_SHARE * intensity.max())
+    head: NDArray[np.bool_] = intensity >= HEAD_SHARE * intensity.max()
+    return ring & head
 
 
 def _islands(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer[Any]], int]:
