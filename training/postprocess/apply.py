@@ -42,20 +42,23 @@ def apply_option(
     option: Option,
     destination: Path,
     *,
+    temperature: float | None = None,
     metrics: Mapping[str, float],
     record: Mapping[str, Any],
     account: str,
 ) -> Bundle:
-    """Write a bundle that differs from its parent in threshold and postprocessing alone.
+    """Write a bundle that differs from its parent in how masks are made of its logits alone.
 
     Parameters
     ----------
     parent : Bundle
-        Its weights, OpenVINO representation, preprocessing and temperature are taken over.
+        Its weights, OpenVINO representation and preprocessing are taken over.
     option : Option
         Threshold and steps.
     destination : Path
         Folder to make; its name becomes the model's.
+    temperature : float, optional
+        The parent's if left out.
     metrics : mapping of str to float
         Figures of the new model; the parent's do not hold for it.
     record : mapping
@@ -97,7 +100,7 @@ def apply_option(
         write_ir=None if ir is None else copy_ir,
         network=manifest.network,
         preprocessing=manifest.preprocessing,
-        temperature=manifest.temperature,
+        temperature=manifest.temperature if temperature is None else temperature,
         threshold=option.threshold,
         postprocessing=option.steps,
         metrics=dict(metrics),

@@ -5,26 +5,34 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_brainseg.core.segmentation.postprocessing import (
-    Postprocessing,
-    lesion_box,
-    reshape,
-)
+from napari_brainseg.core.segmentation.postprocessing import Postprocessing
+from training.postprocess.outcomes import outcomes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["PLAIN", "Option", "choose", "grid", "left_out", "score", "single_steps"]
+__all__ = [
+    "PLAIN",
+    "Option",
+    "choose",
+    "chosen_without",
+    "grid",
+    "left_out",
+    "score",
+    "single_steps",
+]
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 MINIMUM_SIZES_VOX = (0, 25, 50, 100, 200, 400)
 OPENING_CLOSING_VOX = ((0, 0), (1, 0), (2, 0), (0, 1), (0, 2))
+SPARED_SIZES_VOX = (100, 200, 400, 1000, 2000)
+SPARED_SHARES = (0.1, 0.25, 0.5, 1.0)
 DENSE_CRF_WEIGHTS = (0.0, 1.0, 3.0)
 PLAIN_THRESHOLD = 0.5
 
@@ -53,7 +61,8 @@ class Option:
     def boldness(self) -> tuple[float, ...]:
         """How far the settings go: what can throw a lesion away first, then what can change one.
 
-        Largest island, dense CRF, radii, way of the threshold from 0.5, size of islands removed.
+        Largest island, dense CRF, radii, way of the threshold from 0.5, size of islands removed
+        (a spared share makes it less).
         """
         steps = self.steps
         radii = steps.opening_vox + steps.closing_vox
@@ -63,6 +72,7 @@ class Option:
             radii,
             self._away,
             steps.minimum_size_vox,
+            -steps.spared_share,
         )
 
     @property
@@ -85,8 +95,25 @@ PLAIN = Option(PLAIN_THRESHOLD, Postprocessing())
 """What every option is compared with."""
 
 
-def grid(*, dense_crf: bool = False) -> tuple[Option, ...]:
-    """Options that are tried, `PLAIN` among them; with and without the dense CRF if asked for."""
+def grid(*, dense_crf: bool = False, spared: bool = False) -> tuple[Option, ...]:
+    """Options that are tried, `PLAIN` among them.
+
+    Parameters
+    ----------
+    dense_crf : bool
+        With and without the dense CRF.
+    spared : bool
+        Every minimum size also with a spared share, and larger ones, which make no sense alone.
+    """
+    rules: list[dict[str, Any]] = [
+        *({"minimum_size_vox": size} for size in MINIMUM_SIZES_VOX),
+        {"largest_component": True},
+        *(
+            {"minimum_size_vox": size, "spared_share": share}
+            for size, share in itertools.product(SPARED_SIZES_VOX, SPARED_SHARES)
+            if spared
+        ),
+    ]
     return tuple(
         Option(
             threshold,
@@ -95,20 +122,16 @@ def grid(*, dense_crf: bool = False) -> tuple[Option, ...]:
                 opening_vox=opening,
                 closing_vox=closing,
                 fill_holes=fill,
-                minimum_size_vox=size,
-                largest_component=largest,
+                **rule,
             ),
         )
-        for weight, threshold, (opening, closing), fill, size, largest in itertools.product(
+        for weight, threshold, (opening, closing), fill, rule in itertools.product(
             DENSE_CRF_WEIGHTS if dense_crf else (0.0,),
             THRESHOLDS,
             OPENING_CLOSING_VOX,
             (False, True),
-            MINIMUM_SIZES_VOX,
-            (False, True),
+            rules,
         )
-        # with the largest island alone, a minimum matters to patients without a lesion only
-        if not (largest and size)
     )
 
 
@@ -126,72 +149,13 @@ def score(
 ) -> NDArray[np.float64]:
     """DSC of every option on one patient, as `postprocess` and `dsc` would give it.
 
-    Each mask is shaped and labelled once; what the removal of islands does to the DSC follows from
-    the size of each island and its overlap with the truth.
-
-    Parameters
-    ----------
-    probability : ndarray of float32, shape (Z, Y, X)
-        Lesion probability on the input grid.
-    truth : ndarray, shape (Z, Y, X)
-        Ground truth; what is not 0 is lesion.
-    options : sequence of Option
-        At least one.
-    flair : ndarray, shape (Z, Y, X), optional
-        The image; options with a dense CRF need it.
+    See `outcomes_of` for the arguments and what is raised.
 
     Returns
     -------
     ndarray of float64, shape (options,)
-
-    Raises
-    ------
-    ModelError
-        If an option has a dense CRF, and its library is not installed.
     """
-    out = np.empty(len(options))
-    weights: dict[float, list[int]] = {}
-    for place, option in enumerate(options):
-        weights.setdefault(option.steps.dense_crf, []).append(place)
-    for weight, places in weights.items():
-        refined = probability
-        if weight:
-            from napari_brainseg.core.segmentation.dense_crf import dense_crf
-
-            assert flair is not None
-            refined = dense_crf(probability, flair, weight=weight)
-        out[places] = _score(refined, truth, [options[place] for place in places])
-    return out
-
-
-def _score(
-    probability: NDArray[np.float32], truth: NDArray[np.generic], options: Sequence[Option]
-) -> NDArray[np.float64]:
-    from scipy import ndimage
-
-    lesion = int(np.count_nonzero(truth))
-    out = np.full(len(options), 1.0 if lesion == 0 else 0.0)
-    box = lesion_box(probability >= min(option.threshold for option in options))
-    if box is None:
-        return out
-    near, wanted = probability[box], truth[box] != 0
-    shapes: dict[tuple[float, Postprocessing], list[int]] = {}
-    for place, option in enumerate(options):
-        shape = option.steps.model_copy(update={"minimum_size_vox": 0, "largest_component": False})
-        shapes.setdefault((option.threshold, shape), []).append(place)
-    for (threshold, shape), places in shapes.items():
-        labels, count = ndimage.label(reshape(near >= threshold, shape))
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        hits = np.bincount(labels[wanted], minlength=count + 1)[1:]
-        for place in places:
-            steps = options[place].steps
-            keep = sizes >= steps.minimum_size_vox
-            if steps.largest_component and keep.any():
-                keep = np.arange(count) == sizes.argmax()
-            predicted, both = int(sizes[keep].sum()), int(hits[keep].sum())
-            total = predicted + lesion
-            out[place] = 2.0 * both / total if total else 1.0
-    return out
+    return outcomes_of(probability, truth, options, flair=flair).dsc
 
 
 def choose(scores: NDArray[np.float64], options: Sequence[Option]) -> tuple[int, int]:
@@ -246,9 +210,32 @@ def left_out(
     tuple of ndarray of float64, shape (patients,)
         Of the best option, and of the simplest one within noise.
     """
-    rows = []
-    for patient in range(len(scores)):
-        best, taken = choose(np.delete(scores, patient, axis=0), options)
-        rows.append((scores[patient, best], scores[patient, taken]))
-    of_best, of_taken = np.array(rows, dtype=np.float64).T
-    return of_best, of_taken
+    patients = np.arange(len(scores))
+    best, taken = chosen_without(scores, options, patients)
+    return scores[patients, best], scores[patients, taken]
+
+
+def chosen_without(
+    scores: NDArray[np.float64], options: Sequence[Option], groups: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose for each patient on the patients of all other groups; see `choose`.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (patients, options)
+        At least two patients outside each group.
+    options : sequence of Option
+        As scored.
+    groups : ndarray of int64, shape (patients,)
+        Such as the fold of each.
+
+    Returns
+    -------
+    tuple of ndarray of int64, shape (patients,)
+        Places of the best option, and of the simplest one within noise.
+    """
+    best, taken = (np.zeros(len(scores), dtype=np.int64) for _ in range(2))
+    for group in np.unique(groups):
+        inside = groups == group
+        best[inside], taken[inside] = choose(scores[~inside], options)
+    return best, taken

@@ -100,16 +100,31 @@ class CalibrationCounts:
             The mask as delivered, and the ground truth; what is not 0 is lesion.
         """
         near = band(mask, truth)
-        if not near.any():
+        return cls.near(probability[near], uncertainty[near], mask[near], truth[near])
+
+    @classmethod
+    def near(
+        cls,
+        probability: NDArray[np.float32],
+        uncertainty: NDArray[np.float32],
+        mask: NDArray[np.generic],
+        truth: NDArray[np.generic],
+    ) -> CalibrationCounts:
+        """Count one patient whose voxels near outlines are picked already; see `of` and `band`.
+
+        Parameters
+        ----------
+        probability, uncertainty, mask, truth : ndarray, shape (voxels,)
+            As `of` takes them.
+        """
+        if probability.size == 0:
             return cls()
-        given, is_lesion = probability[near].astype(np.float64), truth[near] != 0
+        given, is_lesion = probability.astype(np.float64), truth != 0
         place = np.clip((given * BINS).astype(np.int64), 0, BINS - 1)
         doubt = np.clip(
-            (np.sqrt(uncertainty[near]) * UNCERTAINTY_BINS).astype(np.int64),
-            0,
-            UNCERTAINTY_BINS - 1,
+            (np.sqrt(uncertainty) * UNCERTAINTY_BINS).astype(np.int64), 0, UNCERTAINTY_BINS - 1
         )
-        is_right = (mask[near] != 0) == is_lesion
+        is_right = (mask != 0) == is_lesion
         return cls(
             patients=1,
             voxels=np.bincount(place, minlength=BINS),

@@ -1,0 +1,1 @@
+"""Temperature, threshold and cleaning chosen on all patients that a cross-validation held out."""
