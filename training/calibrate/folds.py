@@ -179,7 +179,7 @@ def _refuse_twice(folds: Sequence[Fold]) -> None:
 
 def _general_notes(folds: Sequence[Fold], configs: Sequence[RunConfig]) -> list[str]:
     notes = []
-    asked = max(config.folds for config in configs)
+    asked = max(config.folds if config.protocol == "k-fold" else 1 for config in configs)
     if len(folds) < asked:
         notes.append(f"{len(folds)} of {asked} folds: the others' patients are missing.")
     if len(folds) == 1:
