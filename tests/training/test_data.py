@@ -1,23 +1,21 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
-import training
 from napari_brainseg.core.dataset.layout import write_patient
-from napari_brainseg.core.dataset.splits import REFERENCE_VALIDATION
 from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
-from napari_brainseg.core.protocol import load_config, parse_config
+from napari_brainseg.core.protocol import parse_config
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
 from training.data import Cohort, load_cohort, recipe_of
 
-SUITES = Path(training.__file__).parent / "suites"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def load(config: dict[str, Any]) -> Cohort:
@@ -102,13 +100,6 @@ def test_absent_patients_and_empty_configs_are_named(small_config: dict[str, Any
         load({**small_config, "validation_patients": ["NOBODY"]})
     with pytest.raises(ConfigError, match="no data"):
         load({**small_config, "data": []})
-
-
-@pytest.mark.parametrize("name", ["default", "default-refine"])
-def test_the_bundled_models_runs_hold_no_reference_patient(name: str) -> None:
-    config = load_config(SUITES / f"{name}.toml")
-    assert not set(config.validation_patients or ()) & set(REFERENCE_VALIDATION)
-    assert config.lock_reference
 
 
 def test_test_patients_are_folders_and_nothing_of_them_is_read(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from napari_brainseg.core.dataset.splits import REFERENCE_VALIDATION
-from napari_brainseg.core.protocol import load_config
 from napari_brainseg.core.segmentation.networks import NETWORKS
 from training.experiments.suite import read_suite, suites_at_hand
 
@@ -27,7 +25,6 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The names of patients that suites want; no run is started, so no pixel is read."""
     root = tmp_path_factory.mktemp("names")
     wanted = set(REFERENCE_VALIDATION) | {f"TCGA_FG_{n:04d}_20000101" for n in range(10)}
-    wanted |= set(load_config(SUITES / "default.toml").validation_patients or ())
     for name in wanted:
         (root / name).mkdir()
         for part in ("1", "1_mask"):
@@ -84,15 +81,19 @@ def test_smoke_has_every_network(suites: dict[str, Suite]) -> None:
     assert {attempt.config.network for attempt in suite.attempts} == set(NETWORKS)
 
 
-def test_bundled_models_are_the_two_stages_as_they_stand_alone(suites: dict[str, Suite]) -> None:
-    first, second = suites["bundled-models"].attempts
+def test_the_default_model_is_trained_as_the_folds_that_vouch_for_it(
+    suites: dict[str, Suite],
+) -> None:
+    *folds, default = suites["bundled-models"].attempts
 
-    assert second.after == first.name
-    for attempt, file in ((first, "default.toml"), (second, "default-refine.toml")):
-        alone = tomllib.loads((SUITES / file).read_text(encoding="utf-8"))
-        del alone["name"]
-        own = attempt.config.model_dump(include=set(alone))
-        assert own == {**alone, "validation_patients": tuple(alone["validation_patients"])}
+    assert [attempt.config.fold for attempt in folds] == [1, 2, 3, 4, 5]
+    own = {"name", "what", "why", "protocol", "folds", "fold", "validation_share"}
+    for attempt in folds:
+        assert attempt.config.protocol == "k-fold"
+        assert attempt.config.lock_reference
+        assert attempt.config.model_dump(exclude=own) == default.config.model_dump(exclude=own)
+    assert default.config.lock_reference
+    assert default.config.validation_share == 0
 
 
 def test_the_page_on_suites_says_how_many_runs_each_has(suites: dict[str, Suite]) -> None:
