@@ -69,6 +69,8 @@ def test_wheel_holds_manifest_models_phantoms_and_licence(wheel: Path) -> None:
     assert "napari_brainseg/core/dataset/phantom/__init__.py" in names
     assert "training/loop.py" in names
     assert [n for n in names if n.endswith(".dist-info/licenses/LICENSE")]
+    assert "napari_brainseg/models/LICENSE-WEIGHTS.md" in names
+    assert [n for n in names if ".dist-info/licenses/" in n and n.endswith("LICENSE-WEIGHTS.md")]
     assert any(name.endswith("/model.json") for name in bundled)
     assert set(bundled) <= set(names)
 
