@@ -6,7 +6,7 @@ from pathlib import Path  # noqa: TC003 (typer reads it)
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from napari_brainseg.cli.console import (
     DeviceOption,
@@ -91,9 +91,10 @@ def _show(evaluation: Evaluation) -> None:
     from napari_brainseg.core.segmentation.evaluation_text import summary_lines
 
     in_mm = evaluation.summary.hd95_mm.patients > 0
-    table = Table("patient", "slices", "DSC reference", "DSC native", "DSC largest", "sensitivity",
-                  "precision", "HD95 mm" if in_mm else "HD95 vox", "truth vox", "predicted vox",
-                  "wrong slices", "s")  # fmt: skip
+    # a name that is cut is no name
+    table = Table(Column("patient", no_wrap=True), "slices", "DSC reference", "DSC native",
+                  "DSC largest", "sens.", "prec.", "HD95 mm" if in_mm else "HD95 vox", "truth vox",
+                  "predicted vox", "wrong slices", "s")  # fmt: skip
     for p in evaluation.patients:
         table.add_row(
             p.patient,

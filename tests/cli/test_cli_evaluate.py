@@ -28,6 +28,7 @@ def test_file_has_the_agreed_keys_and_the_figures_of_the_core(brainseg, patients
         assert written["dsc_reference"] == known.dsc_reference
         assert written["dsc_native"] == known.dsc_native
         assert f"{known.dsc_native:.4f}" in result.stdout
+        assert known.patient in result.stdout
     mean = content["summary"]["dsc_native"]["mean"]
     low, high = content["summary"]["dsc_native"]["mean_interval"]
     assert low <= mean <= high
