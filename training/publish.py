@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.segmentation.bundle import (
@@ -14,11 +11,13 @@ from napari_brainseg.core.segmentation.bundle import (
     save_bundle,
 )
 from napari_brainseg.core.segmentation.postprocessing import Postprocessing
-from training.agreement import noise, write_openvino
 from training.card import model_card
 from training.checkpoints import save_atomically
+from training.representation import checked_ir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from napari_brainseg.core.protocol import RunConfig
@@ -93,9 +92,7 @@ def publish(
     state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     state = {k: v.float() if v.is_floating_point() else v.clone() for k, v in state.items()}
     save_atomically(state, destination.parent / STATE_DICT)
-    with tempfile.TemporaryDirectory(prefix=".ir-", dir=destination.parent) as folder:
-        ir = Path(folder) / "model.xml"
-        fault = _convert(network, ir, spec.network.in_channels)
+    with checked_ir(network, spec.network.in_channels, destination.parent) as (write_ir, fault):
         return save_bundle(
             destination,
             {key: value.numpy() for key, value in state.items()},
@@ -110,7 +107,7 @@ def publish(
                 metrics=metrics,
                 openvino_fault=fault,
             ),
-            write_ir=None if fault else lambda path: _copy_ir(ir, path),
+            write_ir=write_ir,
             network=spec.network,
             preprocessing=PreprocessingSpec(
                 recipe=recipe.name,
@@ -129,21 +126,3 @@ def publish(
             },
             **spec.model_dump(include={"threshold", "postprocessing", "temperature"}),
         )
-
-
-def _convert(network: nn.Module, path: Path, in_channels: int) -> str:
-    """Write the representation at `path`; returns why it is of no use, or nothing."""
-    try:
-        agreement = write_openvino(network, path, in_channels, noise(in_channels))
-    except Exception as error:  # noqa: BLE001 (OpenVINO raises errors of many kinds)
-        return f"OpenVINO cannot convert the network: {_first_line(error)}"
-    return "" if agreement.holds else f"what OpenVINO makes of it differs: {agreement}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _copy_ir(source: Path, path: Path) -> None:
-    shutil.copyfile(source, path)
-    shutil.copyfile(source.with_suffix(".bin"), path.with_suffix(".bin"))

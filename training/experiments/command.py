@@ -6,11 +6,18 @@ import argparse
 import importlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_brainseg.core.imaging import BrainSegError, ConfigError
 from training.experiments.campaign import Campaign, carry_out
+from training.experiments.ensembles import build_planned, judge_ensemble
 from training.experiments.standing import State
 from training.experiments.suite import absolute, parse_setting, read_suite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.experiments.ensembles import Planned
 
 __all__ = ["add_arguments", "add_fleet_arguments", "main"]
 
@@ -43,7 +50,7 @@ def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run what is left of a suite; returns 0, 1 if a run failed, 130 if stopped."""
+    """Run what is left of a suite; returns 0, 1 if a run or ensemble failed, 130 if stopped."""
     try:
         folder = absolute(options.out)
         suite = read_suite(
@@ -63,8 +70,10 @@ def main(options: argparse.Namespace) -> int:
             retry_failed=options.retry_failed,
         )
         if options.dry_run:
-            return _say_what_would_be_done(campaign)
+            return _say_what_would_be_done(campaign, suite.ensembles)
         code = carry_out(campaign)
+        if code != 130:
+            code = max(code, build_planned(suite.ensembles, folder))
         if options.report and code != 130:
             code = max(code, _report(folder, suite.title))
     except BrainSegError as error:
@@ -73,16 +82,24 @@ def main(options: argparse.Namespace) -> int:
     return code
 
 
-def _say_what_would_be_done(campaign: Campaign) -> int:
+def _say_what_would_be_done(campaign: Campaign, ensembles: Sequence[Planned]) -> int:
     standing = campaign.judged()
-    width = max(len(attempt.name) for attempt in campaign.attempts)
+    width = max(len(one.name) for one in (*campaign.attempts, *ensembles))
     for attempt in campaign.attempts:
         state, message = standing[attempt.name]
         c = attempt.config
         what = f"{c.network} {c.features}, {c.loss}, {c.optimizer}, {c.epochs} epochs"
         done = message if state is State.WAITING else f"{state.value} {message}".strip()
         sys.stdout.write(f"{attempt.name:{width}}  {done}  ({what})\n")
-    return int(any(state in (State.REFUSED, State.FAILED) for state, _ in standing.values()))
+    states = [state for state, _ in standing.values()]
+    for one in ensembles:
+        state, message = judge_ensemble(one, campaign.folder)
+        states.append(state)
+        # a run without a model is yet to be carried out
+        later = state in (State.WAITING, State.BLOCKED)
+        done = "new" if later else f"{state.value} {message}".strip()
+        sys.stdout.write(f"{one.name:{width}}  {done}  (ensemble of {', '.join(one.of)})\n")
+    return int(any(state in (State.REFUSED, State.FAILED) for state in states))
 
 
 def _report(folder: Path, title: str) -> int:

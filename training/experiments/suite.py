@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol import RunConfig, parse_config
 from training.experiments.attempt import Attempt, Fault, faults_of, refuse
-from training.experiments.suite_grid import Draft, is_run, multiply
+from training.experiments.ensembles import Planned, ensemble_faults, plan_ensembles
+from training.experiments.suite_grid import Draft, is_run, matches, multiply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Suite", "absolute", "parse_setting", "read_suite", "rebased", "suites_at_hand"]
 
 SUITES = Path(__file__).parents[1] / "suites"
-TABLES = ("title", "defaults", "run", "grid")
+TABLES = ("title", "defaults", "run", "grid", "ensemble")
 PATHS = ("data", "corrections", "base", "encoder_weights", "cache")
 """Settings that are paths: in a suite they start from its own folder."""
 SETTING_HINT = "Known keys of a run: " + ", ".join(RunConfig.model_fields) + "."
@@ -37,11 +38,14 @@ class Suite:
         The file.
     attempts : tuple of Attempt
         In the order of the file; one that another starts from comes before it.
+    ensembles : tuple of Planned
+        Built of the runs' models when these are done.
     """
 
     title: str
     source: Path
     attempts: tuple[Attempt, ...]
+    ensembles: tuple[Planned, ...] = ()
 
 
 def read_suite(
@@ -66,7 +70,8 @@ def read_suite(
         Settings that win over those of every run.
     only : sequence of str
         Names of runs, of entries that a grid multiplies, or patterns such as ``row-0*``; all runs
-        if empty. Runs that the chosen ones start from come along.
+        if empty. Runs that the chosen ones start from come along. An ensemble can be named too,
+        for all its runs; it comes along wherever all of them do.
 
     Raises
     ------
@@ -78,15 +83,19 @@ def read_suite(
     raw, faults = _tables(source)
     refuse(what, faults, "Mend them in the suite.")
     drafts = multiply(raw, faults)
-    chosen = _choose(drafts, only, faults)
+    planned = plan_ensembles(raw.get("ensemble", []), drafts, faults)
+    chosen = _choose(drafts, planned, only, faults)
     refuse(what, faults, "Mend them in the suite or on the command line.")
     won = {**(changes or {}), **({"data": [str(absolute(d)) for d in data]} if data else {})}
     for key in sorted(set(won) & set(raw.get("grid", {}))):
         faults.append(Fault("", f"{key} is set on the command line, and the grid has it too."))
     attempts = list(_attempts(chosen, source, folder, won, faults))
     faults += faults_of(attempts)
+    names = {draft.name for draft in chosen}
+    ensembles = tuple(one for one in planned if names.issuperset(one.of))
+    faults += ensemble_faults(ensembles, attempts)
     refuse(what, faults, SETTING_HINT)
-    return Suite(raw.get("title", source.stem), source, tuple(attempts))
+    return Suite(raw.get("title", source.stem), source, tuple(attempts), ensembles)
 
 
 def suites_at_hand() -> tuple[str, ...]:
@@ -165,24 +174,28 @@ def _tables(source: Path) -> tuple[dict[str, Any], list[Fault]]:
     return raw, faults
 
 
-def _choose(drafts: list[Draft], only: Sequence[str], faults: list[Fault]) -> list[Draft]:
+def _choose(
+    drafts: list[Draft],
+    planned: Sequence[Planned],
+    only: Sequence[str],
+    faults: list[Fault],
+) -> list[Draft]:
     if not only:
         return drafts
     wanted: set[str] = set()
     for pattern in only:
-        hits = {d.name for d in drafts if _matches(d, pattern)}
+        hits = {d.name for d in drafts if matches(d, pattern)}
+        for one in planned:
+            if fnmatch.fnmatchcase(one.name, pattern):
+                hits.update(one.of)
         if not hits:
-            names = ", ".join(d.name for d in drafts)
+            names = ", ".join(d.name for d in (*drafts, *planned))
             faults.append(Fault("", f"--only {pattern} fits no run of {names}."))
         wanted |= hits
     for draft in reversed(drafts):
         if draft.name in wanted and draft.after is not None:
             wanted.add(draft.after)
     return [d for d in drafts if d.name in wanted]
-
-
-def _matches(draft: Draft, pattern: str) -> bool:
-    return pattern == draft.entry or fnmatch.fnmatchcase(draft.name, pattern)
 
 
 def _attempts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import re
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from training.experiments.attempt import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["RESERVED", "Draft", "is_run", "multiply"]
+__all__ = ["NAME", "RESERVED", "Draft", "is_run", "matches", "multiply"]
 
 FROM_RUN = "run:"
 RESERVED = {"report", "experiments.json", "experiments.lease"}
 """Names in the folder of a suite that are no run's."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""What a run may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ def multiply(raw: Mapping[str, Any], faults: list[Fault]) -> list[Draft]:
 def is_run(base: object) -> bool:
     """Whether a base model is that of another run."""
     return isinstance(base, str) and base.startswith(FROM_RUN)
+
+
+def matches(draft: Draft, pattern: str) -> bool:
+    """Whether a run is meant by a pattern such as ``row-0*``, or by the name of its entry."""
+    return pattern == draft.entry or fnmatch.fnmatchcase(draft.name, pattern)
 
 
 def _slug(key: str, value: object) -> str:

@@ -98,6 +98,7 @@ def readme(description: Mapping[str, Any], files: Mapping[str, str]) -> str:
     """
     preprocessing, post = description["preprocessing"], description["postprocessing"]
     network, agreements = description["network"], description["agreement_with_torch"]
+    several = f" (mean of {network['members']})" if network["members"] > 1 else ""
     temperature = description["output"]["temperature"]
     holds = "\n".join(f"| `{name}` | {what} |" for name, what in files.items())
     channels = "\n".join(
@@ -116,8 +117,8 @@ def readme(description: Mapping[str, Any], files: Mapping[str, str]) -> str:
     )
     return f"""# {description["model"]}
 
-**Not for diagnosis.** Network `{network["name"]}`, {network["features"]} features, exported by
-napari-brainseg. `preprocessing.json` says the same as this page for programs.
+**Not for diagnosis.** Network `{network["name"]}`, {network["features"]} features{several},
+exported by napari-brainseg. `preprocessing.json` says the same as this page for programs.
 
 | file | holds |
 |---|---|
