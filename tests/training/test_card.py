@@ -38,6 +38,7 @@ from training.calibrate.results import (
     StepEvidence,
     WayOfMasks,
 )
+from training.card import model_card
 from training.card.material import Material
 from training.card.text import SECTIONS, card_text
 from training.experiments.cross_validate import pool
@@ -436,3 +437,17 @@ def test_robustness_of_folds_is_not_passed_off_as_this_models(bundle: Bundle) ->
     )
 
     assert "models made alike (fold-1)" in text
+
+
+def test_the_card_of_a_run_tells_where_its_weights_started(bundle: Bundle) -> None:
+    def card(config: RunConfig) -> str:
+        return model_card(
+            config, bundle.manifest, parent=None, train_patients=TRAINED, validation_patients=(),
+            epoch=1, metrics={},
+        )  # fmt: skip
+
+    assert "trained from random weights" in card(RunConfig())
+    assert "ImageNet" not in card(RunConfig())
+    pretrained = card(CONFIG)
+    assert "trained from ImageNet weights" in pretrained
+    assert "images have terms of their own" in pretrained

@@ -71,7 +71,7 @@ and corrects every mask.
   `{spec.preprocessing.recipe}`.
 - Network: {network_in_words(spec)}.
 - Mask: probability from {spec.threshold:g} on{steps_in_words(spec)}.
-- Parent: {parent or "none, trained from random weights"}.
+- Parent: {parent or f"none, trained from {_start(config)}"}.
 - Training patients: {len(train_patients)} ({synthetic} of them synthetic). Validation patients
   of the run: {len(validation_patients)}. Names in `model.json`.
 - Training: loss `{config.loss}`, {_optimiser(config)}, {_schedule(config)},
@@ -87,8 +87,25 @@ and corrects every mask.
 
 If patients named `TCGA_*` are among the training patients: derived from TCIA TCGA-LGG with masks
 by Buda et al. (doi 10.1016/j.compbiomed.2019.05.002), CC BY-NC-SA 4.0; not for commercial use.
-The code's licence (Apache-2.0) does not extend to the weights.
+{_imagenet(config)}The code's licence (Apache-2.0) does not extend to the weights.
 """
+
+
+def _imagenet(config: RunConfig) -> str:
+    if config.encoder_weights != "imagenet":
+        return ""
+    return (
+        "The encoder started from Google's EfficientNet-Lite (Apache-2.0), trained on ImageNet, "
+        "whose\nimages have terms of their own: non-commercial research and education.\n"
+    )
+
+
+def _start(config: RunConfig) -> str:
+    if config.encoder_weights == "imagenet":
+        return "ImageNet weights of an installed package in the encoder, random ones elsewhere"
+    if config.encoder_weights is not None:
+        return "weights of a file in the encoder, random ones elsewhere"
+    return "random weights"
 
 
 def network_in_words(spec: BundleManifest) -> str:
