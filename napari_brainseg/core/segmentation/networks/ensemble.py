@@ -49,10 +49,14 @@ class Ensemble(SegmentationNetwork):
 
         With deep supervision, while training: a tuple of the means of each output.
         """
-        found = [self.step(member.logits, x) for member in self.members]
+        found = [self.step(self._of, member, x) for member in self.members]
         if isinstance(found[0], tuple):
             return tuple(_mean(heads) for heads in zip(*found, strict=True))
         return _mean(found)
+
+    def _of(self, member: nn.Module, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        assert isinstance(member, SegmentationNetwork)
+        return member.logits(x)
 
 
 def network_of(spec: NetworkSpec) -> SegmentationNetwork:
