@@ -335,11 +335,14 @@ def test_training_on_reference_patients_is_said_loudly(tmp_path: Path) -> None:
 def test_an_ensemble_takes_its_settings_from_a_member(tmp_path: Path) -> None:
     member = bundle_at(tmp_path / "member")
     training = {"train_patients": list(TRAINED), "members": [member.version, "other-2"]}
-    one = bundle_at(tmp_path / "ensemble", training=training)
+    network = NetworkSpec(name="unet", features=8, members=2)
+    one = bundle_at(tmp_path / "ensemble", training=training, network=network)
 
     assert main(["card", str(one.path), "--member", str(member.path)]) == 0
 
-    made = section((one.path / "MODEL_CARD.md").read_text(), "How it was trained")
+    text = (one.path / "MODEL_CARD.md").read_text()
+    assert "`unet`, 8 features, 2 of them averaged" in section(text, "What it is for")
+    made = section(text, "How it was trained")
     assert (
         f"An ensemble of 2 models, the mean of their logits: `{member.version}`, `other-2`" in made
     )

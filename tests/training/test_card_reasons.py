@@ -97,6 +97,18 @@ def test_islands_apart_from_the_lesion_are_told() -> None:
     assert "slices with lesion left empty" not in text
 
 
+def test_a_mask_that_runs_on_is_told_apart_from_islands() -> None:
+    study = one_lesion()
+    assert study.truth is not None
+    mask = study.truth.data.copy()
+    mask[1:5, 20:30, 30:35] = 1
+
+    text = told(study, mask)
+
+    assert "200 voxels invented where the mask runs on from the lesion" in text
+    assert "apart from the lesion" not in text
+
+
 def test_without_the_mask_the_largest_component_gives_islands_away() -> None:
     study = one_lesion()
     assert study.truth is not None

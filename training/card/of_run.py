@@ -112,7 +112,9 @@ def network_in_words(spec: BundleManifest) -> str:
     """Name the network with its width and options."""
     network = spec.network
     options = ", ".join(f"{name}={value}" for name, value in sorted(network.options.items()))
-    return f"`{network.name}`, {network.features} features{f' ({options})' if options else ''}"
+    several = f", {network.members} of them averaged" if network.members > 1 else ""
+    told = f" ({options})" if options else ""
+    return f"`{network.name}`, {network.features} features{told}{several}"
 
 
 def steps_in_words(spec: BundleManifest) -> str:

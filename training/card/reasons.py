@@ -23,6 +23,8 @@ APART = 0.05
 """Difference of sensitivity and precision that says on which side the fault lies."""
 TOLD_SHARE = 0.1
 """Parts, islands and slices are told from this share of the lesion, mask or slices on."""
+JOINED_SHARE = 0.2
+"""The same for what is joined to the lesion: some of it is at every outline."""
 ISLAND_APART = 0.02
 """Difference that the largest component makes to DSC to be told."""
 
@@ -163,6 +165,9 @@ def _places(result: PatientResult, facts: CaseFacts, faults: MaskFaults) -> Iter
     if faults.false_islands and faults.false_islands_vox >= TOLD_SHARE * mask:
         islands = "an island" if faults.false_islands == 1 else f"{faults.false_islands} islands"
         yield f"{islands} apart from the lesion ({faults.false_islands_vox:,} voxels)"
+    joined = faults.false_vox - faults.false_islands_vox
+    if joined >= JOINED_SHARE * mask:
+        yield f"{joined:,} voxels invented where the mask runs on from the lesion"
     missed, whole = faults.missed_separation, facts.separation
     if missed is not None and whole is not None and faults.missed_vox >= TOLD_SHARE * truth:
         if missed < FAINT and missed < whole - APART:
