@@ -84,7 +84,8 @@ def main(options: argparse.Namespace) -> int:
 
 def _say_what_would_be_done(campaign: Campaign, ensembles: Sequence[Planned]) -> int:
     standing = campaign.judged()
-    width = max(len(one.name) for one in (*campaign.attempts, *ensembles))
+    names = [*(a.name for a in campaign.attempts), *(one.name for one in ensembles)]
+    width = max(map(len, names))
     for attempt in campaign.attempts:
         state, message = standing[attempt.name]
         c = attempt.config

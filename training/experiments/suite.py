@@ -189,7 +189,7 @@ def _choose(
             if fnmatch.fnmatchcase(one.name, pattern):
                 hits.update(one.of)
         if not hits:
-            names = ", ".join(d.name for d in (*drafts, *planned))
+            names = ", ".join([*(d.name for d in drafts), *(one.name for one in planned)])
             faults.append(Fault("", f"--only {pattern} fits no run of {names}."))
         wanted |= hits
     for draft in reversed(drafts):
