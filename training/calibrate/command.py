@@ -143,7 +143,8 @@ def calibrate(
         nll_after=nll_after,
         ece_before=before.expected_error,
         ece_after=after.expected_error,
-        auroc=after.uncertainty_auroc,
+        # of one temperature for all: which one ranks no voxel anew, several would
+        auroc=before.uncertainty_auroc,
         reliability_before=before.bins,
         reliability_after=after.bins,
         masks=choose_masks(

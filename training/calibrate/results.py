@@ -152,8 +152,8 @@ class CalibrationReport(_Result):
     ece_before: float = Field(description="Expected calibration error, as delivered now")
     ece_after: float = Field(description="The same, cross-fitted")
     auroc: float | None = Field(
-        description="Area under the ROC of uncertainty against error; no temperature changes how "
-        "voxels of one fold are ranked"
+        description="Area under the ROC of uncertainty against error; one temperature for all, "
+        "whichever, changes it by nothing"
     )
     reliability_before: tuple[ReliabilityBin, ...]
     reliability_after: tuple[ReliabilityBin, ...] = Field(description="Cross-fitted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["account", "report_text", "settings_text"]
 
+FOLDS_SHOWN = 10
+"""Temperatures named one by one; of more, the range."""
 SHARED_SHOWN = 3
 """Rules with a spared share in the table, the best ones; JSON has all."""
 
@@ -24,7 +27,7 @@ SHARED_SHOWN = 3
 def report_text(report: CalibrationReport) -> str:
     """Write tables for a terminal."""
     lines = [
-        f"{report.patients} held-out patients, {len(report.models)} folds",
+        f"Patients held out: {report.patients}; models: {len(report.models)}",
         "",
         *_calibration(report),
         "",
@@ -57,8 +60,8 @@ def account(report: CalibrationReport) -> str:
     return f"""## How masks are made
 
 Temperature {report.temperature:g}, {masks.taken.way.text}: chosen on {report.patients} patients by
-the {len(report.models)} models of a cross-validation that have not seen them
-(`python -m training calibrate`); the models are {", ".join(f"`{m}`" for m in report.models)}.
+the models of a cross-validation that have not seen them (`python -m training calibrate`):
+{", ".join(f"`{m}`" for m in report.models)}.
 
 Figures with each fold's choice made on the other folds:
 
@@ -74,9 +77,13 @@ Figures with each fold's choice made on the other folds:
 
 
 def _calibration(report: CalibrationReport) -> Iterable[str]:
+    apart = report.fold_temperatures
+    told = ", ".join(f"{t:g}" for t in apart)
+    if len(apart) > FOLDS_SHOWN:
+        told = f"{min(apart):g} to {max(apart):g}"
     yield (
         f"Temperature {report.temperature:g}, now {report.temperature_now:g}; without each fold "
-        f"{', '.join(f'{t:g}' for t in report.fold_temperatures)}"
+        f"{told}"
     )
     yield (
         f"Of {report.voxels} voxels within {report.band_vox:g} pixels of the outlines, now and "
@@ -123,13 +130,14 @@ def _masks(masks: MaskReport) -> Iterable[str]:
     yield f"The same, against now: {masks.taken_against_now.text}"
     if masks.tta is not None:
         yield f"With TTA against without: {masks.tta.against_without.text}"
-    yield f"Without each fold: {'; '.join(masks.taken_by_fold)}"
+    yield "Taken without each fold:"
+    yield from (f"  {n} x {way}" for way, n in Counter(masks.taken_by_fold).most_common())
     yield ""
     yield "Steps against plain; lost: DSC fell by over 0.1, or all that was found was removed:"
     for step in _shown(masks):
         change = step.figures.dsc_mean - masks.plain.dsc_mean
         yield (
-            f"  {step.way.text:52} {step.figures.dsc_mean:.4f} {change:+.4f}  "
+            f"  {step.way.text:64} {step.figures.dsc_mean:.4f} {change:+.4f}  "
             f"lost {len(step.lost)}, helped {len(step.helped)}"
         )
         yield from (f"    lost   {_change(one)}" for one in step.lost)
