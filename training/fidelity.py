@@ -33,6 +33,8 @@ __all__ = ["EngineLoss", "Fidelity", "PatientLoss", "add_arguments", "main", "me
 
 MOST_LOST = 0.001
 FULL = "Torch in fp32"
+ROUNDED = "the same, fp16 weights"
+"""Tells what the weights lose from what the arithmetic does."""
 
 
 class _Result(BaseModel):
@@ -185,12 +187,20 @@ def measure_fidelity(
 
 
 def _delivered(bundle: Bundle) -> dict[str, Engine]:
-    """Open every engine that may run the bundle on a CPU, by the name that users see."""
+    """Open every engine that may run the bundle on a CPU, by the name that users see.
+
+    Before them: its weights in the arithmetic of the yardstick.
+    """
+    from napari_brainseg.core.segmentation.engines.torch_engine import TorchEngine, load_network
+
     choices = [EngineChoice("torch", "cpu", "")]
     if bundle.ir_path is not None:
         choices.insert(0, EngineChoice("openvino", "cpu", ""))
     engines = [open_engine(bundle, choice) for choice in choices]
-    return {engine.description: engine for engine in engines}
+    return {
+        ROUNDED: TorchEngine(load_network(bundle), "cpu", half=False),
+        **{engine.description: engine for engine in engines},
+    }
 
 
 def _compare(
@@ -282,13 +292,13 @@ def _table(fidelity: Fidelity) -> str:
     width = max(len(name) for name in (FULL, *(e.engine for e in fidelity.engines)))
     lines = [
         f"{fidelity.model}, {len(fidelity.patients)} patients, native DSC",
-        f"{'':{width}}  mean DSC  mean lost  worst lost  voxels that differ",
+        f"{'':{width}}  mean DSC  mean lost  either way  worst lost  voxels that differ",
         f"{FULL:{width}}  {fidelity.dsc_full_mean:8.5f}",
     ]
     voxels = sum(patient.voxels_full for patient in fidelity.patients)
-    lines += [
-        f"{e.engine:{width}}  {fidelity.dsc_full_mean - e.mean_lost:8.5f}  {e.mean_lost:9.5f}"
-        f"  {e.worst_lost:10.5f}  {e.voxels_differing} beside {voxels}, worst {e.worst_patient}"
-        for e in fidelity.engines
-    ]
+    for e in fidelity.engines:
+        figures = (fidelity.dsc_full_mean - e.mean_lost, e.mean_lost, e.mean_absolute, e.worst_lost)
+        columns = "".join(f"{n:{w}.5f}" for n, w in zip(figures, (10, 11, 12, 12), strict=True))
+        differing = f"{e.voxels_differing} beside {voxels}, worst {e.worst_patient}"
+        lines.append(f"{e.engine:{width}}{columns}  {differing}")
     return "".join(f"{line}\n" for line in lines)

@@ -64,16 +64,20 @@ def test_both_engines_are_compared_with_fp32_on_the_same_patients(
     assert found["model"] == bundle.version
     assert found["weights"] == [str(tmp_path / "first" / "best_model.pth")]
     assert [p["patient"] for p in found["patients"]] == ["SITE_A_0001", "SITE_A_0002"]
-    assert [e["engine"] for e in found["engines"]] == ["OpenVINO on CPU", "Torch on CPU"]
+    rounded = fidelity.ROUNDED
+    assert [e["engine"] for e in found["engines"]] == [rounded, "OpenVINO on CPU", "Torch on CPU"]
+    half = TorchEngine(load_network(bundle), "cpu", half=False)
     network = build_network("unet", features=2)
     network.load_state_dict(torch.load(tmp_path / "first" / "best_model.pth"))
     study = load_study(discover(cohort_root).find("SITE_A_0002"))
+    told = found["patients"][1]["dsc_delivered"][rounded]
+    assert told == dsc(predict_with(half, study, bundle).mask, study.truth.data)
     mask = predict_with(TorchEngine(network, "cpu", half=False), study, bundle).mask
     assert found["patients"][1]["dsc_full"] == dsc(mask, study.truth.data)
     assert found["patients"][1]["voxels_full"] == int(mask.sum())
     out = capsys.readouterr().out
     assert "2 patients" in out
-    for row in ("Torch in fp32", "OpenVINO on CPU", "Torch on CPU"):
+    for row in ("Torch in fp32", rounded, "OpenVINO on CPU", "Torch on CPU"):
         assert f"\n{row}" in out
 
 
