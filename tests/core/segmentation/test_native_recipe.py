@@ -57,6 +57,29 @@ def test_scaling_ignores_gain_so_scanners_agree() -> None:
     np.testing.assert_allclose(recipe.prepare(image).data, recipe.prepare(brighter).data, atol=1e-4)
 
 
+@pytest.mark.parametrize("level", [40, 103])
+def test_a_channel_on_a_grey_background_does_not_disturb_the_others(level: int) -> None:
+    rng = np.random.default_rng(7)
+    black = np.zeros((3, 4, 48, 48), dtype=np.uint8)
+    black[:, :, 14:34, 12:36] = rng.integers(120, 200, (3, 4, 20, 24))
+    grey = black.copy()
+    grey[0][black[0] == 0] = level
+    recipe = get_recipe("native")
+    expected, found = recipe.prepare(black), recipe.prepare(grey)
+
+    assert found.box == expected.box
+    np.testing.assert_array_equal(found.data[:, 1:], expected.data[:, 1:])
+
+
+def test_a_head_that_fills_the_frame_is_no_grey_background() -> None:
+    rng = np.random.default_rng(7)
+    image = rng.integers(80, 200, (3, 4, 32, 32)).astype(np.uint8)
+    prepared = get_recipe("native").prepare(image)
+
+    assert prepared.box == (slice(0, 32), slice(0, 32))
+    np.testing.assert_allclose(np.median(prepared.data, axis=(0, 2, 3)), 0, atol=0.05)
+
+
 def test_a_lesion_moves_the_scaling_far_less_than_a_plain_standard_deviation() -> None:
     image = head((4, 40, 40), 6)
     lesion = image.copy()

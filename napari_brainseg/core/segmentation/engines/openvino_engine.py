@@ -37,7 +37,12 @@ class OpenVinoEngine:
             )
         self._core = quiet_openvino().Core()
         self._path = bundle.ir_path
-        self._config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        self._config: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            # left alone OpenVINO takes bf16 where the CPU has it: half the time, but outlines then
+            # move by some voxels with the CPU, 0.005 DSC in the worst patient measured
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
         if threads is not None:
             self._config["INFERENCE_NUM_THREADS"] = threads
         self._compiled: dict[tuple[int, ...], Any] = {}

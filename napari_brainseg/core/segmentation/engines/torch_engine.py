@@ -69,8 +69,8 @@ class TorchEngine:
     device : str
         ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
     half : bool or None
-        16-bit arithmetic; ``None`` asks the hardware (bf16 on CUDA from Ampere on and on CPUs
-        with AVX512-BF16 or AMX, fp16 on older CUDA).
+        16-bit arithmetic; ``None`` asks the hardware (bf16 on CUDA from Ampere on, fp16 on older
+        CUDA). On a CPU always fp32, so that masks do not depend on which CPU it is.
     """
 
     def __init__(self, network: nn.Module, device: str, *, half: bool | None = None) -> None:
@@ -125,7 +125,4 @@ def device_name(device: torch.device) -> str:
 def _half_dtype(device: torch.device) -> torch.dtype | None:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "cpu":
-        fast = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 (no public query)
-        return torch.bfloat16 if fast else None
     return None

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["NativePrepared", "NativeRecipe"]
 
 BACKGROUND_SHARE = 0.1
-"""Voxels at or below this share of the volume's maximum count as background."""
+"""Voxels that differ from the background by this share of the volume's maximum, or less, are
+background."""
+LIFTED_SHARE = 0.05
+"""A channel whose background lies above this share of the volume's maximum is lifted."""
+RIM_PX = 4
+"""Width of the frame about each slice in which the background is looked for."""
+RIM_QUANTILES = (0.1, 0.5, 0.9)
+"""Of the frame: the background's level is the middle one; a head may reach into the frame."""
 MIN_VOXELS_A_LINE = 4
 """A row or column with fewer head voxels than this, over all slices, lies outside the head."""
 RESAMPLING_TOLERANCE = 0.05
@@ -86,7 +93,9 @@ class NativePrepared(Prepared):
 class NativeRecipe(Recipe):
     """Head box at the nominal pixel size, robust per-channel scaling.
 
-    1. Head: voxels above 0.1 x the volume's maximum, over all channels; its in-plane box.
+    1. Head: voxels above 0.1 x the volume's maximum, over all channels; its in-plane box. Where
+       the background of a channel is lifted (grey around the head instead of black), its voxels
+       count by their distance from that grey.
     2. In-plane resampling to `nominal_mm`, only where the spacing is known and differs by more
        than 5 %. Otherwise pixels stay the file's own.
     3. Zero padding, even on both sides, to a multiple of `multiple`.
@@ -106,7 +115,7 @@ class NativeRecipe(Recipe):
     """
 
     name: ClassVar[str] = "native"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self, nominal_mm: float = 0.94, multiple: int = 16, **steps: bool) -> None:
         super().__init__(**steps)
@@ -122,9 +131,10 @@ class NativeRecipe(Recipe):
         self, image: NDArray[np.generic], spacing_mm: tuple[float, float, float] | None
     ) -> NativePrepared:
         channels, depth, height, width = image.shape
-        box = _head_box(image)
+        ground = _lifted_background(image)
+        box = _head_box(image, ground)
         crop = image[(slice(None), slice(None), *box)]
-        centre, scale = _robust_statistics(crop, float(image.max()))
+        centre, scale = _robust_statistics(crop, ground, float(image.max()))
         box_shape = (crop.shape[2], crop.shape[3])
         resampled = self._target_shape(box_shape, spacing_mm)
         padded = tuple(-(-n // self.multiple) * self.multiple for n in resampled)
@@ -165,9 +175,35 @@ class NativeRecipe(Recipe):
         return max(1, round(shape[0] * factors[0])), max(1, round(shape[1] * factors[1]))
 
 
-def _head_box(image: NDArray[np.generic]) -> tuple[slice, slice]:
-    joint = image.max(axis=0)
-    top = joint.max()
+def _lifted_background(image: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Grey level of each channel's background, (C,); 0 where it is dark, as it should be."""
+    rim = np.ones(image.shape[2:], dtype=bool)
+    rim[RIM_PX:-RIM_PX, RIM_PX:-RIM_PX] = False
+    every = image[:, :, rim].reshape(image.shape[0], -1)
+    frame = every[:, :: max(1, every.shape[1] // STATISTICS_VOXELS)].astype(np.float32)
+    low, level, high = np.quantile(frame, RIM_QUANTILES, axis=1)
+    top = float(image.max())
+    # a frame that a head fills is bright, too, but not of one grey
+    is_lifted = (low > LIFTED_SHARE * top) & (high - low < BACKGROUND_SHARE * top)
+    lifted = np.where(is_lifted, level, 0)
+    return lifted.astype(np.float32)
+
+
+def _signal(image: NDArray[np.generic], ground: NDArray[np.float32]) -> NDArray[Any]:
+    """Greatest distance from the background over all channels of (C, ...)."""
+    joint: NDArray[Any]
+    if not ground.any():
+        joint = image.max(axis=0)
+        return joint
+    joint = np.zeros(image.shape[1:], dtype=np.float32)
+    for channel, level in zip(image, ground, strict=True):
+        np.maximum(joint, np.abs(channel.astype(np.float32) - level), out=joint)
+    return joint
+
+
+def _head_box(image: NDArray[np.generic], ground: NDArray[np.float32]) -> tuple[slice, slice]:
+    joint = _signal(image, ground)
+    top = image.max()
     if not top > 0:
         raise DataError(
             "The image is empty: no voxel is above 0.",
@@ -187,10 +223,10 @@ def _head_box(image: NDArray[np.generic]) -> tuple[slice, slice]:
 
 
 def _robust_statistics(
-    crop: NDArray[np.generic], top: float
+    crop: NDArray[np.generic], ground: NDArray[np.float32], top: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     flat = crop.reshape(crop.shape[0], -1)
-    joint = flat.max(axis=0)
+    joint = _signal(flat, ground)
     head = np.flatnonzero(joint > BACKGROUND_SHARE * top)
     head = head[:: max(1, head.size // STATISTICS_VOXELS)]
     p5, median, p95 = np.percentile(flat[:, head].astype(np.float32), [5, 50, 95], axis=1)
