@@ -31,8 +31,9 @@ __all__ = [
 FP32_TOLERANCE = 1e-4
 """Largest difference of logits, as a share of the largest logit (of 1 where all are smaller), where
 only the order of sums differs."""
-FP16_TOLERANCE = 5e-3
-"""The same where one side's weights have 11 bits, through some twenty layers."""
+FP16_TOLERANCE = 1e-2
+"""The same where one side's weights have 11 bits, through some forty layers. The fp16 weights of a
+bundle, in Torch, move logits as much: 0.4 % on real slices, one voxel in 7000 of a mask."""
 NOISE_SHAPES = ((1, 64, 64), (2, 96, 48), (1, 50, 67))
 """Batch, height and width; the last fits no network without padding."""
 
