@@ -167,6 +167,45 @@ def test_every_fold_is_a_run_with_the_same_settings(
     assert "median 0.5000" in printed
 
 
+def finished_fold(folder: Path, fold: int, **settings: Any) -> None:
+    """A run's folder as `fit` leaves it, as far as pooling looks at it."""
+    run_dir = folder / f"part-{fold}"
+    (run_dir / "bundle").mkdir(parents=True)
+    config = {"protocol": "k-fold", "folds": 2, "fold": fold, "keep": "last", **settings}
+    (run_dir / "config.json").write_text(json.dumps(config))
+    (run_dir / "evaluation").mkdir()
+    found = evaluation({f"SITE_A_{fold:04d}": fold / 4})
+    (run_dir / "evaluation" / "validation.json").write_text(found.to_json())
+
+
+def test_folds_that_another_command_trained_are_pooled(
+    run: Run, campaigns: list[Campaign], tmp_path: Path
+) -> None:
+    for fold in (2, 1):
+        finished_fold(tmp_path, fold, name=f"model-{fold}", threads=fold)
+    (tmp_path / "default" / "bundle").mkdir(parents=True)
+    (tmp_path / "default" / "config.json").write_text("{}")  # a run that is no fold
+
+    assert run("--run-dir", tmp_path, "--pool") == 0
+
+    told = json.loads((tmp_path / "cross_validation.json").read_text())
+    assert [(p["fold"], p["dsc_native"]) for p in told["patients"]] == [(1, 0.25), (2, 0.5)]
+    assert not campaigns
+
+
+def test_folds_that_do_not_belong_together_are_not_pooled(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_fold(tmp_path, 1)
+    assert run("--run-dir", tmp_path, "--pool") == 1
+    assert "found the folds 1" in capsys.readouterr().err
+
+    finished_fold(tmp_path, 2, epochs=3)
+    assert run("--run-dir", tmp_path, "--pool") == 1
+    assert "other values of epochs" in capsys.readouterr().err
+    assert not (tmp_path / "cross_validation.json").exists()
+
+
 def test_a_choice_made_on_the_held_out_patients_is_told(
     run: Run, campaigns: list[Campaign], cohort_root: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

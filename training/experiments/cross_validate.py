@@ -19,6 +19,7 @@ from napari_brainseg.core.dataset.splits import institution_of, same_person
 from napari_brainseg.core.formats import discover, undated
 from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
 from napari_brainseg.core.protocol import RunConfig, load_config, parse_config
+from napari_brainseg.core.protocol.run_folder import BUNDLE, CONFIG, RUNNING
 from napari_brainseg.core.segmentation.evaluation_results import (
     FIGURES,
     Evaluation,
@@ -101,6 +102,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of the folds' folders")
     parser.add_argument("--config", type=Path, help="TOML or JSON; flags win over it")
+    parser.add_argument(
+        "--pool",
+        action="store_true",
+        help="train nothing: pool the folds' runs in --run-dir, such as those of a suite",
+    )
     add_fleet_arguments(parser)
     add_fields(parser)
 
@@ -109,21 +115,24 @@ def main(options: argparse.Namespace) -> int:
     """Train what is left of the folds and pool them; 0, 1 if a fold failed, 130 if stopped."""
     try:
         folder = absolute(options.run_dir)
-        attempts = _attempts(options.config, given_fields(options))
-        refuse("The cross-validation", [*faults_of(attempts), *_seen(attempts)], SETTING_HINT)
-        code = carry_out(
-            Campaign(
-                title=f"Cross-validation in {len(attempts)} folds",
-                source=str(options.config or "the command line"),
-                folder=folder,
-                attempts=attempts,
-                workers=options.workers,
-                scheduler=options.scheduler,
-                retry_failed=options.retry_failed,
+        if options.pool:
+            attempts = _trained(folder)
+        else:
+            attempts = _attempts(options.config, given_fields(options))
+            refuse("The cross-validation", [*faults_of(attempts), *_seen(attempts)], SETTING_HINT)
+            code = carry_out(
+                Campaign(
+                    title=f"Cross-validation in {len(attempts)} folds",
+                    source=str(options.config or "the command line"),
+                    folder=folder,
+                    attempts=attempts,
+                    workers=options.workers,
+                    scheduler=options.scheduler,
+                    retry_failed=options.retry_failed,
+                )
             )
-        )
-        if code != 0:
-            return code
+            if code != 0:
+                return code
         found = pool([_evaluation(folder / a.name, a.config) for a in attempts], _notes(attempts))
         write_atomically(folder / JSON, found.to_json().encode())
         write_atomically(folder / TABLE, found.to_csv().encode())
@@ -226,6 +235,38 @@ def _attempts(file: Path | None, flags: Mapping[str, object]) -> tuple[Attempt, 
         )
         for fold in range(1, config.folds + 1)
     )
+
+
+def _trained(folder: Path) -> tuple[Attempt, ...]:
+    """Find the finished runs of the folds in a folder, whatever command made them."""
+    runs = {
+        path.parent: load_config(path)
+        for path in sorted(folder.glob(f"*/{CONFIG}"))
+        if (path.parent / BUNDLE).is_dir()
+    }
+    attempts = sorted(
+        (Attempt(path.name, c) for path, c in runs.items() if c.protocol == "k-fold"),
+        key=lambda attempt: attempt.config.fold,
+    )
+    numbers = [attempt.config.fold for attempt in attempts]
+    wanted = list(range(1, attempts[0].config.folds + 1)) if attempts else []
+    if not attempts or numbers != wanted:
+        raise ConfigError(
+            f"{folder} does not hold each fold of one cross-validation once: found the folds "
+            f"{', '.join(map(str, numbers)) or 'none'}.",
+            "Train what is missing, and move away what is of another one.",
+        )
+    own = {"name", "what", "why", "fold", *RUNNING}
+    first = attempts[0].config.model_dump(exclude=own)
+    for attempt in attempts[1:]:
+        other = attempt.config.model_dump(exclude=own)
+        if differing := [key for key in first if first[key] != other[key]]:
+            raise ConfigError(
+                f"The folds {attempts[0].name} and {attempt.name} in {folder} were trained with "
+                f"other values of {', '.join(differing)}.",
+                "Folds can be pooled only where they differ in the patients alone.",
+            )
+    return tuple(attempts)
 
 
 def _seen(attempts: Sequence[Attempt]) -> list[Fault]:
