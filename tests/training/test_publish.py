@@ -96,7 +96,9 @@ def test_a_child_is_delivered_as_its_parent(tmp_path: Path) -> None:
         postprocessing=Postprocessing(minimum_size_vox=50, dense_crf=1),
         training={"train_patients": ["SITE_A_0009"]},
     )
-    config = RunConfig(base=base.path, network="segnet", features=64, threshold=0.9, temperature=3.0)
+    config = RunConfig(
+        base=base.path, network="segnet", features=64, threshold=0.9, temperature=3.0
+    )
 
     child = published(tmp_path, config, network, base)
 
