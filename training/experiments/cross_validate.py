@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_brainseg.core.dataset.durable import write_atomically
-from napari_brainseg.core.dataset.splits import institution_of, same_person
+from napari_brainseg.core.dataset.splits import institution_of
 from napari_brainseg.core.formats import discover, undated
-from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
-from napari_brainseg.core.protocol import RunConfig, load_config, parse_config
-from napari_brainseg.core.protocol.run_folder import BUNDLE, CONFIG, RUNNING
+from napari_brainseg.core.imaging import BrainSegError, DataError
 from napari_brainseg.core.segmentation.evaluation_results import (
     FIGURES,
     Evaluation,
@@ -35,23 +33,22 @@ from napari_brainseg.core.segmentation.evaluation_text import (
     figure_text,
     tally_lines,
 )
-from training.experiments.attempt import Attempt, Fault, faults_of, refuse
+from training.experiments.attempt import faults_of, refuse
 from training.experiments.campaign import Campaign, carry_out
 from training.experiments.command import add_fleet_arguments
-from training.experiments.suite import SETTING_HINT, absolute, rebased
+from training.experiments.fold_runs import fold_attempts, fold_notes, seen_by_base, trained_folds
+from training.experiments.suite import SETTING_HINT, absolute
 from training.flags import add_fields, given_fields
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from napari_brainseg.core.protocol import RunConfig
 
 __all__ = ["CrossValidation", "PooledResult", "add_arguments", "main", "pool"]
 
 JSON, TABLE = "cross_validation.json", "cross_validation.csv"
-CHOSEN = (
-    "The best epoch of each fold was chosen on the patients that the fold is measured with, so the "
-    "figures flatter; --keep last makes no choice."
-)
 
 
 class _Pooled(BaseModel):
@@ -116,10 +113,14 @@ def main(options: argparse.Namespace) -> int:
     try:
         folder = absolute(options.run_dir)
         if options.pool:
-            attempts = _trained(folder)
+            attempts = trained_folds(folder)
         else:
-            attempts = _attempts(options.config, given_fields(options))
-            refuse("The cross-validation", [*faults_of(attempts), *_seen(attempts)], SETTING_HINT)
+            attempts = fold_attempts(options.config, given_fields(options))
+            refuse(
+                "The cross-validation",
+                [*faults_of(attempts), *seen_by_base(attempts)],
+                SETTING_HINT,
+            )
             code = carry_out(
                 Campaign(
                     title=f"Cross-validation in {len(attempts)} folds",
@@ -133,7 +134,9 @@ def main(options: argparse.Namespace) -> int:
             )
             if code != 0:
                 return code
-        found = pool([_evaluation(folder / a.name, a.config) for a in attempts], _notes(attempts))
+        found = pool(
+            [_evaluation(folder / a.name, a.config) for a in attempts], fold_notes(attempts)
+        )
         write_atomically(folder / JSON, found.to_json().encode())
         write_atomically(folder / TABLE, found.to_csv().encode())
     except BrainSegError as error:
@@ -200,96 +203,6 @@ def pool(evaluations: Sequence[Evaluation], notes: tuple[str, ...] = ()) -> Cros
 
 def _figures(results: Sequence[PooledResult]) -> dict[str, Figure]:
     return {name: figure_of([getattr(r, name) for r in results]) for name in FIGURES}
-
-
-def _attempts(file: Path | None, flags: Mapping[str, object]) -> tuple[Attempt, ...]:
-    """Make a run of each fold; the last epoch is kept unless the best is asked for."""
-    if "fold" in flags:
-        raise ConfigError(
-            "cross-validate runs every fold, so it takes no --fold.", "Run a single one with fit."
-        )
-    given = {"protocol": "k-fold", **flags}
-    config = load_config(file, **given) if file is not None else parse_config(given)
-    if config.protocol != "k-fold":
-        raise ConfigError(
-            f"cross-validate has the k-fold protocol, not {config.protocol}.",
-            "Leave the protocol out.",
-        )
-    changes: dict[str, object] = {"data": tuple(absolute(root) for root in config.data)}
-    for key in ("corrections", "base", "encoder_weights", "cache"):
-        if isinstance(path := getattr(config, key), Path):
-            changes[key] = Path(rebased(key, str(path), Path.cwd()))
-    if "keep" not in config.model_fields_set:
-        changes["keep"] = "last"
-    config = config.model_copy(update=changes)
-    return tuple(
-        Attempt(
-            f"fold-{fold}",
-            config.model_copy(
-                update={
-                    "fold": fold,
-                    "name": f"{config.name}-fold-{fold}",
-                    "what": config.what or f"Fold {fold} of {config.folds}.",
-                }
-            ),
-        )
-        for fold in range(1, config.folds + 1)
-    )
-
-
-def _trained(folder: Path) -> tuple[Attempt, ...]:
-    """Find the finished runs of the folds in a folder, whatever command made them."""
-    runs = {
-        path.parent: load_config(path)
-        for path in sorted(folder.glob(f"*/{CONFIG}"))
-        if (path.parent / BUNDLE).is_dir()
-    }
-    attempts = sorted(
-        (Attempt(path.name, c) for path, c in runs.items() if c.protocol == "k-fold"),
-        key=lambda attempt: attempt.config.fold,
-    )
-    numbers = [attempt.config.fold for attempt in attempts]
-    wanted = list(range(1, attempts[0].config.folds + 1)) if attempts else []
-    if not attempts or numbers != wanted:
-        raise ConfigError(
-            f"{folder} does not hold each fold of one cross-validation once: found the folds "
-            f"{', '.join(map(str, numbers)) or 'none'}.",
-            "Train what is missing, and move away what is of another one.",
-        )
-    own = {"name", "what", "why", "fold", *RUNNING}
-    first = attempts[0].config.model_dump(exclude=own)
-    for attempt in attempts[1:]:
-        other = attempt.config.model_dump(exclude=own)
-        if differing := [key for key in first if first[key] != other[key]]:
-            raise ConfigError(
-                f"The folds {attempts[0].name} and {attempt.name} in {folder} were trained with "
-                f"other values of {', '.join(differing)}.",
-                "Folds can be pooled only where they differ in the patients alone.",
-            )
-    return tuple(attempts)
-
-
-def _seen(attempts: Sequence[Attempt]) -> list[Fault]:
-    """Refuse a base model that has seen patients which a fold would measure it with."""
-    config = attempts[0].config
-    if config.base is None or not (config.base / "model.json").is_file():
-        return []
-    from napari_brainseg.core.segmentation.bundle import load_bundle
-
-    learnt = load_bundle(config.base, verify=False).train_patients
-    roots = [root for root in config.data if root.is_dir()]
-    seen = [f.patient for root in roots for f in discover(root).folders
-            if same_person(f.patient, learnt)]  # fmt: skip
-    text = f"The base model was trained on {len(seen)} of the patients: {', '.join(seen)}."
-    return [Fault("", text)] if seen else []
-
-
-def _notes(attempts: Sequence[Attempt]) -> tuple[str, ...]:
-    config = attempts[0].config
-    notes = [CHOSEN] if config.keep == "best" or config.early_stopping is not None else []
-    if config.lock_reference:
-        notes.append("The ten reference patients are left out of all folds (lock_reference).")
-    return tuple(notes)
 
 
 def _evaluation(run_dir: Path, config: RunConfig) -> Evaluation:
