@@ -53,7 +53,7 @@ def test_where_nothing_is_probable_every_mask_is_empty(lesion: int) -> None:
     assert found.free_slices == 2 - lesion
 
 
-def test_a_spared_share_is_tried_with_every_minimum_size_that_could_empty_a_mask() -> None:
+def test_a_spared_share_is_tried_with_every_minimum_size() -> None:
     shared = [o for o in OPTIONS if o.steps.spared_share]
 
     assert not any(o.steps.spared_share for o in grid())

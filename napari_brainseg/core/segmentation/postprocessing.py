@@ -54,8 +54,8 @@ class Postprocessing(BaseModel):
         ge=0,
         le=1,
         title="Spared share",
-        description="Islands under the minimum size stay if they are at least this share of the "
-        "largest one; 0 is off",
+        description="Islands under the minimum size stay if they are at least this share of it, "
+        "and of the largest one; 0 is off",
     )
     largest_component: bool = Field(
         default=False, title="Largest component", description="Keep the largest island only"
@@ -173,7 +173,8 @@ def kept_islands(sizes: NDArray[np.integer], steps: Postprocessing) -> NDArray[n
     """
     keep: NDArray[np.bool_] = sizes >= steps.minimum_size_vox
     if steps.spared_share and sizes.size:
-        keep |= sizes >= steps.spared_share * sizes.max()
+        # a head without a lesion may hold a speck, which then is the largest island
+        keep |= sizes >= steps.spared_share * max(sizes.max(), steps.minimum_size_vox)
     if steps.largest_component and keep.any():
         keep = np.arange(sizes.size) == sizes.argmax()
     return keep

@@ -49,7 +49,10 @@ def islands() -> np.ndarray:
         (Postprocessing(minimum_size_vox=100), 0),
         (Postprocessing(minimum_size_vox=9, spared_share=0.25), 35),
         (Postprocessing(minimum_size_vox=9, spared_share=0.3), 27),
-        (Postprocessing(minimum_size_vox=100, spared_share=1), 27),
+        (Postprocessing(minimum_size_vox=100, spared_share=1), 0),
+        (Postprocessing(minimum_size_vox=100, spared_share=0.25), 27),
+        (Postprocessing(minimum_size_vox=100, spared_share=0.05), 35),
+        (Postprocessing(minimum_size_vox=120, spared_share=0.25), 0),
         (Postprocessing(spared_share=1), 36),
         (Postprocessing(minimum_size_vox=100, spared_share=0.1, largest_component=True), 27),
         (Postprocessing(minimum_size_vox=100, largest_component=True), 0),
@@ -188,7 +191,10 @@ def naive(mask: np.ndarray, steps: Postprocessing) -> np.ndarray:
         island
         for island in islands
         if island.sum() >= steps.minimum_size_vox
-        or (steps.spared_share and island.sum() >= steps.spared_share * largest)
+        or (
+            steps.spared_share
+            and island.sum() >= steps.spared_share * max(largest, steps.minimum_size_vox)
+        )
     ]
     if steps.largest_component and islands:
         islands = [max(islands, key=np.sum)]

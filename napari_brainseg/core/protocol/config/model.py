@@ -60,8 +60,8 @@ class ModelFields(BaseModel):
         ge=0,
         le=1,
         title="Spared share",
-        description="Islands under the minimum size stay if they are at least this share of the "
-        "largest one; 0 is off",
+        description="Islands under the minimum size stay if they are at least this share of it, "
+        "and of the largest one; 0 is off",
     )
     largest_component: bool = Field(
         default=False, title="Largest component", description="Keep the largest island only"
