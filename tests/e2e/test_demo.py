@@ -37,9 +37,10 @@ def test_the_whole_job_without_a_screen(tmp_path: Path) -> None:
     assert facts["strokes"] >= 2
     assert facts["added_vox"] + facts["removed_vox"] > 0
     assert facts["dsc_truth_after"] > facts["dsc_truth_before"]
-    old, new = facts["versions"]
+    old, *others, new = facts["versions"]  # the bundled ones first, the default at their head
     assert old["in use"]
-    assert not new["in use"]
+    assert not any(version["in use"] for version in (*others, new))
+    assert new["version"].startswith("fine-tuned-")
     assert np.isfinite([old["dsc"], new["dsc"]]).all()
     page = (output / "report.html").read_text()
     assert page.count("data:image/png;base64,") == len(pictures)
