@@ -40,7 +40,7 @@ class OpenVinoEngine:
         self._config: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             # left alone OpenVINO takes bf16 where the CPU has it: half the time, but outlines then
-            # move by some voxels with the CPU, 0.005 DSC in the worst patient measured
+            # move by some voxels with the CPU, 0.005 DSC in the patient that was looked at
             "INFERENCE_PRECISION_HINT": "f32",
         }
         if threads is not None:
