@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +29,7 @@ HERE = Path(__file__).parent
 FAKE = (sys.executable, str(HERE / "fake_fit.py"))
 
 Carry = Callable[..., int]
+Started = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -216,52 +216,13 @@ def test_a_folder_of_something_else_is_refused(carry: Carry, folder: Path) -> No
     assert [p.name for p in (folder / "a").iterdir()] == ["letters.txt"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_ctrl_c_stops_the_runs_and_the_next_start_resumes_them(
-    carry: Carry, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt() -> None:
-        wait_for(lambda: (folder / "waits-1" / "checkpoints" / "last.pt").exists())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
-    assert carry("waits-1", "waits-2", "late", workers=2) == 130
-    assert state(folder, "waits-1") == (State.STOPPED, "Stopped in epoch 2.")
-    assert state(folder, "late")[0] is State.WAITING
-    assert not (folder / "late").exists()
-    assert "The same command goes on" in capsys.readouterr().err
-
-    assert carry("waits-1", "waits-2", "late", workers=2, settings={"threads": 1}) == 0
-    assert [line.split()[1:2] for line in starts(folder, "waits-1")] == [[], ["--resume"]]
-    assert "--threads 1" in starts(folder, "waits-1")[1]
-    assert len(starts(folder, "late")) == 1
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_a_second_ctrl_c_ends_runs_at_once_and_they_can_be_resumed(
-    carry: Carry, folder: Path
-) -> None:
-    def interrupt() -> None:
-        wait_for(lambda: (folder / "deaf" / "checkpoints" / "last.pt").exists())
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1.5)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
-    assert carry("deaf") == 130
-    assert state(folder, "deaf") == (
-        State.STOPPED,
-        "It was ended at once; what came after its last checkpoint is lost.",
-    )
-    assert carry("deaf") == 0
-
-
 @pytest.fixture
-def started(folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def started(folder: Path) -> Iterator[Started]:
     processes: list[subprocess.Popen[str]] = []
 
-    def start(*names: str, scheduler: str = "") -> subprocess.Popen[str]:
-        line = [sys.executable, str(HERE / "fake_campaign.py"), str(folder), "1", scheduler, *names]
+    def start(*names: str, workers: int = 1, scheduler: str = "") -> subprocess.Popen[str]:
+        program = [sys.executable, str(HERE / "fake_campaign.py")]
+        line = [*program, str(folder), str(workers), scheduler, *names]
         processes.append(
             subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
@@ -274,8 +235,50 @@ def started(folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_stops_the_runs_and_the_next_start_resumes_them(
+    carry: Carry, folder: Path, started: Started
+) -> None:
+    """Ctrl-C goes to a process of its own: this one holds threads of Qt and of engines."""
+    parent = started("waits-1", "waits-2", "late", workers=2)
+    wait_for(lambda: (folder / "waits-1" / "checkpoints" / "last.pt").exists())
+    parent.send_signal(signal.SIGINT)
+    _, errors = parent.communicate(timeout=60)
+
+    assert parent.returncode == 130
+    assert state(folder, "waits-1") == (State.STOPPED, "Stopped in epoch 2.")
+    assert state(folder, "late")[0] is State.WAITING
+    assert not (folder / "late").exists()
+    assert "The same command goes on" in errors
+
+    assert carry("waits-1", "waits-2", "late", workers=2, settings={"threads": 1}) == 0
+    assert [line.split()[1:2] for line in starts(folder, "waits-1")] == [[], ["--resume"]]
+    assert "--threads 1" in starts(folder, "waits-1")[1]
+    assert len(starts(folder, "late")) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_second_ctrl_c_ends_runs_at_once_and_they_can_be_resumed(
+    carry: Carry, folder: Path, started: Started
+) -> None:
+    parent = started("deaf")
+    wait_for(lambda: (folder / "deaf" / "checkpoints" / "last.pt").exists())
+    parent.send_signal(signal.SIGINT)
+    time.sleep(1.5)
+    assert parent.poll() is None
+    parent.send_signal(signal.SIGINT)
+    parent.communicate(timeout=60)
+
+    assert parent.returncode == 130
+    assert state(folder, "deaf") == (
+        State.STOPPED,
+        "It was ended at once; what came after its last checkpoint is lost.",
+    )
+    assert carry("deaf") == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_children_of_a_killed_parent_leave_and_can_be_resumed(
-    carry: Carry, folder: Path, started: Callable[..., subprocess.Popen[str]]
+    carry: Carry, folder: Path, started: Started
 ) -> None:
     parent = started("waits")
     wait_for(lambda: (folder / "waits" / "checkpoints" / "last.pt").exists())
@@ -290,9 +293,7 @@ def test_children_of_a_killed_parent_leave_and_can_be_resumed(
     assert [line.split()[1:2] for line in starts(folder, "waits")] == [[], ["--resume"]]
 
 
-def test_lines_in_a_pipe_one_for_each_change(
-    folder: Path, started: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_lines_in_a_pipe_one_for_each_change(folder: Path, started: Started) -> None:
     out, _ = started("a").communicate(timeout=60)
 
     assert out.splitlines() == [
