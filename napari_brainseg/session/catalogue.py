@@ -86,6 +86,9 @@ class Catalogue:
                 f"knows {tables.SCHEMA_VERSION}.",
                 "Update napari-brainseg, or choose another workspace.",
             )
+        elif int(found) < tables.SCHEMA_VERSION:
+            # Later schemas only have more tables so far, and `create_all` has made those.
+            _set(connection, _SCHEMA, str(tables.SCHEMA_VERSION))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -27,13 +27,18 @@ __all__ = [
     "evaluations",
     "metadata",
     "model_versions",
+    "open_cases",
+    "patients",
+    "predictions",
     "promotions",
     "runs",
+    "seen_slices",
     "settings",
     "strokes",
+    "visits",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with every change of the tables; a catalogue of a later version is refused."""
 
 metadata = MetaData()
@@ -145,4 +150,89 @@ runs = Table(
     Column("bundle", Text),
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
+)
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # One workspace may serve several study roots.
+    Column("root", Text, nullable=False),
+    Column("patient", String(200), nullable=False),
+    Column("path", Text, nullable=False),
+    # Of names, sizes and times of the files: what was learnt of a changed folder is stale.
+    Column("fingerprint", String(64), nullable=False),
+    Column("slices", Integer, nullable=False),
+    # Modality names with commas between; NULL until the pixels were looked at.
+    Column("missing_modalities", Text),
+    Column("truth_vox", Integer),
+    Column("spacing_mm", String(60)),
+    Column("image_sha256", String(64)),
+    # Grey levels (uint8), height and width first, compressed.
+    Column("thumbnail", LargeBinary),
+    Column("fault", Text),
+    Column("fault_hint", Text),
+    Column("found", Float, nullable=False),
+    Column("vanished", Float),
+    UniqueConstraint("root", "patient"),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("patient", String(200), nullable=False, index=True),
+    Column("image_sha256", String(64), nullable=False),
+    Column("model_version", String(200), nullable=False),
+    Column("tta", Boolean, nullable=False),
+    Column("volume_vox", Integer, nullable=False),
+    Column("volume_ml", Float),
+    # Against the ground truth; NULL without one. HD95 of an empty mask is infinite: NULL too.
+    Column("dsc", Float),
+    Column("hd95", Float),
+    Column("hd95_unit", String(10)),
+    # Mean binary entropy in bits near the predicted outline.
+    Column("uncertainty", Float),
+    # 1 - DSC between the masks with and without the mirrored view.
+    Column("disagreement", Float),
+    Column("seconds", Float, nullable=False),
+    Column("engine", Text, nullable=False),
+    # Arrays, below the workspace's cache; may be gone at any time.
+    Column("file", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("image_sha256", "model_version", "tta"),
+)
+
+seen_slices = Table(
+    "seen_slices",
+    metadata,
+    Column("case_id", ForeignKey("cases.id"), primary_key=True),
+    # A bit a slice, see `deltas`.
+    Column("slices", LargeBinary, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
+    Column("editor", String(200)),
+    Column("opened", Float, nullable=False),
+    # Pauses left out; written now and then, so that a crash loses little.
+    Column("seconds", Float, nullable=False),
+)
+
+open_cases = Table(
+    "open_cases",
+    metadata,
+    # A window shows one case at a time.
+    Column("window", String(40), primary_key=True),
+    Column("case_id", ForeignKey("cases.id"), nullable=False),
+    Column("patient", String(200), nullable=False),
+    Column("host", String(200), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Float, nullable=False),
+    Column("editor", String(200)),
+    Column("since", Float, nullable=False),
 )

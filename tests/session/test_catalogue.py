@@ -94,3 +94,24 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be used"):
         Catalogue(tmp_path / "absent" / "catalogue.sqlite")
+
+
+def test_a_catalogue_of_the_first_schema_gets_the_new_tables(tmp_path):
+    from sqlalchemy import inspect
+
+    from napari_brainseg.session import tables
+
+    file = tmp_path / "c.sqlite"
+    first = Catalogue(file)
+    first.editor = "A. Tester"
+    first.set("schema_version", "1")
+    with first.write() as connection:
+        tables.open_cases.drop(connection)
+    first.close()
+
+    again = Catalogue(file)
+    assert again.editor == "A. Tester"
+    assert again.get("schema_version") == str(tables.SCHEMA_VERSION)
+    with again.read() as connection:
+        assert inspect(connection).has_table("open_cases")
+    again.close()
