@@ -1,0 +1,110 @@
+"""Small pictures for the worklist: FLAIR at the slice that shows most, cropped to the head."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_brainseg.core.imaging import Modality
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_brainseg.core.imaging import Study
+
+__all__ = ["THUMBNAIL_SIZE", "make_thumbnail", "pack_thumbnail", "unpack_thumbnail"]
+
+THUMBNAIL_SIZE = 48
+"""Pixels of the longer side."""
+
+_BACKGROUND = 0.1
+"""Share of the brightest intensity below which there is air."""
+
+_PER_LINE = 0.02
+"""A row or column with a smaller share of tissue holds noise only."""
+
+_WHITE_PERCENTILE = 99.5
+
+_HEADER = struct.Struct("<HH")
+
+
+def make_thumbnail(study: Study) -> NDArray[np.uint8]:
+    """Draw a study small.
+
+    Parameters
+    ----------
+    study : Study
+        With a FLAIR channel, or the first channel is taken.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W)
+        Grey levels; the longer side has at most `THUMBNAIL_SIZE` pixels.
+    """
+    image = study.image
+    name = Modality.FLAIR if Modality.FLAIR in image.modalities else image.modalities[0]
+    plane = image.channel(name)[_slice_to_show(study)].astype(np.float32)
+    plane = _shrink(_crop_to_head(plane))
+    low, high = float(plane.min()), float(np.percentile(plane, _WHITE_PERCENTILE))
+    if high <= low:
+        return np.zeros(plane.shape, np.uint8)
+    grey: NDArray[np.uint8] = np.clip((plane - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    return grey
+
+
+def pack_thumbnail(picture: NDArray[np.uint8]) -> bytes:
+    """Put a picture (H, W) of uint8 into bytes: height, width, compressed pixels."""
+    return _HEADER.pack(*picture.shape) + zlib.compress(np.ascontiguousarray(picture).data)
+
+
+def unpack_thumbnail(blob: bytes) -> NDArray[np.uint8]:
+    """Inverse of `pack_thumbnail`; the array is read-only.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no picture.
+    """
+    try:
+        shape = _HEADER.unpack_from(blob)
+        pixels = zlib.decompress(blob[_HEADER.size :])
+    except (struct.error, zlib.error) as error:
+        raise ValueError(f"{len(blob)} bytes are no thumbnail: {error}") from error
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def _slice_to_show(study: Study) -> int:
+    if study.truth is not None:
+        areas = study.truth.data.sum(axis=(1, 2), dtype=np.int64)
+        if areas.any():
+            return int(areas.argmax())
+    return study.image.grid_shape[0] // 2
+
+
+def _crop_to_head(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, high = float(plane.min()), float(np.percentile(plane, _WHITE_PERCENTILE))
+    tissue = plane > low + _BACKGROUND * (high - low)
+    spans = []
+    for axis in (1, 0):
+        lines = np.flatnonzero(tissue.mean(axis=axis) > _PER_LINE)
+        if not lines.size:
+            return plane
+        # One more line on each side: the skin must not touch the frame.
+        spans.append(slice(max(0, int(lines[0]) - 1), int(lines[-1]) + 2))
+    return plane[spans[0], spans[1]]
+
+
+def _shrink(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average blocks of pixels; a picture that is small enough stays as it is."""
+    scale = max(1.0, max(plane.shape) / THUMBNAIL_SIZE)
+    for axis in (0, 1):
+        length = plane.shape[axis]
+        wanted = max(1, round(length / scale))
+        starts = np.linspace(0, length, wanted + 1).round().astype(np.intp)[:-1]
+        counts = np.diff(starts, append=length).astype(np.float32)
+        plane = np.add.reduceat(plane, starts, axis=axis)
+        plane /= counts[:, None] if axis == 0 else counts
+    return plane
