@@ -1,4 +1,4 @@
-"""Predictions in the background: one worker thread, jobs one after another, each can be stopped.
+"""Predictions in the background: one worker thread, the most urgent first, each can be stopped.
 
 Thread-safety: `PredictionService.predict` and `PredictionJob.cancel` may be called from any
 thread. All signals are emitted in the worker thread; a widget connects with ``thread="main"``.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +17,7 @@ from psygnal import EmitLoopError, Signal
 
 from napari_brainseg.core.imaging import BrainSegError, CancelledError, ModelError
 from napari_brainseg.core.protocol import FinishReason
+from napari_brainseg.session.prediction_job import PredictionJob, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.core.segmentation.engines.child import TorchChild
     from napari_brainseg.core.segmentation.inference import Prediction, Progress
+    from napari_brainseg.session.prediction_store import PredictionStore
 
-__all__ = ["EnginePredictor", "PredictionJob", "PredictionService", "Predictor"]
+__all__ = ["EnginePredictor", "PredictionJob", "PredictionService", "Predictor", "Priority"]
 
 _log = logging.getLogger(__name__)
 _NICE = 10
@@ -89,68 +90,12 @@ class EnginePredictor:
             self._child = None
 
 
-class PredictionJob:
-    """A prediction that was asked for.
-
-    Connect to the signals of the service (or of the desk) rather than to these where the job may
-    end before you connect.
-
-    Attributes
-    ----------
-    study : Study
-    bundle : Bundle
-    device : str
-    tta : bool
-    reason : FinishReason or None
-        `None` until it ended.
-    prediction : Prediction or None
-        The result of a completed job.
-    error : BrainSegError or None
-        What a failed job met.
-    """
-
-    progress = Signal(object)
-    """`Progress`, after each batch."""
-    finished = Signal(object, object, object)
-    """``(FinishReason, Prediction | None, BrainSegError | None)``, exactly once."""
-
-    def __init__(self, study: Study, bundle: Bundle, *, device: str, tta: bool) -> None:
-        self.study = study
-        self.bundle = bundle
-        self.device = device
-        self.tta = tta
-        self.reason: FinishReason | None = None
-        self.prediction: Prediction | None = None
-        self.error: BrainSegError | None = None
-        self._cancelled = threading.Event()
-        self._ended = threading.Event()
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether it was asked to stop."""
-        return self._cancelled.is_set()
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it ended, for whatever reason."""
-        return self.reason is not None
-
-    def cancel(self) -> None:
-        """Ask to stop; the job ends before its next batch."""
-        self._cancelled.set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end; whether it came within `timeout` seconds. Not for the GUI thread."""
-        return self._ended.wait(timeout)
-
-    def _end(
-        self, reason: FinishReason, prediction: Prediction | None, error: BrainSegError | None
-    ) -> None:
-        self.reason, self.prediction, self.error = reason, prediction, error
-
-
 class PredictionService:
-    """Runs prediction jobs, one at a time, in the order they came.
+    """Runs prediction jobs, one at a time: the most urgent first, then in the order they came.
+
+    A foreground job does not wait for a less urgent one that runs: that one makes way at its next
+    batch and begins again later. Work that is asked for twice is done once, as urgently as the
+    more urgent of the two needs it.
 
     Parameters
     ----------
@@ -159,32 +104,60 @@ class PredictionService:
     """
 
     started = Signal(PredictionJob)
-    """A job begins."""
+    """A job begins, or begins again after it had to make way."""
     progress = Signal(PredictionJob, object)
     """``(job, Progress)``."""
     finished = Signal(PredictionJob)
     """A job ended; see its `reason`, `prediction` and `error`."""
+    stored = Signal(PredictionJob)
+    """The prediction of a finished job is in its store, with its figures in the catalogue."""
 
     def __init__(self, predictor: Predictor | None = None) -> None:
         self._predictor = EnginePredictor() if predictor is None else predictor
-        self._queue: queue.Queue[PredictionJob | None] = queue.Queue()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._open: list[PredictionJob] = []
         self._closed = False
 
     def predict(
-        self, study: Study, bundle: Bundle, *, device: str = "auto", tta: bool = False
+        self,
+        study: Study,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        tta: bool = False,
+        priority: Priority = Priority.FOREGROUND,
+        sha: str | None = None,
+        store: PredictionStore | None = None,
     ) -> PredictionJob:
         """Queue a prediction and return at once.
+
+        Parameters
+        ----------
+        study : Study
+        bundle : Bundle
+        device : str
+            ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        tta : bool
+            Average with the mirrored volume.
+        priority : Priority
+            How urgent it is.
+        sha : str, optional
+            Content hash of the image; a job of the same content is joined.
+        store : PredictionStore, optional
+            Where to keep the result.
+
+        Returns
+        -------
+        PredictionJob
+            A new one, or the one that does this already: it is as urgent as asked from now on.
 
         Raises
         ------
         ModelError
             If the service was closed.
         """
-        job = PredictionJob(study, bundle, device=device, tta=tta)
-        with self._lock:
+        with self._changed:
             if self._closed:
                 raise ModelError("The viewer is closing; nothing is predicted any more.")
             if self._thread is None:
@@ -192,33 +165,46 @@ class PredictionService:
                     target=self._work, name="brainseg-prediction", daemon=True
                 )
                 self._thread.start()
-            self._open.append(job)
-            self._queue.put(job)
+            job = next((j for j in self._open if j.is_same(study, bundle, device, tta, sha)), None)
+            if job is None:
+                job = PredictionJob(study, bundle, device=device, tta=tta, sha=sha, store=store)
+                self._open.append(job)
+            job.want(priority)
+            self._changed.notify()
         return job
 
     @property
     def is_busy(self) -> bool:
-        """Whether a job runs or waits."""
-        with self._lock:
-            return bool(self._open)
+        """Whether a job that a person waits for runs or waits."""
+        return self.is_busy_with(Priority.FOREGROUND)
+
+    def is_busy_with(self, priority: Priority) -> bool:
+        """Whether a job of this priority runs or waits."""
+        with self._changed:
+            return any(job.priority is priority for job in self._open)
+
+    def release(self, job: PredictionJob, priority: Priority) -> None:
+        """Tell that who asked with `priority` needs the job no more; it stops if nobody does."""
+        with self._changed:
+            job.unwant(priority)
 
     def cancel_all(self) -> None:
         """Ask every job to stop."""
-        with self._lock:
+        with self._changed:
             jobs = tuple(self._open)
         for job in jobs:
             job.cancel()
 
     def close(self, timeout: float = 10.0) -> None:
         """Stop all jobs, end the thread and the child process. Not called twice in vain."""
-        with self._lock:
+        with self._changed:
             thread, self._thread = self._thread, None
             already, self._closed = self._closed, True
+            self._changed.notify()
         if already:
             return
         self.cancel_all()
         if thread is not None:
-            self._queue.put(None)
             thread.join(timeout)
         close = getattr(self._predictor, "close", None)
         if close is not None:
@@ -226,26 +212,64 @@ class PredictionService:
 
     def _work(self) -> None:
         _lower_priority()
-        while (job := self._queue.get()) is not None:
-            with _listeners():
-                self.started.emit(job)
-            job._end(*self._run(job))  # noqa: SLF001 -- service and job are one concept
-            with self._lock:
-                self._open.remove(job)
-            with _listeners():
-                job.finished.emit(job.reason, job.prediction, job.error)
-            with _listeners():
-                self.finished.emit(job)
-            job._ended.set()  # noqa: SLF001 -- last, so that who waits finds signals delivered
+        while (job := self._next()) is not None:
+            self._serve(job)
+            # A study and its prediction are large: none is kept until the next one comes.
+            del job
+
+    def _next(self) -> PredictionJob | None:
+        with self._changed:
+            while not self._open:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            # Those that were cancelled first: whoever asked for them waits to be told.
+            job = min(self._open, key=lambda j: (not j.is_cancelled, j.priority))
+            job.is_running = True
+            return job
+
+    def _serve(self, job: PredictionJob) -> None:
+        with _listeners():
+            self.started.emit(job)
+        end = self._run(job)
+        with self._changed:
+            job.is_running = False
+            self._open.remove(job)
+            if end is None:
+                self._open.insert(0, job)  # the head of its class
+                return
+        job.end(*end)
+        with _listeners():
+            job.finished.emit(*end)
+        with _listeners():
+            self.finished.emit(job)
+        self._keep(job)
+        job.let_go()
+
+    def _must_make_way(self, job: PredictionJob) -> bool:
+        with self._changed:
+            return job.priority is not Priority.FOREGROUND and any(
+                other.priority is Priority.FOREGROUND and not other.is_cancelled
+                for other in self._open
+                if other is not job
+            )
 
     def _run(
         self, job: PredictionJob
-    ) -> tuple[FinishReason, Prediction | None, BrainSegError | None]:
+    ) -> tuple[FinishReason, Prediction | None, BrainSegError | None] | None:
+        """Run a job; `None` if it had to make way."""
+        made_way = False
+
         def report(progress: Progress) -> None:
             with _listeners():
                 job.progress.emit(progress)
             with _listeners():
                 self.progress.emit(job, progress)
+
+        def cancelled() -> bool:
+            nonlocal made_way
+            made_way = self._must_make_way(job)
+            return made_way or job.is_cancelled
 
         try:
             if job.is_cancelled:
@@ -256,10 +280,12 @@ class PredictionService:
                 device=job.device,
                 tta=job.tta,
                 progress=report,
-                cancelled=lambda: job.is_cancelled,
+                cancelled=cancelled,
             )
         except CancelledError:
-            return FinishReason.CANCELLED, None, None
+            return (
+                None if made_way and not job.is_cancelled else (FinishReason.CANCELLED, None, None)
+            )
         except BrainSegError as error:
             return FinishReason.FAILED, None, error
         except Exception as error:  # noqa: BLE001 -- logged, and reported to the user
@@ -273,6 +299,19 @@ class PredictionService:
         if job.is_cancelled:
             return FinishReason.CANCELLED, None, None
         return FinishReason.COMPLETED, prediction, None
+
+    def _keep(self, job: PredictionJob) -> None:
+        """Keep a result, after it was shown: packing takes a part of a second."""
+        if job.prediction is None or job.store is None or job.sha is None:
+            return
+        try:
+            job.store.save(job.study, job.prediction, job.sha, tta=job.tta)
+        except BrainSegError as error:
+            _log.warning("The prediction of %s was not kept: %s", job.study.patient, error)
+            job.store_error = error
+            return
+        with _listeners():
+            self.stored.emit(job)
 
 
 @contextlib.contextmanager

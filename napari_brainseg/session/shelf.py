@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.model_registry import ModelRegistry
+    from napari_brainseg.session.prediction_store import PredictionStore
 
 __all__ = ["Shelf"]
 
@@ -53,6 +54,7 @@ class Shelf:
         self._lock = threading.RLock()
         self._catalogues: dict[Path, Catalogue] = {}
         self._registries: dict[Path, ModelRegistry] = {}
+        self._stores: dict[Path, PredictionStore] = {}
 
     @property
     def workspace(self) -> Workspace:
@@ -80,6 +82,17 @@ class Shelf:
                 registry.changed.connect(self._on_models_changed)
                 self._registries[workspace.root] = registry
             return self._registries[workspace.root]
+
+    @property
+    def store(self) -> PredictionStore:
+        """Predictions kept in the workspace in use."""
+        from napari_brainseg.session.prediction_store import PredictionStore
+
+        with self._lock:
+            workspace = self.workspace
+            if workspace.root not in self._stores:
+                self._stores[workspace.root] = PredictionStore(workspace, self.catalogue)
+            return self._stores[workspace.root]
 
     @property
     def editor(self) -> str | None:

@@ -78,6 +78,9 @@ class Prediction:
         Seconds: ``preprocess``, ``infer``, ``postprocess``, ``total``.
     notes : tuple of str
         What the user should know, e.g. that memory ran out and the CPU took over.
+    plain_mask : ndarray of uint8, shape (Z, Y, X), or None
+        The mask without the mirrored view, where test-time augmentation averaged it in: how far
+        the two differ tells how firmly the model stands by its outline.
     """
 
     patient: str
@@ -89,6 +92,7 @@ class Prediction:
     reason: str
     timings: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    plain_mask: NDArray[np.uint8] | None = None
 
 
 def predict(
@@ -172,18 +176,25 @@ def predict_with(
     prepared = recipe.prepare(study.image.data, spacing_mm=study.image.geometry.spacing_mm)
     ready = time.perf_counter()
     notes: list[str] = []
+    depth, _, *in_plane = prepared.data.shape
+    plain = np.empty((depth, *in_plane), np.float32) if tta else None
     logits, engine = _with_recovery(
-        engine, prepared.data, context, fallback, notes, tta=tta, progress=progress,
-        cancelled=cancelled,
+        engine, prepared.data, context, fallback, notes, tta=tta, plain=plain,
+        progress=progress, cancelled=cancelled,
     )  # fmt: skip
     inferred = time.perf_counter()
-    on_grid = prepared.restore(sigmoid(logits, manifest.temperature))
-    mask = postprocess(
-        on_grid,
-        threshold=manifest.threshold,
-        steps=manifest.postprocessing,
-        flair=study.image.channel(Modality.FLAIR),
-    )
+
+    def finish(logits: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        on_grid = prepared.restore(sigmoid(logits, manifest.temperature))
+        return on_grid, postprocess(
+            on_grid,
+            threshold=manifest.threshold,
+            steps=manifest.postprocessing,
+            flair=study.image.channel(Modality.FLAIR),
+        )
+
+    on_grid, mask = finish(logits)
+    plain_mask = None if plain is None else finish(plain)[1]
     uncertainty = uncertainty_of(on_grid)
     end = time.perf_counter()
     return Prediction(
@@ -201,6 +212,7 @@ def predict_with(
             "total": end - start,
         },
         notes=tuple(notes),
+        plain_mask=plain_mask,
     )
 
 
@@ -211,12 +223,14 @@ def infer_logits(
     batch: int,
     context: int = 1,
     tta: bool = False,
+    plain: NDArray[np.float32] | None = None,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> NDArray[np.float32]:
     """Logits (Z', Y', X') of slices (Z', C, Y', X'), batch by batch.
 
-    With `context` above 1 the engine gets C * context channels; see `with_context`.
+    With `context` above 1 the engine gets C * context channels; see `with_context`. With `tta`,
+    `plain` (Z', Y', X') is filled with the logits of the view as it is.
 
     Raises
     ------
@@ -236,6 +250,8 @@ def infer_logits(
         for axes in views:
             flipped = np.ascontiguousarray(np.flip(piece, axes)) if axes else piece
             total += np.flip(engine.logits(flipped), axes)
+            if plain is not None and not axes:
+                plain[start : start + batch] = total
         out[start : start + batch] = total / len(views)
         if progress is not None:
             progress(Progress("Predicting", min(start + batch, depth), depth))
@@ -269,6 +285,7 @@ def _with_recovery(
     notes: list[str],
     *,
     tta: bool,
+    plain: NDArray[np.float32] | None,
     progress: Callable[[Progress], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> tuple[NDArray[np.float32], Engine]:
@@ -279,8 +296,8 @@ def _with_recovery(
     while True:
         try:
             logits = infer_logits(
-                engine, slices, batch=batch, context=context, tta=tta, progress=progress,
-                cancelled=cancelled,
+                engine, slices, batch=batch, context=context, tta=tta, plain=plain,
+                progress=progress, cancelled=cancelled,
             )  # fmt: skip
         except OutOfMemoryError as error:
             if batch > 1:

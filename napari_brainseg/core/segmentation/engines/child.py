@@ -42,6 +42,8 @@ __all__ = ["TorchChild", "serve"]
 POLL_S = 0.05
 GRACE_S = 3.0
 STDERR_TAIL = 2_000
+PLAIN = "plain_mask"
+"""Comes too, where the mirrored view was averaged in."""
 OUTPUTS = (("probability", np.float32), ("uncertainty", np.float32), ("mask", np.uint8))
 _ERRORS = {cls.__name__: cls for cls in (BrainSegError, DataError, ModelError, CancelledError)}
 
@@ -99,7 +101,8 @@ class TorchChild:
                 }
             )
             answer = self._wait(progress, cancelled)
-            arrays = {name: np.load(folder / f"{name}.npy") for name, _ in OUTPUTS}
+            names = [name for name, _ in OUTPUTS] + ([PLAIN] if tta else [])
+            arrays = {name: np.load(folder / f"{name}.npy") for name in names}
         return Prediction(patient=study.patient, **arrays, **answer)
 
     def close(self) -> None:
@@ -227,6 +230,8 @@ def serve(commands: queue.Queue[dict[str, Any] | None], send: Callable[[dict[str
             )
             for name, dtype in OUTPUTS:
                 np.save(folder / f"{name}.npy", getattr(prediction, name).astype(dtype, copy=False))
+            if prediction.plain_mask is not None:
+                np.save(folder / f"{PLAIN}.npy", prediction.plain_mask)
             fields = ("model_version", "engine", "reason", "timings", "notes")
             send({"kind": "done", **{f: getattr(prediction, f) for f in fields}})
         except BrainSegError as error:
