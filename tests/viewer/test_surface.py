@@ -1,0 +1,56 @@
+"""Smooth surfaces of masks: where they lie, how large they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_brainseg.viewer.surface import mask_surface
+
+SPACING = (5.0, 1.0, 1.0)
+
+
+def ball(radius_mm: float, centre=(10, 32, 32), shape=(20, 64, 64)) -> np.ndarray:
+    grid = np.indices(shape)
+    away = [(g - c) * s for g, c, s in zip(grid, centre, SPACING, strict=True)]
+    return (np.sqrt(sum(a**2 for a in away)) <= radius_mm).astype(np.uint8)
+
+
+def volume_of(surface) -> float:
+    a, b, c = (surface.vertices_mm[surface.faces[:, i]].astype(float) for i in range(3))
+    return abs(float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum()) / 6)
+
+
+def test_a_ball_stays_round_though_its_slices_are_far_apart():
+    surface = mask_surface(ball(20.0), SPACING)
+    centre = np.array([50.0, 32.0, 32.0])
+    radii = np.linalg.norm(surface.vertices_mm - centre, axis=1)
+    assert abs(radii.mean() - 20.0) < 1.0
+    # Steps between slices would be half a slice thickness and more.
+    assert radii.std() < 1.0
+    assert surface.faces.max() < len(surface.vertices_mm)
+
+
+def test_the_volume_is_about_that_of_the_mask():
+    mask = ball(20.0)
+    assert 0.9 < volume_of(mask_surface(mask, SPACING)) / (mask.sum() * 5.0) < 1.05
+
+
+def test_a_single_voxel_is_still_seen_where_it_lies():
+    mask = np.zeros((20, 64, 64), np.uint8)
+    mask[3, 40, 7] = 1
+    surface = mask_surface(mask, SPACING)
+    assert np.abs(surface.vertices_mm.mean(axis=0) - [15.0, 40.0, 7.0]).max() < 1.0
+
+
+def test_a_lesion_at_the_edge_of_the_volume_is_closed():
+    mask = np.zeros((6, 32, 32), np.uint8)
+    mask[:2, :10, :10] = 1
+    surface = mask_surface(mask, SPACING)
+    edges = np.sort(np.concatenate([surface.faces[:, [0, 1]], surface.faces[:, [1, 2]],
+                                    surface.faces[:, [2, 0]]]), axis=1)  # fmt: skip
+    _, shared_by = np.unique(edges, axis=0, return_counts=True)
+    assert (shared_by == 2).all()
+
+
+def test_an_empty_mask_has_no_surface():
+    assert mask_surface(np.zeros((4, 8, 8), np.uint8), SPACING) is None
