@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_brainseg.viewer.display import Display
 from napari_brainseg.viewer.editing import StrokeEditor
-from napari_brainseg.viewer.layers import CaseLayers
+from napari_brainseg.viewer.layers import (
+    CORRECTION_NAME,
+    PREDICTION_NAME,
+    TRUTH_NAME,
+    CaseLayers,
+)
+from napari_brainseg.viewer.live_threshold import delivery_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_brainseg.session.case import Case
+    from napari_brainseg.session.correction import Correction
     from napari_brainseg.session.desk import Desk
 
 __all__ = ["HIDE_KEY", "CaseView", "fullest_slice"]
@@ -41,6 +49,8 @@ class CaseView:
     ----------
     layers : CaseLayers
         The layers shown.
+    display : Display
+        How they are shown.
     editor : StrokeEditor
         Painting, undo and redo.
     turn : callable
@@ -57,9 +67,18 @@ class CaseView:
         self._grid: tuple[int, int, int] | None = None
         self._settled = False
         self.turn: Callable[[Callable[[], None]], None] = _at_once
+        self._landed: int | None = None
+        self._correction: Correction | None = None
         self.layers = CaseLayers(viewer)
+        self.display = Display(
+            self.layers,
+            getattr(desk, "preferences", None),
+            lambda version: delivery_of(desk.registry, version),
+        )
+        self.display.slice_index = lambda: self.slice_index
         self.editor = StrokeEditor(viewer)
         viewer.bind_key(HIDE_KEY, self._hold_to_hide, overwrite=True)
+        viewer.dims.events.current_step.connect(self._on_step)
         desk.opened.connect(self._on_opened, thread="main")
         desk.closed.connect(self._on_closed, thread="main")
         if desk.case is not None:
@@ -80,7 +99,9 @@ class CaseView:
         """Stop following the desk."""
         self._desk.opened.disconnect(self._on_opened)
         self._desk.closed.disconnect(self._on_closed)
+        self._viewer.dims.events.current_step.disconnect(self._on_step)
         self._leave()
+        self.display.close()
 
     def go_to(self, slice_index: int) -> None:
         """Show a slice by its index along z, 0-based."""
@@ -115,21 +136,17 @@ class CaseView:
         case.prediction_changed.connect(self._on_prediction, thread="main")
         case.correction_started.connect(self._on_correction, thread="main")
         case.correction_discarded.connect(self._on_correction, thread="main")
-        prediction, correction = case.prediction, case.correction
-        self.layers.show_study(
-            case.study,
-            None if prediction is None else prediction.mask,
-            None if correction is None else correction.data,
-        )
+        correction = case.correction
+        self.display.enter(case)
         for layer in (self.layers.truth, self.layers.prediction):
             if layer is not None:
                 self.editor.bind_keys(layer)
         if correction is not None:
-            self.editor.edit(self.layers.correction, correction)
+            self._edit(correction)
         if self._grid != case.shape:
             self._grid = case.shape
             self._viewer.reset_view()
-        self.go_to(fullest_slice(case.truth if correction is None else correction.data, case.shape))
+        self._land(case)
         self.shown.emit()
         if not self._settled:
             self._settled = True
@@ -139,16 +156,28 @@ class CaseView:
     def _clear(self) -> None:
         self._leave()
         self._grid = None
-        self.layers.clear()
+        self.display.clear()
         self.shown.emit()
 
     def _leave(self) -> None:
         case, self._case = self._case, None
-        self.editor.edit(None, None)
+        self._edit(None)
         if case is not None:
             case.prediction_changed.disconnect(self._on_prediction)
             case.correction_started.disconnect(self._on_correction)
             case.correction_discarded.disconnect(self._on_correction)
+
+    def _edit(self, correction: Correction | None) -> None:
+        before, self._correction = self._correction, correction
+        if before is not None:
+            for signal in (before.committed, before.undone, before.redone):
+                signal.disconnect(self.display.note_stroke)
+        if correction is None:
+            self.editor.edit(None, None)
+            return
+        self.editor.edit(self.layers.correction, correction)
+        for signal in (correction.committed, correction.undone, correction.redone):
+            signal.connect(self.display.note_stroke, thread="main")
 
     def _on_prediction(self, _prediction: Any = None) -> None:
         self.editor.when_idle(self._show_prediction)
@@ -157,28 +186,40 @@ class CaseView:
         self.editor.when_idle(self._show_correction)
 
     def _show_prediction(self) -> None:
-        if self._case is not None:
-            prediction = self._case.prediction
-            self.layers.show_prediction(None if prediction is None else prediction.mask)
-            if self.layers.prediction is not None:
-                self.editor.bind_keys(self.layers.prediction)
-            self.shown.emit()
+        if self._case is None:
+            return
+        self.display.take_prediction()
+        if self.layers.prediction is not None:
+            self.editor.bind_keys(self.layers.prediction)
+        if self._landed is not None and self._case.correction is None:
+            # She has not moved since the case was opened: what the model found is of interest.
+            self._land(self._case)
+        self.shown.emit()
 
     def _show_correction(self) -> None:
         if self._case is None:
             return
-        correction = self._case.correction
         # The old tie must be cut before the layer gets other data.
-        self.editor.edit(None, None)
-        self.layers.show_correction(None if correction is None else correction.data)
-        if correction is not None:
-            self.editor.edit(self.layers.correction, correction)
+        self._edit(None)
+        self.display.take_correction()
+        if self._case.correction is not None:
+            self._edit(self._case.correction)
         self.shown.emit()
 
+    def _land(self, case: Case) -> None:
+        """Go to the slice with the largest lesion of what is the best guess at hand."""
+        masks = (self.display.mask(n) for n in (CORRECTION_NAME, PREDICTION_NAME, TRUTH_NAME))
+        best = next((m for m in masks if m is not None and m.any()), None)
+        self.go_to(fullest_slice(best, case.shape))
+        self._landed = self.slice_index
+
+    def _on_step(self, _event: Any = None) -> None:
+        self._landed = None
+
     def _hold_to_hide(self, _viewer: Viewer) -> Iterator[None]:
-        self.layers.hide_masks()
+        self.display.hide_masks()
         yield
-        self.layers.reveal_masks()
+        self.display.reveal_masks()
 
 
 def _at_once(act: Callable[[], None]) -> None:
