@@ -1,0 +1,84 @@
+"""What patients are called on the screen: short, or by number where names are hidden."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QCoreApplication
+
+from napari_brainseg.core.formats.names import parse_slice_name, undated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Names"]
+
+_TOKEN = re.compile(r"[\w.\-]+")
+
+
+class Names:
+    """Names of the patients of one worklist.
+
+    Parameters
+    ----------
+    patients : iterable of str
+        All patients, in worklist order: the number of a patient is its place.
+    hidden : bool
+        Whether identifiers are hidden; then no method returns a name.
+    """
+
+    def __init__(self, patients: Iterable[str] = (), *, hidden: bool = False) -> None:
+        self.hidden = hidden
+        self._numbers = {patient: i for i, patient in enumerate(patients, 1)}
+        undated_names = {undated(p) for p in self._numbers}
+        self._dated_needed = len(undated_names) < len(self._numbers)
+        self._persons = {undated(p): p for p in self._numbers} if hidden else {}
+        self._prefix = _common_prefix(self._numbers)
+
+    def full(self, patient: str) -> str:
+        """Whole name, or ``Patient 12``."""
+        return self._by_number(patient) if self.hidden else patient
+
+    def short(self, patient: str) -> str:
+        """Name without what all have in common, and without the date where it tells nothing."""
+        if self.hidden:
+            return self._by_number(patient)
+        name = patient if self._dated_needed else undated(patient)
+        return name.removeprefix(self._prefix) or name
+
+    def number(self, patient: str) -> int:
+        """Place in the worklist, from 1; 0 for a patient that is not in it."""
+        return self._numbers.get(patient, 0)
+
+    def scrub(self, text: str) -> str:
+        """Return a text, e.g. a fault with its path, without the names of patients."""
+        if not self.hidden or not text:
+            return text
+        return _TOKEN.sub(self._scrub_token, text)
+
+    def _scrub_token(self, match: re.Match[str]) -> str:
+        token = match[0]
+        bare = token.rstrip(".")
+        parsed = parse_slice_name(bare)
+        for name in (bare, parsed.patient if parsed else bare):
+            known = name if name in self._numbers else self._persons.get(name)
+            if known is not None:
+                return self._by_number(known) + token[len(bare) :]
+        return token
+
+    def _by_number(self, patient: str) -> str:
+        text = QCoreApplication.translate("Worklist", "Patient {n}")
+        return text.format(n=self._numbers.get(patient, "?"))
+
+
+def _common_prefix(patients: Iterable[str]) -> str:
+    """Longest beginning of all names that ends between two words."""
+    people = [undated(patient) for patient in patients]
+    if len(people) < 2:
+        return ""
+    # All others lie between these two.
+    first, last = min(people), max(people)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    end = max(first.rfind(mark, 0, same) for mark in "_- ") + 1
+    return first[:end]
