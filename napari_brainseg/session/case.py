@@ -47,6 +47,8 @@ class Case:
         Where the work is kept.
     image_sha256 : str, optional
         Content hash of the image; computed if left out.
+    blind : bool
+        Withhold predictions until the first contour is drawn.
 
     Attributes
     ----------
@@ -55,7 +57,7 @@ class Case:
     """
 
     prediction_changed = Signal(object)
-    """A `Prediction` for this case is there."""
+    """A `Prediction` for this case is there, and may be shown."""
     correction_started = Signal(Correction)
     """There is a correction to paint on."""
     correction_discarded = Signal()
@@ -66,7 +68,12 @@ class Case:
     """The new `CaseStatus`."""
 
     def __init__(
-        self, study: Study, catalogue: Catalogue, *, image_sha256: str | None = None
+        self,
+        study: Study,
+        catalogue: Catalogue,
+        *,
+        image_sha256: str | None = None,
+        blind: bool = False,
     ) -> None:
         if image_sha256 is None:
             from napari_brainseg.core.dataset.hashing import image_sha256 as hash_image
@@ -78,6 +85,7 @@ class Case:
         self._lock = threading.RLock()
         self._prediction: Prediction | None = None
         self._correction: Correction | None = None
+        self._is_blind = False
         self.id, self._status = register_case(catalogue, study, image_sha256)
         self.notes = study.warnings
         if has_correction_elsewhere(catalogue, self.id, study.patient):
@@ -88,6 +96,8 @@ class Case:
         saved = active_correction(catalogue, self.id, self.shape)
         if saved is not None:
             self._adopt(saved)
+        drawn = self._correction is not None and self._correction.meter.strokes > 0
+        self._is_blind = blind and not drawn and self._status is not CaseStatus.APPROVED
 
     def __repr__(self) -> str:
         return f"Case({self.patient!r}, {self.status.value!r})"
@@ -109,8 +119,16 @@ class Case:
 
     @property
     def prediction(self) -> Prediction | None:
-        """The latest prediction of this session."""
-        return self._prediction
+        """The latest prediction; `None` as long as the case is read blind."""
+        return None if self._is_blind else self._prediction
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether predictions are withheld, so that they do not lead the reader's hand.
+
+        They show with the first stroke, or when the case is signed off.
+        """
+        return self._is_blind
 
     @property
     def correction(self) -> Correction | None:
@@ -138,10 +156,22 @@ class Case:
         check_mask(prediction.mask, self.shape, "prediction")
         with self._lock:
             self._prediction = prediction
-            correction = self._correction
+            if self._is_blind:
+                return
+        self._announce(prediction)
+
+    def _announce(self, prediction: Prediction) -> None:
         self.prediction_changed.emit(prediction)
-        if correction is not None:
-            correction.compare_with(prediction.mask)
+        if self._correction is not None:
+            self._correction.compare_with(prediction.mask)
+
+    def _see(self) -> None:
+        """Show what was withheld."""
+        with self._lock:
+            was_blind, self._is_blind = self._is_blind, False
+            prediction = self._prediction
+        if was_blind and prediction is not None:
+            self._announce(prediction)
 
     def start_correction(self, base: CorrectionBase, editor: str) -> Correction:
         """Return the correction of this case; a saved one wins, otherwise start a new one.
@@ -201,9 +231,16 @@ class Case:
             set_status(self._catalogue, self.id, status)
             self._status = status
         self.status_changed.emit(status.value)
+        if status is CaseStatus.APPROVED:
+            self._see()
 
     def _base_mask(self, base: CorrectionBase) -> tuple[NDArray[np.uint8], str | None]:
         if base == "prediction":
+            if self._is_blind:
+                raise DataError(
+                    f"{self.patient} is read without the prediction.",
+                    "Start from an empty mask; the prediction shows with your first stroke.",
+                )
             if self._prediction is None:
                 raise DataError(
                     f"{self.patient} has no prediction to start from.",
@@ -225,8 +262,8 @@ class Case:
 
     def _adopt(self, saved: SavedCorrection) -> Correction:
         prediction = saved.base_mask if saved.base == "prediction" else None
-        if self._prediction is not None:
-            prediction = self._prediction.mask
+        if self.prediction is not None:
+            prediction = self.prediction.mask
         correction = Correction(
             self._catalogue,
             saved.id,
@@ -251,3 +288,4 @@ class Case:
     def _on_stroke(self) -> None:
         # An approved case that is painted on is no longer what was signed off.
         self.mark(CaseStatus.CORRECTED)
+        self._see()

@@ -89,12 +89,16 @@ def register_case(catalogue: Catalogue, study: Study, image_sha256: str) -> tupl
     """Find a case by patient and image content, or add it; returns its row and status."""
     columns, now = tables.cases.c, time.time()
     path = None if study.path is None else str(study.path)
+    known = select(columns.id, columns.status, columns.path).where(
+        columns.patient == study.patient, columns.image_sha256 == image_sha256
+    )
+    # Most cases are known: every write waits for the disk, which the user would wait for.
+    with catalogue.read() as connection:
+        row = connection.execute(known).one_or_none()
+    if row is not None and row.path == path:
+        return row.id, CaseStatus(row.status)
     with catalogue.write() as connection:
-        row = connection.execute(
-            select(columns.id, columns.status).where(
-                columns.patient == study.patient, columns.image_sha256 == image_sha256
-            )
-        ).one_or_none()
+        row = connection.execute(known).one_or_none()
         if row is not None:
             connection.execute(update(tables.cases).where(columns.id == row.id).values(path=path))
             return row.id, CaseStatus(row.status)

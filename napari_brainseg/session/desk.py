@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError, DataError
-from napari_brainseg.session.prediction import PredictionJob, PredictionService
+from napari_brainseg.session.foreground import ForegroundPredictions
+from napari_brainseg.session.prediction import PredictionService
+from napari_brainseg.session.preferences import Preferences
+from napari_brainseg.session.reading import Reading
 from napari_brainseg.session.shelf import Shelf
 from napari_brainseg.session.trainings import Trainings
 
@@ -30,16 +33,20 @@ if TYPE_CHECKING:
     from napari_brainseg.core.formats import Discovery, StudyFolder
     from napari_brainseg.core.imaging import Study
     from napari_brainseg.core.segmentation.bundle import Bundle
-    from napari_brainseg.core.segmentation.inference import Progress
+    from napari_brainseg.core.segmentation.inference import Prediction
+    from napari_brainseg.session.batch import BatchPrediction
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.correction import Correction, CorrectionBase
     from napari_brainseg.session.fine_tuning import FineTuningPlan
     from napari_brainseg.session.meter import Meter
     from napari_brainseg.session.model_registry import ModelRegistry
-    from napari_brainseg.session.prediction import Predictor
+    from napari_brainseg.session.ordering import Suggestion
+    from napari_brainseg.session.prediction import PredictionJob, Predictor
+    from napari_brainseg.session.prefetch import LoadedCase, Prefetcher
     from napari_brainseg.session.run_log import RunRecord
-    from napari_brainseg.session.trainer_process import RunOutcome, TrainerProcess
+    from napari_brainseg.session.trainer_process import TrainerProcess
+    from napari_brainseg.session.worklist import Worklist
     from napari_brainseg.session.workspace import Workspace
 
 __all__ = ["Desk"]
@@ -61,20 +68,28 @@ class Desk:
         Gives the bundles that ship with the package.
     trainer_command : sequence of str, optional
         Start of the trainer's command line.
+    preferences : Preferences, optional
+        Those of the user if left out.
+
+    Attributes
+    ----------
+    preferences : Preferences
+    predictions : PredictionService
+        Runs predictions of the open case and of the background.
     """
 
     opened = Signal(object)
-    """`Case`: a patient is open; its saved correction, if any, is already in it."""
+    """`Case`: a patient is open; its saved correction and prediction, if any, are in it."""
     closed = Signal()
     """No patient is open any more."""
     prediction_started = Signal(object)
-    """`PredictionJob`."""
+    """`PredictionJob` of the open case."""
     prediction_progress = Signal(object)
     """`Progress`."""
     prediction_ready = Signal(object)
-    """`Prediction` of the open case."""
+    """`Prediction` of the open case that came after it was opened, and may be shown."""
     prediction_finished = Signal(object)
-    """`PredictionJob`: ended, for whatever reason."""
+    """`PredictionJob` of a case that is or was open: ended, or nobody waits for it any more."""
     correction_started = Signal(object)
     """`Correction` of the open case."""
     corrected = Signal(object)
@@ -103,24 +118,30 @@ class Desk:
         predictor: Predictor | None = None,
         bundled: Callable[[], tuple[Bundle, ...]] | None = None,
         trainer_command: Sequence[str] | None = None,
+        preferences: Preferences | None = None,
     ) -> None:
+        self.preferences = Preferences() if preferences is None else preferences
         self._shelf = Shelf(workspace, bundled=bundled)
         self._trainings = Trainings(self._shelf, command=trainer_command)
         self._lock = threading.RLock()
         self._studies: Discovery | None = None
         self._case: Case | None = None
-        self._jobs: dict[PredictionJob, Case] = {}
+        self._suggestion: Suggestion | None = None
         self._pool: ThreadPoolExecutor | None = None
         self.predictions = PredictionService(predictor)
-        self.predictions.started.connect(self._on_prediction_started)
-        self.predictions.progress.connect(self._on_prediction_progress)
-        self.predictions.finished.connect(self._on_prediction_finished)
+        self._foreground = ForegroundPredictions(self.predictions)
+        self._reading = Reading(self._shelf, self.predictions, self.preferences)
+        self._foreground.started.connect(self.prediction_started.emit)
+        self._foreground.progress.connect(self.prediction_progress.emit)
+        self._foreground.finished.connect(self.prediction_finished.emit)
+        self._foreground.fault.connect(self.fault.emit)
         self._shelf.models_changed.connect(self._on_models_changed)
         self._shelf.editor_changed.connect(self._on_editor_changed)
-        self._trainings.started.connect(self._on_training_started)
-        self._trainings.event.connect(self._on_training_event)
-        self._trainings.finished.connect(self._on_training_finished)
-        self._trainings.fault.connect(self._on_fault)
+        self._trainings.started.connect(self.training_started.emit)
+        self._trainings.event.connect(self.training_event.emit)
+        self._trainings.finished.connect(self.training_finished.emit)
+        self._trainings.fault.connect(self.fault.emit)
+        self._reading.worklist.fault.connect(self.fault.emit)
 
     # state ------------------------------------------------------------------------------------
 
@@ -148,6 +169,26 @@ class Desk:
     def case(self) -> Case | None:
         """The open case."""
         return self._case
+
+    @property
+    def worklist(self) -> Worklist:
+        """Patients of the opened root."""
+        return self._reading.worklist
+
+    @property
+    def batch(self) -> BatchPrediction:
+        """Prediction of the whole worklist."""
+        return self._reading.batch
+
+    @property
+    def prefetcher(self) -> Prefetcher:
+        """What is loaded and predicted ahead."""
+        return self._reading.prefetcher
+
+    @property
+    def suggestion(self) -> Suggestion | None:
+        """Why the open case should be read; `None` where nothing is left to do about it."""
+        return self._suggestion
 
     @property
     def trainer(self) -> TrainerProcess | None:
@@ -182,8 +223,9 @@ class Desk:
         found = discover(Path(path))
         if not found.folders:
             raise found.faults[0].error
-        self._enter(found)
-        return self._open_folder(found.folders[0])
+        with self._reading.opening():
+            self._enter(found)
+            return self._open_folder(found.folders[0])
 
     def select(self, patient: str) -> Case:
         """Open another patient of `studies`.
@@ -193,9 +235,32 @@ class Desk:
         DataError
             If nothing is open, or it holds no such patient, or it cannot be read.
         """
-        if self._studies is None:
-            raise DataError("No folder of patients is open.", "Open one first.")
-        return self._open_folder(self._studies.find(patient))
+        with self._reading.opening():
+            return self._open_folder(self._reading.folder(patient))
+
+    def next_case(self) -> Suggestion | None:
+        """Which patient to read after the open one, and why; `None` when all are done."""
+        return self._reading.next_case(None if self._case is None else self._case.patient)
+
+    def open_suggested(self) -> Case | None:
+        """Open the patient of `next_case`; `None` if there is none. See `select`."""
+        suggestion = self.next_case()
+        return None if suggestion is None else self.select(suggestion.patient)
+
+    def open_next(self) -> Case | None:
+        """Open the next readable patient in worklist order; `None` at the end. See `select`."""
+        return self._open_neighbour(1)
+
+    def open_previous(self) -> Case | None:
+        """Open the patient before in worklist order; `None` at the start. See `select`."""
+        return self._open_neighbour(-1)
+
+    def active(self) -> None:
+        """Note that the user does something, which keeps the clock of the case running.
+
+        Costs a microsecond: a window calls it at every key and movement.
+        """
+        self._reading.active()
 
     def open_study(self, study: Study) -> Case:
         """Open a study that is already in memory, e.g. one that napari's reader loaded."""
@@ -205,14 +270,18 @@ class Desk:
             self._studies is None or study.path not in {f.path for f in self._studies.folders}
         ):
             self._enter(discover(study.path))
-        return self._show(study)
+        from napari_brainseg.session.prefetch import LoadedCase
+
+        return self._show(LoadedCase.of(study))
 
     def close_case(self) -> None:
         """Close the open case. Paint that was not committed is committed."""
         with self._lock:
             case, self._case = self._case, None
+            self._suggestion = None
         if case is not None:
             self._leave(case)
+            self._reading.leave(case.patient)
             self.closed.emit()
 
     # predictions ------------------------------------------------------------------------------
@@ -220,7 +289,7 @@ class Desk:
     def predict(
         self, *, bundle: Bundle | None = None, device: str = "auto", tta: bool = False
     ) -> PredictionJob:
-        """Predict the open case in the background; an earlier prediction of it is stopped.
+        """Predict the open case in the background; another prediction of it is stopped.
 
         Parameters
         ----------
@@ -240,17 +309,13 @@ class Desk:
         """
         case = self._need_case()
         chosen = self.registry.current if bundle is None else bundle
-        with self._lock:
-            for job, of in self._jobs.items():
-                if of is case:
-                    job.cancel()
-            job = self.predictions.predict(case.study, chosen, device=device, tta=tta)
-            self._jobs[job] = case
-        return job
+        return self._foreground.predict(
+            case, chosen, device=device, tta=tta, store=self._shelf.store
+        )
 
     def cancel_prediction(self) -> None:
-        """Stop all predictions."""
-        self.predictions.cancel_all()
+        """Stop predicting the open case; what runs in the background goes on."""
+        self._foreground.cancel()
 
     # corrections ------------------------------------------------------------------------------
 
@@ -374,6 +439,7 @@ class Desk:
             Seconds to wait for the run; one that needs longer is found again at the next start.
         """
         self.close_case()
+        self._reading.close()
         self.predictions.close()
         self._trainings.close(timeout)
         with self._lock:
@@ -387,38 +453,69 @@ class Desk:
     def _enter(self, found: Discovery) -> None:
         self._shelf.enter(found)
         self._studies = found
+        self._reading.enter(found)
 
     def _open_folder(self, folder: StudyFolder) -> Case:
-        from napari_brainseg.core.formats import load_study
+        return self._show(self._reading.bring(folder))
 
-        return self._show(load_study(folder))
+    def _open_neighbour(self, step: int) -> Case | None:
+        current = None if self._case is None else self._case.patient
+        patient = self._reading.neighbour(current, step)
+        return None if patient is None else self.select(patient)
 
-    def _show(self, study: Study) -> Case:
+    def _show(self, loaded: LoadedCase) -> Case:
         from napari_brainseg.session.case import Case
 
         # What was painted must be on disk before the same patient may be opened again.
         if self._case is not None:
             self._save(self._case)
-        case = Case(study, self.catalogue)
+        suggestion = self._reading.suggestion_of(loaded.study.patient)
+        case = Case(
+            loaded.study,
+            self.catalogue,
+            image_sha256=loaded.sha,
+            blind=suggestion is not None and suggestion.blind,
+        )
+        predict = bool(self.preferences.get("predict_on_open"))
+        if predict:
+            loaded.prediction = self._reading.prediction_of(loaded)
+            if loaded.prediction is not None:
+                case.set_prediction(loaded.prediction)
+        case.prediction_changed.connect(self._on_prediction)
         case.correction_started.connect(self._on_correction_started)
         case.corrected.connect(self._on_corrected)
         case.status_changed.connect(self._on_status)
         with self._lock:
             before, self._case = self._case, case
+            self._suggestion = suggestion
         if before is not None:
             self._leave(before)
         self.opened.emit(case)
+        if predict and loaded.prediction is None:
+            self._predict_unasked(case)
+        self._reading.settle(case, loaded)
         return case
+
+    def _predict_unasked(self, case: Case) -> None:
+        from napari_brainseg.session.prefetch import can_predict
+
+        if not can_predict(case.study):
+            return
+        try:
+            self._foreground.predict(
+                case, self.registry.current, device="auto", tta=False, store=self._shelf.store
+            )
+        except BrainSegError as error:
+            # The patient can be looked at and corrected all the same.
+            self.fault.emit(error)
 
     def _leave(self, case: Case) -> None:
         # Not under the lock: a signal that is being emitted elsewhere holds its own.
+        case.prediction_changed.disconnect(self._on_prediction)
         case.correction_started.disconnect(self._on_correction_started)
         case.corrected.disconnect(self._on_corrected)
         case.status_changed.disconnect(self._on_status)
-        with self._lock:
-            jobs = [job for job, of in self._jobs.items() if of is case]
-        for job in jobs:
-            job.cancel()
+        self._foreground.leave(case)
         self._save(case)
 
     def _save(self, case: Case) -> None:
@@ -439,50 +536,25 @@ class Desk:
             raise DataError("Nobody is named as editor.", "Give your name or your initials first.")
         return name
 
-    def _on_prediction_started(self, job: PredictionJob) -> None:
-        self.prediction_started.emit(job)
-
-    def _on_prediction_progress(self, _job: PredictionJob, progress: Progress) -> None:
-        self.prediction_progress.emit(progress)
-
-    def _on_prediction_finished(self, job: PredictionJob) -> None:
-        with self._lock:
-            case = self._jobs.pop(job, None)
-            is_open = case is not None and case is self._case
-        if job.prediction is not None and case is not None and is_open:
-            try:
-                case.set_prediction(job.prediction)
-            except BrainSegError as error:
-                self.fault.emit(error)
-            else:
-                self.prediction_ready.emit(job.prediction)
-        elif job.error is not None:
-            self.fault.emit(job.error)
-        self.prediction_finished.emit(job)
+    def _on_prediction(self, prediction: Prediction) -> None:
+        self.prediction_ready.emit(prediction)
 
     def _on_correction_started(self, correction: Correction) -> None:
         self.correction_started.emit(correction)
 
     def _on_corrected(self, meter: Meter) -> None:
+        self.active()
         self.corrected.emit(meter)
 
     def _on_status(self, status: str) -> None:
+        if self._case is not None:
+            self.worklist.update(self._case.patient)
         self.status_changed.emit(status)
 
     def _on_models_changed(self) -> None:
+        self._reading.change_model()
         self.models_changed.emit()
 
     def _on_editor_changed(self, name: str) -> None:
+        self._reading.name_editor(name)
         self.editor_changed.emit(name)
-
-    def _on_training_started(self, trainer: TrainerProcess) -> None:
-        self.training_started.emit(trainer)
-
-    def _on_training_event(self, event: object) -> None:
-        self.training_event.emit(event)
-
-    def _on_training_finished(self, outcome: RunOutcome) -> None:
-        self.training_finished.emit(outcome)
-
-    def _on_fault(self, error: BrainSegError) -> None:
-        self.fault.emit(error)

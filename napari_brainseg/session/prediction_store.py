@@ -15,6 +15,7 @@ import threading
 import time
 import zipfile
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,6 @@ from napari_brainseg.session import tables
 from napari_brainseg.session.prediction_summary import summarise
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from napari_brainseg.core.imaging import Study
@@ -73,8 +72,19 @@ class PredictionStore:
         return self.folder / f"{sha}-{named}-{'tta' if tta else 'plain'}.npz"
 
     def has(self, sha: str, version: str, tta: bool) -> bool:
-        """Whether a prediction with its arrays is there; they may still turn out damaged."""
-        return self.path(sha, version, tta).is_file()
+        """Whether a prediction with arrays and figures is there; it may turn out damaged."""
+        if not self.path(sha, version, tta).is_file():
+            return False
+        columns = tables.predictions.c
+        with self._catalogue.read() as connection:
+            found = connection.execute(
+                select(columns.id).where(
+                    columns.image_sha256 == sha,
+                    columns.model_version == version,
+                    columns.tta == tta,
+                )
+            ).first()
+        return found is not None
 
     def save(
         self, study: Study, prediction: Prediction, sha: str, *, tta: bool = False
@@ -204,7 +214,7 @@ class PredictionStore:
                 if path == str(latest):
                     continue
                 try:
-                    os.unlink(path)
+                    Path(path).unlink()
                 except OSError as error:
                     _log.warning("The cache %s cannot be trimmed: %s", self.folder, error)
                     break

@@ -11,6 +11,7 @@ from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError, 
 from napari_brainseg.core.segmentation.inference import Prediction, Progress
 from napari_brainseg.session.case import CaseStatus
 from napari_brainseg.session.desk import Desk
+from napari_brainseg.session.preferences import Preferences
 from napari_brainseg.session.trainer_process import RunReason
 from napari_brainseg.session.workspace import Workspace
 
@@ -39,12 +40,17 @@ def predictor(predict_mask: Callable[..., Prediction]) -> Callable[..., Predicti
 
 @pytest.fixture
 def make_desk(
-    predictor: Callable[..., Prediction], default: Bundle, trainer_command: tuple[str, ...]
+    predictor: Callable[..., Prediction],
+    default: Bundle,
+    trainer_command: tuple[str, ...],
+    tmp_path: Path,
 ) -> Iterator[Callable[..., Desk]]:
     made: list[Desk] = []
+    preferences = Preferences(tmp_path / "preferences.json")
+    preferences.set(predict_on_open=False, prefetch=False)
 
     def make(workspace: Workspace | None = None, **options: Any) -> Desk:
-        options = {"predictor": predictor, **options}
+        options = {"predictor": predictor, "preferences": preferences, **options}
         desk = Desk(
             workspace, bundled=lambda: (default,), trainer_command=trainer_command, **options
         )
