@@ -19,6 +19,7 @@ from napari_brainseg.core.imaging import CancelledError, LabelVolume, ScalarVolu
 from napari_brainseg.core.segmentation.bundle import Bundle, save_bundle
 from napari_brainseg.core.segmentation.inference import Prediction, Progress
 from napari_brainseg.session.desk import Desk
+from napari_brainseg.session.preferences import Preferences
 from napari_brainseg.session.workspace import Workspace
 from napari_brainseg.viewer.launch import open_window, show_dock
 
@@ -180,11 +181,15 @@ def window(
     candidate = make_bundle("fine-tuned", bundled.version)
     monkeypatch.setenv("FAKE_TRAINER_BUNDLE", str(candidate.path))
     predictor = FakePredictor()
+    preferences = Preferences(tmp_path / "preferences.json")
+    # Tests say themselves what is predicted, and when.
+    preferences.set(predict_on_open=False, prefetch=False)
     desk = Desk(
         Workspace(tmp_path / "workspace").create(),
         predictor=predictor,
         bundled=lambda: (bundled,),
         trainer_command=(sys.executable, "-P", str(Path(__file__).with_name("fake_trainer.py"))),
+        preferences=preferences,
     )
     viewer = open_window(desk=desk, size=(1100, 700), phantom_root=tmp_path / "phantoms")
 
