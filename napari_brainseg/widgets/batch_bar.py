@@ -5,11 +5,22 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtCore import Signal as QtSignal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_brainseg.widgets.fold import Fold
+from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.worklist_names import Names
@@ -17,11 +28,15 @@ from napari_brainseg.widgets.worklist_names import Names
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qtpy.QtGui import QResizeEvent
+
     from napari_brainseg.session.batch import BatchPrediction, BatchState
 
 __all__ = ["BatchBar", "time_left"]
 
-_FAULTS_NAMED = 20
+_FAULTS_NAMED = 200
+_LINES = 6
+"""Seen at once of the list of faults; the others are scrolled to."""
 
 
 class BatchBar(QWidget):
@@ -35,6 +50,8 @@ class BatchBar(QWidget):
         Runs an act in a worker; faults of it stand in the panel.
     names : callable, optional
         Gives what patients are called.
+    needs_disagreement : callable, optional
+        Whether the mirrored view is predicted too, because cases are ordered by it.
     """
 
     predicting = QtSignal(str)
@@ -47,10 +64,12 @@ class BatchBar(QWidget):
         batch: BatchPrediction,
         run: Callable[[Callable[[], Any]], None],
         names: Callable[[], Names] = Names,
+        needs_disagreement: Callable[[], bool] = bool,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._batch = batch
+        self._needs_disagreement = needs_disagreement
         self._run = run
         self._names = names
         self.state: BatchState | None = None
@@ -58,12 +77,14 @@ class BatchBar(QWidget):
         self.start_button.setToolTip(
             self.tr(
                 "Predict every patient that the model in use has not predicted yet, in the "
-                "background; what you open goes first"
+                "background; what you open goes first. Where the next case is chosen by "
+                "test-time disagreement, the mirrored view is predicted too: twice the time."
             )
         )
-        self.start_button.clicked.connect(lambda: self._run(lambda: batch.start(None)))
+        self.start_button.clicked.connect(self.start)
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
+        set_role(self.progress, "thin")
         self.progress.setAccessibleName(self.tr("Progress of the prediction of all patients"))
         self.words = hint_label()
         self.pause_button = QPushButton()
@@ -78,7 +99,8 @@ class BatchBar(QWidget):
             | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
         )
         self.fault_list.linkActivated.connect(self.fault_chosen)
-        self.faults = Fold("", self.fault_list)
+        self.fault_list.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.faults = Fold("", _Scrolled(self.fault_list))
         row = QHBoxLayout()
         row.setSpacing(3)
         for button in (self.start_button, self.pause_button, self.cancel_button):
@@ -86,14 +108,19 @@ class BatchBar(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
-        for widget in (self.progress, self.words):
-            layout.addWidget(widget)
+        layout.addWidget(self.words)
+        layout.addWidget(self.progress)
         layout.addLayout(row)
         layout.addWidget(self.faults)
         self._colour = ""
         self.ties = Subscriptions(self)
         self.ties.add(batch.changed, self.show_state)
         self.show_state(getattr(batch, "state", None))
+
+    def start(self) -> None:
+        """Predict all patients."""
+        mirrored = self._needs_disagreement()
+        self._run(lambda: self._batch.start(None, with_disagreement=mirrored))
 
     @property
     def is_running(self) -> bool:
@@ -139,10 +166,10 @@ class BatchBar(QWidget):
             return ""
         part = self.tr("{done} of {total}").format(done=state.done, total=state.total)
         if not state.running:
-            if state.done < state.total:
-                return self.tr("Stopped: {part} predicted").format(part=part)
+            if state.cancelled:
+                return self.tr("Stopped at {part}").format(part=part)
             done = state.total - len(state.failed)
-            return self.tr("Done: {done} predicted").format(done=done)
+            return self.tr("{done} of {total} are predicted").format(done=done, total=state.total)
         if state.paused:
             return self.tr("Paused at {part}").format(part=part)
         left = time_left(state.seconds_left)
@@ -173,6 +200,30 @@ class BatchBar(QWidget):
             self._batch.resume()
         else:
             self._batch.pause()
+
+
+class _Scrolled(QScrollArea):
+    """A text that is as high as it needs to be, up to some lines."""
+
+    def __init__(self, text: QLabel) -> None:
+        super().__init__()
+        self._text = text
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setWidget(text)
+
+    def sizeHint(self) -> QSize:
+        needed = self._text.heightForWidth(self.viewport().width())
+        return QSize(1, min(needed, _LINES * self._text.fontMetrics().lineSpacing()) + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()
 
 
 def time_left(seconds: float | None) -> str:

@@ -48,12 +48,17 @@ def stylesheet(theme_id: str) -> str:
         background: {ACCENT}; color: white; border: 1px solid {ACCENT}; font-weight: 600;
     }}
     QPushButton[next="true"]:hover {{ background: #4C6EF5; }}
+    QToolButton[role="menu"] {{ padding: 3px 16px 3px 6px; }}
+    QToolButton[role="menu"]::menu-indicator {{
+        subcontrol-origin: padding; subcontrol-position: right center; right: 3px;
+    }}
     QToolButton[role="fold"], QToolButton[role="fold"]:checked {{
         border: 0px; padding: 2px 0px; color: {quiet}; background: transparent;
     }}
     QTabBar::tab {{ padding: 5px 14px; min-height: 16px; font-size: 9pt; }}
     QProgressBar {{ min-height: 18px; max-height: 18px; }}
     QProgressBar::chunk {{ background: {ACCENT}; width: 1px; }}
+    QProgressBar[role="thin"] {{ min-height: 4px; max-height: 4px; border: 0px; }}
     QScrollArea, QScrollArea > QWidget > QWidget {{ background: {ground}; border: 0px; }}
     QTreeWidget {{ background: {ground}; border: 1px solid {line}; font-size: 9pt; }}
     QHeaderView::section {{ background: {soft}; color: {text}; border: 0px; padding: 3px; }}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Signal as QtSignal
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -23,6 +24,8 @@ from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtGui import QShowEvent
 
     from napari_brainseg.session.desk import Desk
     from napari_brainseg.session.ordering import Suggestion
@@ -48,6 +51,9 @@ class NextCase(Panel):
         Gives what patients are called.
     """
 
+    blind_known = QtSignal(object)
+    """frozenset of str: patients to be read without the prediction."""
+
     def __init__(
         self,
         desk: Desk,
@@ -62,6 +68,8 @@ class NextCase(Panel):
         self._names = names
         self.suggestion: Suggestion | None = None
         self.heading.setText(self.tr("Next case"))
+        self.body.setContentsMargins(0, 0, 0, 0)
+        set_role(self, "part")
         self.strategy = QComboBox()
         self.strategy.setAccessibleName(self.tr("How the next case is chosen"))
         self.strategy.setMinimumContentsLength(8)
@@ -111,17 +119,16 @@ class NextCase(Panel):
         self._saving.timeout.connect(self._save_share)
         worklist, preferences = desk.worklist, desk.preferences
         for signal in (worklist.changed, worklist.reset, desk.opened, desk.closed):
-            self.ties.add(signal, lambda *_news: self._settling.start())
+            self.ties.add(signal, self._on_news)
         self.ties.add(preferences.changed, self._on_preference)
         self._take_preferences()
         self.refresh()
-        self._settling.start()
+        self._on_news()
 
     def refresh(self) -> None:
         """Show the suggestion."""
         found = self.suggestion
         self.next_button.setEnabled(found is not None)
-        self.setVisible(found is not None or bool(self.desk.worklist.rows))
         if found is None:
             self.patient.setText("")
             self.patient.setToolTip("")
@@ -145,15 +152,30 @@ class NextCase(Panel):
         """Fill the button when the next patient is the next act."""
         mark_next(self.next_button, act is Act.NEXT_PATIENT and self.suggestion is not None)
 
-    def _ask(self) -> None:
-        if self.desk.worklist.rows:
-            self._background.run(self.desk.next_case, self._on_suggestion, self.fault.show_error)
-        else:
-            self._on_suggestion(None)
+    def _on_news(self, *_news: object) -> None:
+        self.setVisible(bool(self.desk.worklist.rows))
+        self._settling.start()
 
-    def _on_suggestion(self, suggestion: Suggestion | None) -> None:
-        self.suggestion = suggestion
+    def _ask(self) -> None:
+        # The desk of a window that is closing must not be given work.
+        if not self.isVisible():
+            return
+        desk = self.desk
+        self._background.run(
+            lambda: (desk.next_case(), _blind_patients(desk)),
+            self._on_answer,
+            self.fault.show_error,
+        )
+
+    def _on_answer(self, answer: tuple[Suggestion | None, frozenset[str]]) -> None:
+        self.suggestion, blind = answer
         self.refresh()
+        self.blind_known.emit(blind)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Catch up with what happened while it was hidden."""
+        super().showEvent(event)
+        self._settling.start()
 
     def _on_strategy(self, index: int) -> None:
         self.desk.preferences.set(strategy=self.strategy.itemData(index))
@@ -187,3 +209,13 @@ class NextCase(Panel):
         text = self.tr("{share} % of the cases are read without the prediction")
         none = self.tr("Every case is read with its prediction")
         self.blind_words.setText(text.format(share=steps * _STEP) if steps else none)
+
+
+def _blind_patients(desk: Desk) -> frozenset[str]:
+    from napari_brainseg.session.ordering import order
+
+    values = desk.preferences.values
+    if not values.blind_share and values.strategy != "blind":
+        return frozenset()
+    found = order(desk.worklist.rows, values.strategy, blind_share=values.blind_share)
+    return frozenset(suggestion.patient for suggestion in found if suggestion.blind)

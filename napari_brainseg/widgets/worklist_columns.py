@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication
@@ -103,6 +104,7 @@ def attribute_columns(rows: Iterable[WorklistRow]) -> tuple[Column, ...]:
     return tuple(_attribute(name) for name in names)
 
 
+@lru_cache(maxsize=1 << 15)
 def natural(text: str) -> tuple[Any, ...]:
     """Return a key that sorts ``P 2`` before ``P 10``."""
     return tuple(int(p) if p.isdigit() else p for p in _DIGITS.split(text.casefold()))

@@ -26,7 +26,7 @@ __all__ = ["WorklistDelegate"]
 
 _BAR = 4
 """Width of the bar beside the open case."""
-_GAP = 6
+_GAP = 5
 _PAD = 4
 
 
@@ -65,9 +65,12 @@ class WorklistDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         """As wide as the text, for columns that fit their content."""
         text = str(index.data() or "")
-        width = QFontMetricsF(option.font).horizontalAdvance(text) + 2 * _GAP
         height = self.height(option.font)
-        if index.column() == self._model.column(STATUS):
+        is_status = self._model.columns[index.column()].key == STATUS
+        if is_status:
+            text = self._status_words(index.data(ROW_ROLE))
+        width = QFontMetricsF(option.font).horizontalAdvance(text) + 2 * _GAP
+        if is_status:
             width += height
         elif index.column() == 0:
             width += height + _BAR + _GAP
@@ -132,36 +135,50 @@ class WorklistDelegate(QStyledItemDelegate):
         middle = box.center().y()
         upper = QRectF(box.left(), box.top(), box.width(), middle - box.top())
         lower = QRectF(box.left(), middle, box.width(), box.bottom() - middle)
-        painter.setFont(font)
-        if row.missing and not (row.fault or row.vanished):
-            upper.setRight(self._badge(painter, upper, missing_words(row.missing)))
-        painter.setFont(head)
-        painter.setPen(self._ink(row))
-        self._line(painter, upper, self._model.names.short(row.patient))
+        self._first_line(painter, upper, row, head, font)
         painter.setFont(font)
         self._second_line(painter, lower, row)
+
+    def _first_line(
+        self, painter: QPainter, box: QRectF, row: WorklistRow, head: QFont, font: QFont
+    ) -> None:
+        name = self._model.names.short(row.patient)
+        figure = self._figure(row)
+        room = box.width() - QFontMetricsF(head).horizontalAdvance(name) - _GAP
+        # The name comes first: a figure that leaves no room for it stands in the tooltip only.
+        if figure and QFontMetricsF(font).horizontalAdvance(figure) <= room:
+            painter.setFont(font)
+            painter.setPen(self.inks.quiet)
+            painter.drawText(box, _RIGHT, figure)
+        painter.setFont(head)
+        painter.setPen(self._ink(row))
+        self._line(painter, box, name)
 
     def _second_line(self, painter: QPainter, box: QRectF, row: WorklistRow) -> None:
         kind = own_kind(row)
         ink = self.inks.fault if kind == Kind.FAULTS else self.inks.quiet
         text_left = self._sign(painter, box, kind, ink)
-        figure = "" if kind in (Kind.FAULTS, Kind.VANISHED) else self._figure(row)
-        painter.setPen(ink)
-        right = box.right()
-        if figure:
-            painter.drawText(box, _RIGHT, figure)
-            right -= painter.fontMetrics().horizontalAdvance(figure) + _GAP
+        right, words = box.right(), self._status_words(row)
+        if row.missing and kind not in (Kind.FAULTS, Kind.VANISHED):
+            right = self._badge(painter, box, missing_words(row.missing))
+        # What is not the status itself must not look like it.
+        painter.setPen(ink if words == status_word(kind) else self.inks.text)
         rest = QRectF(text_left, box.top(), right - text_left, box.height())
-        words = self._model.names.scrub(row.fault or "") if kind == Kind.FAULTS else ""
-        if row.open_elsewhere and kind not in (Kind.FAULTS, Kind.VANISHED):
-            words = self.tr("open: {who}").format(who=row.open_elsewhere)
-            painter.setPen(self.inks.text)
-        self._line(painter, rest, words or status_word(kind), Qt.TextElideMode.ElideRight)
+        self._line(painter, rest, words, Qt.TextElideMode.ElideRight)
 
-    def _figure(self, row: WorklistRow) -> str:
+    def _status_words(self, row: WorklistRow) -> str:
+        kind = own_kind(row)
+        if kind in (Kind.FAULTS, Kind.VANISHED):
+            return status_word(kind)
         if row.patient == self._model.predicting:
             return self.tr("predicting…")
-        return "" if row.open_elsewhere else key_figure(row)
+        if row.open_elsewhere:
+            return self.tr("open: {who}").format(who=row.open_elsewhere)
+        return status_word(kind)
+
+    @staticmethod
+    def _figure(row: WorklistRow) -> str:
+        return "" if own_kind(row) in (Kind.FAULTS, Kind.VANISHED) else key_figure(row)
 
     def _cell(
         self, painter: QPainter, box: QRectF, row: WorklistRow, index: QModelIndex, font: QFont
@@ -175,10 +192,7 @@ class WorklistDelegate(QStyledItemDelegate):
             ink = self.inks.fault if kind == Kind.FAULTS else self._ink(row)
             box.setLeft(self._sign(painter, box, kind, ink))
             painter.setPen(ink)
-            if row.patient == self._model.predicting:
-                text = self.tr("predicting…")
-            elif row.open_elsewhere and kind not in (Kind.FAULTS, Kind.VANISHED):
-                text = self.tr("open: {who}").format(who=row.open_elsewhere)
+            text = self._status_words(row)
         if column.is_number:
             painter.drawText(box, _RIGHT, text)
         else:

@@ -28,7 +28,7 @@ def row_menu(
     names: Names,
     *,
     open_patient: Callable[[str], None],
-    predict: Callable[[str], None],
+    predict: Callable[[str], None] | None,
     mark_as: Callable[[str, str], None],
 ) -> QMenu:
     """Build the context menu of a row.
@@ -41,8 +41,10 @@ def row_menu(
         The patient.
     names : Names
         Where identifiers are hidden, nothing in the menu shows the name.
-    open_patient, predict : callable
-        Get the patient.
+    open_patient : callable
+        Gets the patient.
+    predict : callable, optional
+        Gets the patient; left out while all are being predicted.
     mark_as : callable
         Gets the patient and a status.
     """
@@ -53,9 +55,13 @@ def row_menu(
     menu.setToolTipsVisible(True)
     opening = menu.addAction(tr("Open\tEnter"), lambda: open_patient(patient))
     opening.setEnabled(is_readable)
-    predicting = menu.addAction(tr("Predict now"), lambda: predict(patient))
-    predicting.setEnabled(is_readable)
-    predicting.setToolTip(tr("In the background, without opening the patient"))
+    predicting = menu.addAction(tr("Predict now"))
+    predicting.setEnabled(is_readable and predict is not None)
+    if predict is None:
+        predicting.setToolTip(tr("All patients are being predicted; this one has its turn"))
+    else:
+        predicting.triggered.connect(lambda: predict(patient))
+        predicting.setToolTip(tr("In the background, without opening the patient"))
     marks = menu.addMenu(tr("Mark as"))
     for status in STATUSES:
         action = marks.addAction(
@@ -72,6 +78,9 @@ def row_menu(
     menu.addAction(
         tr("Copy name"), lambda: QGuiApplication.clipboard().setText(names.full(patient))
     )
+    if row.fault:
+        fault = names.scrub(f"{row.fault} {row.hint or ''}".strip())
+        menu.addAction(tr("Copy fault"), lambda: QGuiApplication.clipboard().setText(fault))
     return menu
 
 

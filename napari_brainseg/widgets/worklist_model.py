@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, QTimer
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from napari_brainseg.session.worklist import Worklist
     from napari_brainseg.session.worklist_row import WorklistRow
 
+_NO_FIGURES: dict[str, Any] = dict.fromkeys(
+    ("volume_vox", "volume_ml", "dsc", "hd95", "hd95_unit", "uncertainty", "disagreement")
+)
+
 __all__ = ["ROW_ROLE", "WorklistModel"]
 
 ROW_ROLE = Qt.ItemDataRole.UserRole
@@ -28,7 +33,7 @@ ROW_ROLE = Qt.ItemDataRole.UserRole
 _GATHER_MS = 30
 """Changes that come within this time are shown together."""
 _SINGLE = 64
-"""Most rows that come or go one by one; more are a new list."""
+"""Most rows that change, come or go one by one; with more, all are drawn anew."""
 
 
 class WorklistModel(QAbstractTableModel):
@@ -54,7 +59,9 @@ class WorklistModel(QAbstractTableModel):
         self.names = Names(hidden=hide_names)
         self.open_patient = ""
         self.predicting = ""
+        self._known: dict[str, WorklistRow] = {}
         self._rows: dict[str, WorklistRow] = {}
+        self._blind: frozenset[str] = frozenset()
         self._texts: dict[str, str] = {}
         self._ranks: dict[str, int] = {}
         self._shown: list[str] = []
@@ -109,6 +116,8 @@ class WorklistModel(QAbstractTableModel):
             return self.columns[section].title
         if role == Qt.ItemDataRole.ToolTipRole:
             return self.columns[section].tip
+        if role == Qt.ItemDataRole.TextAlignmentRole and self.columns[section].is_number:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -200,6 +209,14 @@ class WorklistModel(QAbstractTableModel):
             before, self.predicting = self.predicting, patient
             self._tell({before, patient})
 
+    def set_blind(self, patients: frozenset[str]) -> None:
+        """Keep the figures of patients that are read without the prediction to itself."""
+        before, self._blind = self._blind, patients
+        differing = (before ^ patients) & self._known.keys()
+        if differing:
+            self._rows.update({p: self._shaded(self._known[p]) for p in differing})
+            self._tell(differing)
+
     def reload(self) -> None:
         """Take all rows anew from the worklist."""
         self._gathering.stop()
@@ -208,8 +225,9 @@ class WorklistModel(QAbstractTableModel):
         rows = {row.patient: row for row in self.worklist.rows}
         # A number may be another patient's now.
         kept = {} if self.names.hidden else self._texts
-        self._texts = {p: t for p, t in kept.items() if rows.get(p) is self._rows[p]}
-        self._rows = rows
+        self._texts = {p: t for p, t in kept.items() if rows.get(p) is self._known[p]}
+        self._known = rows
+        self._rows = {p: self._shaded(row) for p, row in rows.items()}
         self.names = Names(rows, hidden=self.names.hidden)
         self.columns = (*columns(), *attribute_columns(rows.values()))
         self._order()
@@ -224,8 +242,9 @@ class WorklistModel(QAbstractTableModel):
         changed = set()
         for patient in stale & self._rows.keys():
             row = self.worklist.row(patient)
-            if row is not None and row is not self._rows[patient]:
-                self._rows[patient] = row
+            if row is not None and row is not self._known[patient]:
+                self._known[patient] = row
+                self._rows[patient] = self._shaded(row)
                 self._texts.pop(patient, None)
                 changed.add(patient)
         if not changed:
@@ -289,6 +308,9 @@ class WorklistModel(QAbstractTableModel):
             text = self._texts[patient] = haystack(row, self.names)
         return all(word in text for word in self._words)
 
+    def _shaded(self, row: WorklistRow) -> WorklistRow:
+        return replace(row, **_NO_FIGURES) if row.patient in self._blind else row
+
     def _take_out(self, patient: str) -> None:
         place = self.place(patient)
         self.beginRemoveRows(QModelIndex(), place, place)
@@ -306,10 +328,12 @@ class WorklistModel(QAbstractTableModel):
 
     def _tell(self, patients: Iterable[str]) -> None:
         last = len(self.columns) - 1
-        for patient in patients:
-            place = self.place(patient)
-            if place >= 0:
-                self.dataChanged.emit(self.index(place, 0), self.index(place, last))
+        places = sorted(place for patient in patients if (place := self.place(patient)) >= 0)
+        if len(places) > _SINGLE:
+            self.dataChanged.emit(self.index(places[0], 0), self.index(places[-1], last))
+            return
+        for place in places:
+            self.dataChanged.emit(self.index(place, 0), self.index(place, last))
 
     def _count(self) -> None:
         self._counts = tally(self._rows.values())

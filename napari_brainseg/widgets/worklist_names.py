@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Names"]
 
 _TOKEN = re.compile(r"[\w.\-]+")
+_LETTER = re.compile(r"[^\W\d_]")
+_BETWEEN = "_- "
 
 
 class Names:
@@ -34,7 +36,7 @@ class Names:
         undated_names = {undated(p) for p in self._numbers}
         self._dated_needed = len(undated_names) < len(self._numbers)
         self._persons = {undated(p): p for p in self._numbers} if hidden else {}
-        self._prefix = _common_prefix(self._numbers)
+        self._prefix = _common_prefix([self._undated(p) for p in self._numbers])
 
     def full(self, patient: str) -> str:
         """Whole name, or ``Patient 12``."""
@@ -44,8 +46,7 @@ class Names:
         """Name without what all have in common, and without the date where it tells nothing."""
         if self.hidden:
             return self._by_number(patient)
-        name = patient if self._dated_needed else undated(patient)
-        return name.removeprefix(self._prefix) or name
+        return self._undated(patient).removeprefix(self._prefix)
 
     def number(self, patient: str) -> int:
         """Place in the worklist, from 1; 0 for a patient that is not in it."""
@@ -57,6 +58,9 @@ class Names:
             return text
         return _TOKEN.sub(self._scrub_token, text)
 
+    def _undated(self, patient: str) -> str:
+        return patient if self._dated_needed else undated(patient)
+
     def _scrub_token(self, match: re.Match[str]) -> str:
         token = match[0]
         bare = token.rstrip(".")
@@ -64,7 +68,7 @@ class Names:
         for name in (bare, parsed.patient if parsed else bare):
             known = name if name in self._numbers else self._persons.get(name)
             if known is not None:
-                return self._by_number(known) + token[len(bare) :]
+                return self._by_number(known) + token[len(name) :]
         return token
 
     def _by_number(self, patient: str) -> str:
@@ -72,13 +76,14 @@ class Names:
         return text.format(n=self._numbers.get(patient, "?"))
 
 
-def _common_prefix(patients: Iterable[str]) -> str:
-    """Longest beginning of all names that ends between two words."""
-    people = [undated(patient) for patient in patients]
-    if len(people) < 2:
+def _common_prefix(names: list[str]) -> str:
+    """Longest beginning of all names that ends between two words and leaves more than numbers."""
+    if len(names) < 2:
         return ""
     # All others lie between these two.
-    first, last = min(people), max(people)
+    first, last = min(names), max(names)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
-    end = max(first.rfind(mark, 0, same) for mark in "_- ") + 1
-    return first[:end]
+    for end in range(same, 0, -1):
+        if first[end - 1] in _BETWEEN and all(_LETTER.search(name, end) for name in names):
+            return first[:end]
+    return ""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtCore import Signal as QtSignal
-from qtpy.QtWidgets import QHBoxLayout, QStackedWidget, QToolButton
+from qtpy.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QStackedWidget, QToolButton
 
 from napari_brainseg.widgets.batch_bar import BatchBar
-from napari_brainseg.widgets.look import text_colour
+from napari_brainseg.widgets.look import set_role, text_colour
 from napari_brainseg.widgets.next_act import Act
 from napari_brainseg.widgets.next_case import NextCase
 from napari_brainseg.widgets.panel import Panel, mark_next
@@ -80,6 +80,10 @@ class WorklistPanel(Panel):
         self.wide_button.setToolTip(self.tr("Show all columns as a table"))
         self.wide_button.setAccessibleName(self.tr("Table with all columns"))
         self.search = SearchBar()
+        self.notices = QLabel(wordWrap=True)
+        self.notices.setMinimumWidth(1)
+        self.notices.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self.notices, "notice")
         self.counts = CountsLine()
         self.survey = SurveyLine()
         self.root_fault = RootFault(self.rescan)
@@ -89,7 +93,9 @@ class WorklistPanel(Panel):
         self.pages = QStackedWidget()
         for page in (self.view, self.empty, self.no_match):
             self.pages.addWidget(page)
-        self.batch = BatchBar(desk.batch, self.run, self._names)
+        self.batch = BatchBar(
+            desk.batch, self.run, self._names, lambda: preferences.get("strategy") == "disagreement"
+        )
         self.next_case = NextCase(desk, open_patient, self._names)
         self._lay_out()
         self._follow()
@@ -127,9 +133,8 @@ class WorklistPanel(Panel):
         self.next_case.open_next()
 
     def rescan(self) -> None:
-        """Look for the folder and its patients once more, in a worker."""
-        self.root_fault.again_button.setEnabled(False)
-        self.run(self.desk.worklist.rescan, lambda _result: self.refresh())
+        """Look for the folder and its patients once more, in the background."""
+        self.desk.worklist.rescan()
 
     def show_next(self, act: Act) -> None:
         """Fill the button of the next act."""
@@ -145,7 +150,10 @@ class WorklistPanel(Panel):
         self.batch.set_patients(total - counts.get(Kind.FAULTS, 0) - counts.get(Kind.VANISHED, 0))
         for widget in (self.search, self.batch, self.wide_button):
             widget.setVisible(total > 0)
-        self.root_fault.show_state(getattr(self.desk.worklist, "root_fault", None))
+        self.root_fault.show_state(self.desk.worklist.root_fault)
+        told = [model.names.scrub(str(notice)) for notice in self.desk.worklist.notices]
+        self.notices.setText("\n".join(told))
+        self.notices.setVisible(bool(told))
         if model.rowCount():
             self.pages.setCurrentWidget(self.view)
         elif total:
@@ -159,16 +167,22 @@ class WorklistPanel(Panel):
     # inside -----------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
+        self.body.setContentsMargins(4, 6, 4, 6)
         self.body.removeWidget(self.heading)
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
         head.addWidget(self.wide_button)
         self.body.insertLayout(0, head)
-        for widget in (self.search, self.survey, self.root_fault):
+        for widget in (self.search, self.survey, self.root_fault, self.notices):
             self.body.addWidget(widget)
         self.body.addWidget(self.pages, 1)
-        for widget in (self.row_fault, self.counts, self.batch, self.next_case):
+        for widget in (self.row_fault, self.counts):
             self.body.addWidget(widget)
+        self._foot = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._foot.setSpacing(8)
+        for widget in (self.batch, self.next_case):
+            self._foot.addWidget(widget, 1, Qt.AlignmentFlag.AlignTop)
+        self.body.addLayout(self._foot)
 
     def _follow(self) -> None:
         desk, model, view = self.desk, self.model, self.view
@@ -186,17 +200,20 @@ class WorklistPanel(Panel):
             signal.connect(lambda *_news: self.refresh())
         model.dataChanged.connect(self._on_rows)
         self.batch.predicting.connect(model.set_predicting)
+        self.next_case.blind_known.connect(model.set_blind)
         self.batch.fault_chosen.connect(self._show_patient)
         self.wide_button.clicked.connect(self.toggle_wide)
         worklist = desk.worklist
         self.ties.add(worklist.changed, view.thumbnails.forget)
         self.ties.add(worklist.surveying, self.survey.show_progress)
+        self.ties.add(worklist.root_fault_changed, lambda _error: self.refresh())
         self.ties.add(desk.opened, self._on_opened)
         self.ties.add(desk.closed, lambda: model.set_open(""))
         self.ties.add(desk.preferences.changed, self._on_preference)
         if desk.case is not None:
             self._on_opened(desk.case)
-        self.batch.show_state(self.batch.state)
+        self.batch.show_state(desk.batch.state)
+        self.survey.show_progress(*worklist.progress)
 
     def _names(self) -> Any:
         return self.model.names
@@ -229,6 +246,8 @@ class WorklistPanel(Panel):
         wide = self.desk.preferences.get("worklist_wide")
         self.wide_button.setChecked(wide)
         if wide != self.view.wide:
+            directions = QBoxLayout.Direction
+            self._foot.setDirection(directions.LeftToRight if wide else directions.TopToBottom)
             self.view.set_wide(wide)
             self.wide_changed.emit(wide)
 
@@ -238,6 +257,9 @@ class WorklistPanel(Panel):
         self.view.select(patient)
         self.view.setFocus()
 
+    def _predict(self, patient: str) -> None:
+        self.run(lambda: self.desk.batch.start((patient,), rerun=True))
+
     def _show_menu(self, patient: str, at: QPoint) -> None:
         row = self.model.row(patient)
         if row is None:
@@ -245,7 +267,7 @@ class WorklistPanel(Panel):
         menu = row_menu(
             self, row, self.model.names,
             open_patient=self._open_patient,
-            predict=lambda p: self.run(lambda: self.desk.batch.start((p,))),
+            predict=None if self.batch.is_running else self._predict,
             mark_as=lambda p, status: self.run(lambda: mark(self.desk, p, status)),
         )  # fmt: skip
         menu.popup(at)

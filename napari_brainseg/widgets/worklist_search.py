@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtCore import Signal as QtSignal
-from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QActionGroup,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QToolButton,
+    QWidget,
+)
 
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.worklist_filter import STATUSES, Kind, kind_title, status_word
@@ -48,7 +56,7 @@ class SearchField(QLineEdit):
 
 
 class SearchBar(QWidget):
-    """Search field and kinds with their numbers."""
+    """Search field, and beside it the kind of patients that are shown, with numbers."""
 
     searched = QtSignal(str)
     """Text of the search."""
@@ -59,27 +67,35 @@ class SearchBar(QWidget):
         super().__init__(parent)
         self.field = SearchField()
         self.field.textChanged.connect(self.searched)
-        self.kinds = QComboBox()
+        self.kind = str(Kind.ALL)
+        self.kinds = QToolButton()
+        set_role(self.kinds, "menu")
+        self.kinds.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.kinds.setToolTip(self.tr("Show patients of one kind only"))
         self.kinds.setAccessibleName(self.tr("Kind of patients"))
-        self.kinds.setMinimumContentsLength(6)
-        self.kinds.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        menu = QMenu(self.kinds)
+        group = QActionGroup(menu)
+        self._actions = {}
         for kind in Kind:
-            self.kinds.addItem(kind_title(kind), kind.value)
-        self.kinds.currentIndexChanged.connect(
-            lambda _index: self.kind_chosen.emit(self.kinds.currentData())
-        )
-        layout = QVBoxLayout(self)
+            action = group.addAction(kind_title(kind))
+            action.setCheckable(True)
+            action.triggered.connect(lambda _on, kind=kind: self.choose(kind))
+            self._actions[kind] = action
+        menu.addActions(group.actions())
+        self.kinds.setMenu(menu)
+        layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
-        layout.addWidget(self.field)
+        layout.addWidget(self.field, 1)
         layout.addWidget(self.kinds)
+        self._show_kind()
 
     def choose(self, kind: str) -> None:
         """Choose a kind."""
-        self.kinds.setCurrentIndex(self.kinds.findData(str(kind)))
+        if kind != self.kind:
+            self.kind = str(kind)
+            self._show_kind()
+            self.kind_chosen.emit(self.kind)
 
     def clear(self) -> None:
         """Search for nothing, show all kinds."""
@@ -88,10 +104,13 @@ class SearchBar(QWidget):
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Write the numbers beside the kinds."""
-        for index, kind in enumerate(Kind):
-            text = f"{kind_title(kind)} ({counts.get(kind, 0)})"
-            if self.kinds.itemText(index) != text:
-                self.kinds.setItemText(index, text)
+        for kind, action in self._actions.items():
+            action.setText(f"{kind_title(kind)} ({counts.get(kind, 0)})")
+
+    def _show_kind(self) -> None:
+        kind = Kind(self.kind)
+        self._actions[kind].setChecked(True)
+        self.kinds.setText(self.tr("All") if kind is Kind.ALL else kind_title(kind))
 
 
 class CountsLine(QLabel):
@@ -108,6 +127,7 @@ class CountsLine(QLabel):
             Qt.TextInteractionFlag.LinksAccessibleByMouse
             | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
         )
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAccessibleName(self.tr("Numbers by status"))
         self.setToolTip(self.tr("Click to show these patients only, again to show all"))
         set_role(self, "hint")

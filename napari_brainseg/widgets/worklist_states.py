@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.fold import Fold
@@ -135,7 +143,6 @@ class RootFault(FaultBox):
 
     def show_state(self, error: BrainSegError | None) -> None:
         """Show the fault, or nothing."""
-        self.again_button.setEnabled(True)
         if error is None:
             self.clear()
         else:
@@ -143,12 +150,21 @@ class RootFault(FaultBox):
 
 
 class RowFault(QWidget):
-    """Why the selected patient cannot be read, and the mend; unfolds to the whole text."""
+    """Why the selected patient cannot be read, and the mend; folded to a line at first."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.box = FaultBox()
-        self.fold = Fold("", self.box)
+        frame = QFrame()
+        set_role(frame, "fault")
+        self.message, self.hint = QLabel(wordWrap=True), hint_label()
+        self.message.setTextFormat(Qt.TextFormat.PlainText)
+        self.message.setMinimumWidth(1)
+        inside = QVBoxLayout(frame)
+        inside.setContentsMargins(8, 4, 4, 4)
+        inside.setSpacing(2)
+        for label in (self.message, self.hint):
+            inside.addWidget(label)
+        self.fold = Fold(self.tr("Why it cannot be read"), frame)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.fold)
@@ -156,11 +172,14 @@ class RowFault(QWidget):
 
     def show_row(self, row: WorklistRow | None, names: Names) -> None:
         """Show the fault of a row; hidden where there is none."""
-        fault = "" if row is None or not row.fault else names.scrub(row.fault)
-        self.setVisible(bool(fault))
-        if row is None or not fault:
-            return
-        head = self.tr("{patient} cannot be read: why, and what to do")
-        self.fold.button.setText(head.format(patient=names.short(row.patient)))
-        self.box.show_fault(fault, names.scrub(row.hint or ""))
-        self.box.setVisible(self.fold.button.isChecked())
+        is_faulty = row is not None and bool(row.fault) and not row.vanished
+        self.setVisible(is_faulty)
+        if row is not None and is_faulty:
+            self.message.setText(_breakable(names.scrub(row.fault or "")))
+            self.hint.setText(_breakable(names.scrub(row.hint or "")))
+            self.hint.setVisible(bool(row.hint))
+
+
+def _breakable(text: str) -> str:
+    """Let long names of files wrap, which have no spaces."""
+    return text.replace("_", "_\u200b").replace("/", "/\u200b")

@@ -82,6 +82,7 @@ class WorklistView(QTableView):
         head = self.horizontalHeader()
         head.setSectionsMovable(False)
         head.setHighlightSections(False)
+        head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         head.setResizeContentsPrecision(_SAMPLED)
         head.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         head.customContextMenuRequested.connect(
@@ -233,7 +234,8 @@ class WorklistView(QTableView):
             self.setColumnHidden(number, column.key not in chosen)
             if column.key in chosen:
                 self.resizeColumnToContents(number)
-                self.setColumnWidth(number, min(most, self.columnWidth(number)))
+                if number:
+                    self.setColumnWidth(number, min(most, self.columnWidth(number)))
 
     def _anchor(self) -> tuple[str, int]:
         """Return the patient that should stay where it is, and its place in the viewport."""

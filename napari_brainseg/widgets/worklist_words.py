@@ -18,9 +18,12 @@ __all__ = ["key_figure", "missing_words", "slices_words", "spoken", "tip"]
 
 
 def key_figure(row: WorklistRow) -> str:
-    """Return the one figure that tells most: DSC, else volume, else the number of slices."""
+    """Return the one figure that tells most: DSC, else volume, else the number of slices.
+
+    Short, for a line beside the name: DSC with two digits.
+    """
     if row.dsc is not None:
-        return _tr("DSC {dsc}").format(dsc=numbers.dsc(row.dsc))
+        return _tr("DSC {dsc}").format(dsc=f"{row.dsc:.2f}")
     if row.volume_vox is not None:
         return numbers.volume(row.volume_vox, row.volume_ml)
     return slices_words(row.slices)
