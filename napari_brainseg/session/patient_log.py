@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from napari_brainseg.session import tables
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from napari_brainseg.session.catalogue import Catalogue
 
 __all__ = ["PatientRecord", "read_patient", "read_patients", "save_patients"]
+
+_AT_ONCE = 500
+"""Patients in one transaction: some 20 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +111,34 @@ def read_patient(catalogue: Catalogue, root: str, patient: str) -> PatientRecord
 
 
 def save_patients(catalogue: Catalogue, root: str, records: Iterable[PatientRecord]) -> None:
-    """Add or replace patients in one transaction."""
-    new: list[dict[str, Any]] = []
-    with catalogue.write() as connection:
-        rows = connection.execute(select(_Columns.patient).where(_Columns.root == root))
-        known = {str(row.patient) for row in rows}
-        for record in records:
-            values = _values(record)
-            if record.patient in known:
-                connection.execute(
-                    update(tables.patients)
-                    .where(_Columns.root == root, _Columns.patient == record.patient)
-                    .values(values)
+    """Add or replace patients.
+
+    In transactions short enough that a stroke which is to be kept meanwhile need not wait long.
+    """
+    everything = tuple(records)
+    for start in range(0, len(everything), _AT_ONCE):
+        some = everything[start : start + _AT_ONCE]
+        with catalogue.write() as connection:
+            known = {
+                row.patient: row.id
+                for row in connection.execute(
+                    select(_Columns.patient, _Columns.id).where(
+                        _Columns.root == root, _Columns.patient.in_([r.patient for r in some])
+                    )
                 )
-            else:
-                new.append({"root": root, **values})
-        if new:
-            connection.execute(insert(tables.patients), new)
+            }
+            new = [{"root": root} | _values(r) for r in some if r.patient not in known]
+            if new:
+                connection.execute(insert(tables.patients), new)
+            old = [{"_id": known[r.patient]} | _values(r) for r in some if r.patient in known]
+            if old:
+                columns: dict[str, Any] = {
+                    name: bindparam(name) for name in old[0] if name != "_id"
+                }
+                connection.execute(
+                    update(tables.patients).where(_Columns.id == bindparam("_id")).values(columns),
+                    old,
+                )
 
 
 def _record(row: Any) -> PatientRecord:

@@ -6,7 +6,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from napari_brainseg.core.formats import discover
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ __all__ = ["RootWatch"]
 
 _COARSE_S = 4.0
 """Some file systems (FAT) keep times in steps of two seconds; a later change may look the same."""
-
-_ATTRIBUTES = "data.csv"
 
 _HINT = "Plug the disk in or connect the network drive, then try again. Nothing was lost."
 
@@ -66,6 +63,8 @@ class RootWatch:
         DataError
             If it cannot be reached or holds no patient any more.
         """
+        from napari_brainseg.core.formats import discover
+
         self._require_root()
         try:
             found = discover(self._root)
@@ -92,11 +91,13 @@ class RootWatch:
             ) from error
 
     def _note(self, found: Discovery) -> None:
+        from napari_brainseg.core.formats.attributes import ATTRIBUTES_FILE
+
         patients = {folder.path for folder in found.folders}
         patients |= {fault.path for fault in found.faults}
         parents = {path.parent for path in patients}
         paths = patients | set(found.ignored) | {self._root}
-        paths |= {parent / _ATTRIBUTES for parent in parents}
+        paths |= {parent / ATTRIBUTES_FILE for parent in parents}
         if self._root not in patients:
             # Of a patient that was opened alone the neighbours are of no concern.
             paths |= parents

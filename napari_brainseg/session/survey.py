@@ -162,7 +162,10 @@ class Survey:
                 self._save()
             if self._paused or (self._busy is not None and self._busy()):
                 return _HELD_S
-            self._look_at(root, self._backlog.popleft())
+            # Taken off afterwards: where the catalogue fails, it is tried again.
+            self._look_at(root, self._backlog[0])
+            self._backlog.popleft()
+            self._report()
             if self._backlog:
                 return _BREATH_S
         self._save()
@@ -235,8 +238,8 @@ class Survey:
                     continue  # gone this moment: the next scan will tell
                 slices = len(folder.images)
                 if known is None or known.fingerprint != mark:
-                    found = now if known is None else known.found
-                    record = PatientRecord(folder.patient, folder.path, mark, slices, found)
+                    since = now if known is None else known.found
+                    record = PatientRecord(folder.patient, folder.path, mark, slices, since)
                 else:
                     record = replace(known, path=folder.path, slices=slices, vanished=None)
                 if again and record.fault is not None:
@@ -291,7 +294,6 @@ class Survey:
             root.records[folder.patient] = record
             self.looked.emit(root, folder.patient)
         self._done += 1
-        self._report()
 
     def _report(self) -> None:
         self.progress.emit(self._done, self._done + len(self._backlog))

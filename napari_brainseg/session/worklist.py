@@ -201,12 +201,13 @@ class Worklist:
         root = SurveyedRoot(key, is_alone(discovery), catalogue, discovery, records)
         marks, work = self._read_work(root)
         with self._lock:
-            self._root, self._root_fault, self._marks = root, None, marks
+            self._root, self._marks = root, marks
             self._progress = (0, 0)
             self._stale.clear()
             self._all_stale = False
         self._table.enter(root, work)
         self.reset.emit()
+        self._on_root_fault(None)
         self._survey.enter(root)
         self._keeper.wake()
 

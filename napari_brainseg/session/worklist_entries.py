@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_brainseg.core.formats.attributes import attributes_of
 from napari_brainseg.core.imaging import BrainSegError, DataError
 from napari_brainseg.session.worklist_row import WorklistRow
 
@@ -156,13 +155,18 @@ def _name_of(
 
 
 class _Attributes:
-    """Looks patients up in the tables of their folders; a faulty table is read once only."""
+    """Looks patients up in the tables of their folders, if there are any that can be read."""
 
     def __init__(self) -> None:
         self.faults: dict[Path, BrainSegError] = {}
+        self._has_table: dict[Path, bool] = {}
 
     def of(self, parent: Path, patient: str) -> Mapping[str, str]:
-        if parent in self.faults:
+        from napari_brainseg.core.formats.attributes import ATTRIBUTES_FILE, attributes_of
+
+        if parent not in self._has_table:
+            self._has_table[parent] = (parent / ATTRIBUTES_FILE).is_file()
+        if not self._has_table[parent] or parent in self.faults:
             return {}
         try:
             return attributes_of(parent, patient)

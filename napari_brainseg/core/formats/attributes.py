@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["attributes_of"]
+__all__ = ["ATTRIBUTES_FILE", "attributes_of"]
 
-_TABLE = "data.csv"
+ATTRIBUTES_FILE = "data.csv"
+"""Name of the table in a folder of patients."""
+
 _KEY = "Patient"
 
 
@@ -39,7 +41,7 @@ def attributes_of(root: Path, patient: str) -> Mapping[str, str]:
     DataError
         If there is a table that cannot be read as one.
     """
-    path = root / _TABLE
+    path = root / ATTRIBUTES_FILE
     try:
         stat = path.stat()
     except OSError:
