@@ -30,6 +30,7 @@ def row_menu(
     open_patient: Callable[[str], None],
     predict: Callable[[str], None] | None,
     mark_as: Callable[[str, str], None],
+    sort_menu: QMenu,
 ) -> QMenu:
     """Build the context menu of a row.
 
@@ -47,6 +48,8 @@ def row_menu(
         Gets the patient; left out while all are being predicted.
     mark_as : callable
         Gets the patient and a status.
+    sort_menu : QMenu
+        Ways to sort the list.
     """
     patient, tr = row.patient, parent.tr
     is_readable = not (row.fault or row.vanished)
@@ -70,6 +73,7 @@ def row_menu(
         action.setCheckable(True)
         action.setChecked(row.status == status)
     menu.addSeparator()
+    menu.addMenu(sort_menu)
     folder = menu.addAction(
         tr("Show folder"), lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(row.path)))
     )

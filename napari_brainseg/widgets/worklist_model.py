@@ -154,6 +154,11 @@ class WorklistModel(QAbstractTableModel):
         return " ".join(self._words)
 
     @property
+    def sorted_by(self) -> tuple[str, bool] | None:
+        """Key of the column that rows are sorted by and whether downwards; `None`: as listed."""
+        return self._sorted
+
+    @property
     def kind(self) -> str:
         """Kind of the rows that are shown."""
         return self._kind

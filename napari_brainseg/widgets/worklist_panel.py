@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPoint, Qt
@@ -9,7 +10,8 @@ from qtpy.QtCore import Signal as QtSignal
 from qtpy.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QStackedWidget, QToolButton
 
 from napari_brainseg.widgets.batch_bar import BatchBar
-from napari_brainseg.widgets.look import set_role, text_colour
+from napari_brainseg.widgets.drops import StudyDrops
+from napari_brainseg.widgets.look import set_role, stylesheet, text_colour
 from napari_brainseg.widgets.next_act import Act
 from napari_brainseg.widgets.next_case import NextCase
 from napari_brainseg.widgets.panel import Panel, mark_next
@@ -28,6 +30,7 @@ from napari_brainseg.widgets.worklist_view import WorklistView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from qtpy.QtWidgets import QWidget
 
@@ -54,6 +57,8 @@ class WorklistPanel(Panel):
         Asks for a folder to open.
     open_phantoms : callable, optional
         Opens synthetic patients.
+    open_folder : callable, optional
+        Gets a folder that was dropped here.
     """
 
     wide_changed = QtSignal(bool)
@@ -66,6 +71,7 @@ class WorklistPanel(Panel):
         choose_folder: Callable[[], None],
         *,
         open_phantoms: Callable[[], None] | None = None,
+        open_folder: Callable[[Path], None] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(desk, parent)
@@ -97,6 +103,9 @@ class WorklistPanel(Panel):
             desk.batch, self.run, self._names, lambda: preferences.get("strategy") == "disagreement"
         )
         self.next_case = NextCase(desk, open_patient, self._names)
+        if open_folder is not None:
+            self.setAcceptDrops(True)
+            StudyDrops(self, open_folder, self)
         self._lay_out()
         self._follow()
         self._take_wide()
@@ -107,9 +116,14 @@ class WorklistPanel(Panel):
     def dress(self, theme_id: str) -> None:
         """Take the colours of a napari theme."""
         colour = text_colour(theme_id)
+        self.setStyleSheet(stylesheet(theme_id))
         self.view.dress(theme_id)
         self.counts.dress(colour)
         self.batch.dress(colour)
+
+    def show_loading(self, what: str) -> None:
+        """Say that a folder is being opened, where there is no list yet; empty for the end."""
+        self.empty.show_loading(what)
 
     def toggle_wide(self) -> None:
         """Change between the compact form and the table; kept in the preferences."""
@@ -145,6 +159,7 @@ class WorklistPanel(Panel):
         """Follow the worklist."""
         model, counts = self.model, self.model.counts
         total = counts.get(Kind.ALL, 0)
+        self.heading.setText(self._title())
         self.search.count(counts)
         self.counts.count(counts, model.kind)
         self.batch.set_patients(total - counts.get(Kind.FAULTS, 0) - counts.get(Kind.VANISHED, 0))
@@ -183,6 +198,14 @@ class WorklistPanel(Panel):
         for widget in (self.batch, self.next_case):
             self._foot.addWidget(widget, 1, Qt.AlignmentFlag.AlignTop)
         self.body.addLayout(self._foot)
+        order = (
+            self.search.field, self.search.kinds, self.wide_button, self.view,
+            self.row_fault.fold.button, self.counts, self.batch.start_button,
+            self.batch.pause_button, self.batch.cancel_button, self.batch.faults.button,
+            self.next_case.strategy, self.next_case.next_button, self.next_case.blind.button,
+        )  # fmt: skip
+        for first, second in pairwise(order):
+            self.setTabOrder(first, second)
 
     def _follow(self) -> None:
         desk, model, view = self.desk, self.model, self.view
@@ -215,12 +238,21 @@ class WorklistPanel(Panel):
         self.batch.show_state(desk.batch.state)
         self.survey.show_progress(*worklist.progress)
 
+    def _title(self) -> str:
+        # The compact form has no header that would show it.
+        by = self.model.sorted_by
+        column = -1 if by is None else self.model.column(by[0])
+        if by is None or column < 0 or self.view.wide:
+            return self.tr("Worklist")
+        title = self.model.columns[column].title
+        return self.tr("By {column} {arrow}").format(column=title, arrow="↓" if by[1] else "↑")
+
     def _names(self) -> Any:
         return self.model.names
 
     def _on_asked(self, patient: str) -> None:
         row = self.model.row(patient)
-        if row is None:
+        if row is None or patient == self.model.open_patient:
             return
         if row.fault or row.vanished:
             self.row_fault.fold.button.setChecked(True)
@@ -249,6 +281,7 @@ class WorklistPanel(Panel):
             directions = QBoxLayout.Direction
             self._foot.setDirection(directions.LeftToRight if wide else directions.TopToBottom)
             self.view.set_wide(wide)
+            self.refresh()
             self.wide_changed.emit(wide)
 
     def _show_patient(self, patient: str) -> None:
@@ -269,5 +302,6 @@ class WorklistPanel(Panel):
             open_patient=self._open_patient,
             predict=None if self.batch.is_running else self._predict,
             mark_as=lambda p, status: self.run(lambda: mark(self.desk, p, status)),
+            sort_menu=self.view.sort_menu(self),
         )  # fmt: skip
         menu.popup(at)

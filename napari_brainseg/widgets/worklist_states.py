@@ -48,7 +48,7 @@ class EmptyNote(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.words = hint_label(self.tr("Drop a folder of patients here, or open one."))
+        self.words = hint_label()
         self.open_button = QPushButton(self.tr("Open folder…"))
         self.open_button.setToolTip(self.tr("Choose a patient's folder, or a folder of patients"))
         self.open_button.clicked.connect(lambda: choose_folder())
@@ -57,12 +57,22 @@ class EmptyNote(QWidget):
         self.phantom_button.setVisible(open_phantoms is not None)
         if open_phantoms is not None:
             self.phantom_button.clicked.connect(lambda: open_phantoms())
+        self.show_loading("")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.words)
         layout.addWidget(self.open_button)
         layout.addWidget(self.phantom_button)
         layout.addStretch(1)
+
+    def show_loading(self, what: str) -> None:
+        """Say what is being opened; how to begin for an empty text."""
+        opening = self.tr("Opening {what}…").format(what=what)
+        self.words.setText(
+            opening if what else self.tr("Drop a folder of patients here, or open one.")
+        )
+        for button in (self.open_button, self.phantom_button):
+            button.setEnabled(not what)
 
 
 class NoMatchNote(QWidget):

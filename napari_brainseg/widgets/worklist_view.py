@@ -157,10 +157,35 @@ class WorklistView(QTableView):
         self._preferences.set(worklist_columns=keys + [key] * shown)
         self._fit_columns()
 
+    def sort_by(self, key: str | None, *, downwards: bool = False) -> None:
+        """Sort by a column; `None` for the order of the worklist."""
+        order = Qt.SortOrder.DescendingOrder if downwards else Qt.SortOrder.AscendingOrder
+        self.sortByColumn(-1 if key is None else self._model.column(key), order)
+
+    def sort_menu(self, parent: QWidget) -> QMenu:
+        """Menu of what the list can be sorted by, also where no header is seen."""
+        menu = QMenu(self.tr("Sort by"), parent)
+        now = self._model.sorted_by
+        columns = {column.key: column for column in self._model.columns}
+        for key in (None, *self.chosen_columns()):
+            title = self.tr("Worklist order") if key is None else columns[key].title
+            is_now = key == (None if now is None else now[0])
+            action = menu.addAction(title)
+            action.setCheckable(True)
+            action.setChecked(is_now)
+            # The same once more turns it round.
+            turned = is_now and now is not None and not now[1]
+            action.triggered.connect(
+                lambda _on, key=key, turned=turned: self.sort_by(key, downwards=turned)
+            )
+        return menu
+
     def column_menu(self) -> QMenu:
         """Menu of all columns with a tick at those that are shown."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(self.tr("Sort in worklist order"), lambda: self.sort_by(None))
+        menu.addSeparator()
         chosen = self.chosen_columns()
         for column in self._model.columns[1:]:
             if column.key.startswith(ATTRIBUTE) and not menu.property("divided"):

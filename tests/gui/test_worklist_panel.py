@@ -112,6 +112,9 @@ def test_an_empty_worklist_says_how_to_begin(panel, asked):
     panel.empty.open_button.click()
     assert asked == ["folder?"]
     assert not panel.batch.isVisible()
+    panel.show_loading("scans")
+    assert panel.empty.words.text() == "Opening scans…"
+    assert not panel.empty.open_button.isEnabled()
 
 
 def test_patients_appear_with_their_numbers_and_the_open_one_is_selected(filled):
@@ -156,6 +159,13 @@ def test_keys_of_the_picture_reach_it_through_the_list(filled, qtbot):
     assert heard == [KEYS.Key_H, KEYS.Key_Left]
     assert filled.view.patient == PATIENTS[1]
     filled.setParent(None)
+
+
+def test_the_tab_key_goes_from_the_search_to_the_list(filled):
+    filled.focus_search()
+    for _ in range(3):
+        QTest.keyClick(filled.focusWidget(), KEYS.Key_Tab)
+    assert filled.focusWidget() is filled.view
 
 
 def test_a_double_click_opens(filled, asked):
@@ -220,7 +230,10 @@ def test_the_table_form_and_its_columns_are_kept(filled, desk, qtbot):
     assert again.view.wide
     assert not again.view.isColumnHidden(model.column("attribute:age"))
     assert again.view.isColumnHidden(model.column("hd95"))
+    view.sort_by("dsc", downwards=True)
+    assert filled.heading.text() == "Worklist"
     filled.toggle_wide()
+    assert filled.heading.text() == "By DSC ↓"
     assert not view.horizontalHeader().isVisible()
     assert view.isColumnHidden(model.column("attribute:age"))
 
@@ -243,6 +256,10 @@ def test_a_patient_is_marked_from_the_menu_and_reopened(filled, desk, qtbot):
     actions, _ = menu(BROKEN)
     assert not actions["Open"].isEnabled()
     assert not actions["Predict now"].isEnabled()
+    sorts = {a.text(): a for a in menu(PATIENTS[0])[0]["Sort by"].menu().actions()}
+    assert sorts["Worklist order"].isChecked()
+    sorts["Status"].trigger()
+    assert filled.model.shown == (*PATIENTS[2:], PATIENTS[1], PATIENTS[0], BROKEN)
     menu(PATIENTS[0])[0]["Copy name"].trigger()
     assert QGuiApplication.clipboard().text() == PATIENTS[0]
 
