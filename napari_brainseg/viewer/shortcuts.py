@@ -27,6 +27,7 @@ __all__ = [
     "key_text",
     "keys_changed",
     "napari_keys",
+    "prepare",
     "uninstall",
 ]
 
@@ -175,6 +176,16 @@ def install(viewer: Viewer, callbacks: Mapping[str, Callable[..., Any]]) -> None
     for name in callbacks:
         _register(_BY_ID[name])
         _make_way(viewer, _BY_ID[name])
+
+
+def prepare() -> None:
+    """Make all actions known before a window is made.
+
+    Keys that were changed stand in napari's settings, and a new window warns of each one whose
+    action it does not know yet.
+    """
+    for shortcut in SHORTCUTS:
+        _register(shortcut)
 
 
 def uninstall(viewer: Viewer) -> None:
