@@ -99,6 +99,7 @@ def show_dock(viewer: Viewer) -> Any:
     contribution = next(w for w in manifest.contributions.widgets or () if w.display_name == DOCK)
     widget = contribution.get_callable()(napari_viewer=viewer)
     window.add_dock_widget(widget, name=name, area="right")
+    widget.room.install()
     bind_mode_key(viewer)
     return widget
 

@@ -25,7 +25,7 @@ def phantom_studies() -> list[Any]:
 
         return list(study_layers(phantom_study(0)))
     from napari_brainseg.viewer.launch import show_dock
-    from napari_brainseg.viewer.workbench import workbench_of
+    from napari_brainseg.viewer.workbench import warm_up, workbench_of
 
     show_dock(viewer)
     workbench = workbench_of(viewer)
@@ -37,6 +37,9 @@ def phantom_studies() -> list[Any]:
 
     workbench.desk.opened.connect(clear, thread="main")
     workbench.loading_failed.connect(clear)
+    # The loader warms napari up in its thread, and the placeholder does so in this one: napari's
+    # table of units does not bear both at once.
+    warm_up()
     workbench.open_phantoms()
     # napari refuses a sample without layers; this one says what is going on, and then goes.
     return [(np.zeros((1, 1, 1), np.uint8), {"name": PLACEHOLDER, "visible": False}, "image")]

@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.session.desk import Desk
 from napari_brainseg.viewer.case_view import CaseView
+from napari_brainseg.viewer.views import Views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-__all__ = ["PHANTOM_PATIENTS", "Workbench", "attach", "unwrapped", "workbench_of"]
+__all__ = ["PHANTOM_PATIENTS", "Workbench", "attach", "unwrapped", "warm_up", "workbench_of"]
 
 PHANTOM_PATIENTS = 4
 """Enough to correct some, fine-tune, and still have one to measure with."""
 PHANTOM_SEED = 42
 PHANTOMS = "phantom studies"
 """What `Workbench.loading` says while they are made or read."""
+NEXT, PREVIOUS = "the next case", "the previous case"
 _POLL_MS = 10  # how soon news of a worker reaches the window
 
 
@@ -52,6 +54,7 @@ class Workbench:
     def __init__(self, viewer: Viewer, desk: Desk, *, phantom_root: Path | None = None) -> None:
         self.desk = desk
         self.view = CaseView(viewer, desk)
+        self.views = Views(viewer, self.view, desk.preferences)
         self._phantom_root = phantom_root
         self._latest: Future[Any] | None = None
         self._ended.connect(self._on_ended, thread="main")
@@ -65,12 +68,21 @@ class Workbench:
         """Open another patient of the same root, in a worker."""
         self._load(patient, lambda: self.desk.select(patient))
 
+    def open_next(self) -> None:
+        """Open the case that comes next by the preferred strategy, in a worker."""
+        self._load(NEXT, self.desk.open_suggested)
+
+    def open_previous(self) -> None:
+        """Open the patient above in the worklist, in a worker."""
+        self._load(PREVIOUS, self.desk.open_previous)
+
     def open_phantoms(self) -> None:
         """Open phantom studies; they are made the first time, which takes some seconds."""
         self._load(PHANTOMS, self._phantoms)
 
     def close(self) -> None:
         """End the desk's workers; the window is going."""
+        self.views.close()
         self.view.close()
         self.desk.close()
 
@@ -95,7 +107,7 @@ class Workbench:
         def quiet() -> BrainSegError | None:
             # Returned, not raised: the fault is shown where the study was asked for.
             try:
-                _warm_up()
+                warm_up()
                 action()
             except BrainSegError as error:
                 return error
@@ -115,7 +127,7 @@ class Workbench:
             raise error
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Let napari load what it needs for its first layers, while the study is being read.
 
     Units and feature tables take three quarters of a second, which the window would stand still.

@@ -30,6 +30,7 @@ from napari_brainseg.widgets.models_panel import ModelsPanel
 from napari_brainseg.widgets.next_act import Act, next_act
 from napari_brainseg.widgets.panel import Panel, hint_label
 from napari_brainseg.widgets.predict_panel import PredictPanel
+from napari_brainseg.widgets.reading_room import ReadingRoom
 from napari_brainseg.widgets.study_panel import StudyPanel
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.training_panel import TrainingPanel
@@ -104,6 +105,7 @@ class BrainSegDock(QWidget):
         layout.addLayout(footer)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setMinimumWidth(LEAST_WIDTH)
+        self.room = ReadingRoom(self._viewer, self.workbench, self.study.choose_folder, self)
         self._sized = False
         self._dress()
         self._watch_window()
@@ -141,10 +143,10 @@ class BrainSegDock(QWidget):
 
     def refresh_next(self, *_news: Any) -> None:
         """Fill the button of the one obvious next act."""
-        act = next_act(self.workbench.desk, loading=self.study.is_loading)
+        act = next_act(self.workbench.desk, loading=self.study.is_loading, more=self.room.has_next)
         if self.predict.is_busy:
             act = Act.WAIT
-        for panel in (self.study, self.predict, self.correct, self.export):
+        for panel in (self.study, self.predict, self.correct, self.export, self.room.worklist):
             panel.show_next(act)
         # Only one tab is seen at a time, so each has its own next act.
         for panel in (self.models, self.training):
@@ -183,6 +185,7 @@ class BrainSegDock(QWidget):
     def _dress(self) -> None:
         theme = self._viewer.theme
         self.setStyleSheet(stylesheet(theme))
+        self.room.dress(theme)
         self.training.curves.set_ink(text_colour(theme))
 
     def _watch_window(self) -> None:
@@ -207,18 +210,19 @@ class BrainSegDock(QWidget):
     def _take_width(self) -> None:
         from qtpy.QtWidgets import QDockWidget, QMainWindow
 
+        self.room.install()
         dock: QWidget | None = self
         while dock is not None and not isinstance(dock, QDockWidget):
             dock = dock.parentWidget()
         window = self.window()
         if dock is None or not isinstance(window, QMainWindow):
             return
-        canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001
-        spare = canvas.width() + dock.width() - CANVAS_SHARE * window.width()
-        if spare < LEAST_WIDTH:
+        spare = (1 - CANVAS_SHARE) * window.width() - self.room.take_room()
+        if not is_reading(self._viewer):
             # The picture comes first: napari's layer list makes room, one key brings it back.
-            set_reading(self._viewer, True)
-            spare = WIDTH
+            canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001
+            if canvas.width() + dock.width() - CANVAS_SHARE * window.width() < LEAST_WIDTH:
+                set_reading(self._viewer, True)
         width = max(LEAST_WIDTH, min(WIDTH, int(spare)))
         window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_brainseg.session.desk import Desk
 
-__all__ = ["Act", "following_patient", "next_act"]
+__all__ = ["Act", "next_act"]
 
 
 class Act(Enum):
@@ -24,7 +24,7 @@ class Act(Enum):
     PROMOTE = auto()
 
 
-def next_act(desk: Desk, *, loading: bool = False) -> Act:
+def next_act(desk: Desk, *, loading: bool = False, more: bool = False) -> Act:
     """Choose the next act for the open case.
 
     Parameters
@@ -33,6 +33,8 @@ def next_act(desk: Desk, *, loading: bool = False) -> Act:
         The state.
     loading : bool
         Whether a study is on its way.
+    more : bool
+        Whether the worklist suggests another case.
     """
     case = desk.case
     if loading or desk.predictions.is_busy:
@@ -44,15 +46,4 @@ def next_act(desk: Desk, *, loading: bool = False) -> Act:
     # The enumeration's module brings SQLAlchemy along, which an empty dock does not need.
     if case.status.value != "approved":
         return Act.EXPORT
-    return Act.NEXT_PATIENT if following_patient(desk) is not None else Act.TRAIN
-
-
-def following_patient(desk: Desk) -> str | None:
-    """Return the patient after the open one in the opened folder."""
-    if desk.case is None or desk.studies is None:
-        return None
-    patients = desk.studies.patients
-    if desk.case.patient not in patients:
-        return None
-    index = patients.index(desk.case.patient) + 1
-    return patients[index] if index < len(patients) else None
+    return Act.NEXT_PATIENT if more else Act.TRAIN

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QComboBox,
-    QCompleter,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -17,9 +15,8 @@ from qtpy.QtWidgets import (
     QSizePolicy,
 )
 
-from napari_brainseg.widgets.legend import Legend
 from napari_brainseg.widgets.look import set_role
-from napari_brainseg.widgets.next_act import Act, following_patient
+from napari_brainseg.widgets.next_act import Act
 from napari_brainseg.widgets.panel import Panel, hint_label, mark_next
 
 if TYPE_CHECKING:
@@ -53,16 +50,6 @@ class StudyPanel(Panel):
                 "or try a phantom study."
             )
         )
-        self.patients = QComboBox(toolTip=self.tr("Patients of the opened folder"))
-        self.patients.setEditable(True)
-        self.patients.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.patients.completer().setFilterMode(Qt.MatchFlag.MatchContains)
-        self.patients.completer().setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
-        self.patients.setMinimumContentsLength(8)
-        self.patients.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.patients.activated.connect(self._choose)
         self.facts = hint_label()
         self.notices = QLabel(wordWrap=True)
         self.notices.setMinimumWidth(1)
@@ -76,18 +63,14 @@ class StudyPanel(Panel):
         self.phantom_button = QPushButton(self.tr("Phantom study"))
         self.phantom_button.setToolTip(self.tr("Synthetic patients, to try things out"))
         self.phantom_button.clicked.connect(workbench.open_phantoms)
-        self.next_button = QPushButton(self.tr("Next"))
-        self.next_button.setToolTip(self.tr("Open the patient that follows in the folder"))
-        self.next_button.clicked.connect(self._open_next)
-        self.legend = Legend(workbench.view)
         row = QHBoxLayout()
         row.setSpacing(3)
-        row.addWidget(self.patients, 1)
-        for button in (self.next_button, self.open_button, self.phantom_button):
+        row.addWidget(self.facts, 1)
+        for button in (self.open_button, self.phantom_button):
             row.addWidget(button)
         self.body.addWidget(self.empty)
         self.body.addLayout(row)
-        for widget in (self.progress, self.facts, self.notices, self.legend):
+        for widget in (self.progress, self.notices):
             self.body.addWidget(widget)
 
         self._loading = ""
@@ -117,23 +100,16 @@ class StudyPanel(Panel):
         case = self.desk.case
         self.progress.setVisible(self.is_loading)
         self.empty.setVisible(case is None and not self.is_loading)
-        for widget in (self.patients, self.legend):
-            widget.setVisible(case is not None)
         self.facts.setVisible(case is not None or self.is_loading)
         self.phantom_button.setVisible(case is None)
         self.open_button.setText(self.tr("Open study…") if case is None else self.tr("Open…"))
         stretch = QSizePolicy.Policy.Expanding if case is None else QSizePolicy.Policy.Maximum
         self.open_button.setSizePolicy(stretch, QSizePolicy.Policy.Fixed)
-        self.next_button.setVisible(case is not None)
-        self.next_button.setEnabled(
-            not self.is_loading and following_patient(self.desk) is not None
-        )
         opening = self.tr("Opening {what}…").format(what=self._loading)
         if case is None:
             self.facts.setText(opening)
             self.notices.hide()
             return
-        self._fill_patients(case)
         self.facts.setText(opening if self.is_loading else self._describe(case))
         lines = [*self._missing(case.study), *case.notes, *self._unreadable()]
         self.notices.setText("\n".join(lines))
@@ -142,18 +118,6 @@ class StudyPanel(Panel):
     def show_next(self, act: Act) -> None:
         """Fill the button of the next act."""
         mark_next(self.open_button, act is Act.OPEN)
-        mark_next(self.next_button, act is Act.NEXT_PATIENT)
-
-    def _fill_patients(self, case: Case) -> None:
-        names = (case.patient,) if self.desk.studies is None else self.desk.studies.patients
-        self.patients.blockSignals(True)
-        if tuple(self.patients.itemText(i) for i in range(self.patients.count())) != names:
-            self.patients.clear()
-            self.patients.addItems(list(names))
-        self.patients.setCurrentText(case.patient)
-        self.patients.lineEdit().setCursorPosition(0)
-        self.patients.setToolTip(case.patient)
-        self.patients.blockSignals(False)
 
     def _describe(self, case: Case) -> str:
         z, y, x = case.shape
@@ -183,16 +147,6 @@ class StudyPanel(Panel):
         named = [f"{fault.path.name}: {fault.error.message}" for fault in faults[:_FAULTS_NAMED]]
         head = self.tr("{n} of the folder's patients cannot be read.").format(n=len(faults))
         return [head, *named]
-
-    def _choose(self, index: int) -> None:
-        patient = self.patients.itemText(index)
-        if self.desk.case is None or patient != self.desk.case.patient:
-            self._workbench.select(patient)
-
-    def _open_next(self) -> None:
-        patient = following_patient(self.desk)
-        if patient is not None:
-            self._workbench.select(patient)
 
     def _on_loading(self, what: str) -> None:
         self._loading = what

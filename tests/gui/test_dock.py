@@ -46,7 +46,7 @@ def test_the_command_asks_for_a_folder(window, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(window.root))
     get_app_model().commands.execute_command("napari-brainseg.open_study")
     window.wait(lambda: window.view.case is not None)
-    assert window.dock.study.patients.count() == 3
+    assert window.dock.room.worklist.model.rowCount() == 3
     assert "patient 1 of 3, 6 slices of 64 × 64" in window.dock.study.facts.text()
 
 
@@ -61,7 +61,7 @@ def test_sample_data_opens_phantoms_and_leaves_no_placeholder(window, monkeypatc
     window.viewer.open_sample("napari-brainseg", "phantoms")
     window.wait(lambda: window.view.case is not None, timeout=60_000)
     assert window.view.case.patient.startswith("PHANTOM_")
-    assert len(window.viewer.layers) == 6
+    assert not [layer for layer in window.viewer.layers if "phantom studies" in layer.name]
 
 
 def test_a_folder_that_cannot_be_read_is_told_in_the_study_panel(window, tmp_path):
@@ -115,12 +115,13 @@ def test_a_closed_dock_leaves_nothing_connected_and_can_be_opened_again(window, 
     before = len(desk.opened)
     name = next(n for n in window.viewer.window.dock_widgets if "BrainSeg" in n)
     window.viewer.window._wrapped_dock_widgets[name].destroyOnClose()
-    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    qtbot.waitUntil(lambda: len(desk.opened) < before)
-    assert len(desk.opened) == 1  # the view of the case stays
+    for _what_goes_with_it in range(2):
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    qtbot.waitUntil(lambda: len(desk.opened) == 1)  # the view of the case stays
+    assert before > 1
     desk.select("TEST_AB_0002_20200101")
     qtbot.waitUntil(lambda: view.case.patient == "TEST_AB_0002_20200101")
 
     again = show_dock(window.viewer)
     assert again.workbench.desk is desk
-    assert again.study.patients.currentText() == "TEST_AB_0002_20200101"
+    assert again.room.worklist.model.open_patient == "TEST_AB_0002_20200101"

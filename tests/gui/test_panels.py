@@ -150,17 +150,6 @@ def test_a_failed_export_is_told_in_its_panel(window, monkeypatch):
     assert window.dock.export.export_button.isEnabled()
 
 
-def test_the_legend_shows_and_hides_masks(window):
-    window.open()
-    legend = window.dock.study.legend
-    assert legend.truth.isChecked()
-    assert not legend.prediction.isEnabled()
-    legend.truth.click()
-    assert not window.view.layers.truth.visible
-    window.view.layers.truth.visible = True
-    assert legend.truth.isChecked()
-
-
 def test_tools_follow_the_layer_and_set_it(window):
     window.open()
     window.correct()
