@@ -71,9 +71,9 @@ def unpack_thumbnail(blob: bytes) -> NDArray[np.uint8]:
     try:
         shape = _HEADER.unpack_from(blob)
         pixels = zlib.decompress(blob[_HEADER.size :])
-    except (struct.error, zlib.error) as error:
+        return np.frombuffer(pixels, np.uint8).reshape(shape)
+    except (struct.error, zlib.error, ValueError) as error:
         raise ValueError(f"{len(blob)} bytes are no thumbnail: {error}") from error
-    return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
 def _slice_to_show(study: Study) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.imaging import BrainSegError, DataError
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "assemble", "is_alone", "make_row", "root_key"]
 
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+"""One for all: thousands of empty ones would only keep the garbage collector busy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A patient of the root: readable (`folder`), in disorder (`fault`), or vanished (neither)."""
@@ -27,7 +32,7 @@ class Entry:
     path: Path
     folder: StudyFolder | None = None
     fault: BrainSegError | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = _NONE
 
 
 def is_alone(discovery: Discovery) -> bool:
@@ -167,9 +172,9 @@ class _Attributes:
         if parent not in self._has_table:
             self._has_table[parent] = (parent / ATTRIBUTES_FILE).is_file()
         if not self._has_table[parent] or parent in self.faults:
-            return {}
+            return _NONE
         try:
             return attributes_of(parent, patient)
         except DataError as error:
             self.faults[parent] = error
-            return {}
+            return _NONE
