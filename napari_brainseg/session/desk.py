@@ -18,6 +18,7 @@ from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError, DataError
 from napari_brainseg.session.foreground import ForegroundPredictions
+from napari_brainseg.session.memory import give_large_blocks_back
 from napari_brainseg.session.prediction import PredictionService
 from napari_brainseg.session.preferences import Preferences
 from napari_brainseg.session.reading import Reading
@@ -120,6 +121,7 @@ class Desk:
         trainer_command: Sequence[str] | None = None,
         preferences: Preferences | None = None,
     ) -> None:
+        give_large_blocks_back()
         self.preferences = Preferences() if preferences is None else preferences
         self._shelf = Shelf(workspace, bundled=bundled)
         self._trainings = Trainings(self._shelf, command=trainer_command)

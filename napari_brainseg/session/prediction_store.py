@@ -148,7 +148,7 @@ class PredictionStore:
         path = self.path(sha, version, tta)
         try:
             with path.open("rb") as source:
-                prediction = _unpacked(source, sha)
+                prediction = _unpacked(source, sha, version)
             os.utime(path)  # used, so it is not among the first to go
         except FileNotFoundError:
             return None
@@ -249,14 +249,15 @@ def _packed(prediction: Prediction, sha: str, tta: bool) -> bytes:
     return buffer.getvalue()
 
 
-def _unpacked(source: Any, sha: str) -> Prediction:
+def _unpacked(source: Any, sha: str, version: str) -> Prediction:
     from napari_brainseg.core.segmentation.inference import Prediction, uncertainty_of
 
     with np.load(source, allow_pickle=False) as file:
         about = json.loads(file["about"].tobytes())
         shape = tuple(int(n) for n in about["shape"])
         halves = file["probability"]
-        if about["sha"] != sha or halves.shape != (2, *shape):
+        of = (about["sha"], about["model_version"])
+        if of != (sha, version) or halves.shape != (2, *shape):
             raise ValueError("it holds something else")
         mask = _mask(file, shape)
     probability = halves[0].astype(np.float32)
