@@ -148,7 +148,14 @@ class CaseView:
             self._viewer.reset_view()
         self._land(case)
         self.shown.emit()
-        if not self._settled:
+        self._make_rest(self.layers.unmade())
+
+    def _make_rest(self, acts: list[Callable[[], None]]) -> None:
+        """Make what is only seen on demand, so that it is there at once when it is asked for."""
+        if acts and self._case is not None:
+            acts[0]()
+            self.turn(lambda: self._make_rest(acts[1:]))
+        elif not self._settled:
             self._settled = True
             # The layers are there to stay as well, see `workbench.attach`.
             gc.freeze()

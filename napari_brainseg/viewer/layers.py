@@ -87,12 +87,19 @@ class CaseLayers:
             for index, modality in enumerate(study.image.modalities)
             if self.image(modality) is None
         ]
-        # Difference and doubt are made when somebody wants to see them.
         return acts + [
-            partial(self.overlays.make, name, shape)
+            partial(self.overlays.make, name, shape, _scale_of(study))
             for name in OVERLAYS
             if self.overlays.layer(name) is None
             and (name in MASKS or self.overlays.is_wanted(name))
+        ]
+
+    def unmade(self) -> list[Callable[[], None]]:
+        """Acts that make layers which are not shown now but may be asked for; see `missing`."""
+        return [
+            partial(self._make_unseen, name)
+            for name in OVERLAYS
+            if self.overlays.layer(name) is None
         ]
 
     def show_study(
@@ -116,7 +123,7 @@ class CaseLayers:
         for make in self.missing(study):
             make()
         self._shape = study.image.grid_shape
-        self._scale = study.image.geometry.spacing_mm or (1.0, 1.0, 1.0)
+        self._scale = _scale_of(study)
         with self._order_kept():
             self.images.show_study(study, windows)
             self.show_overlay(TRUTH_NAME, None if study.truth is None else study.truth.data)
@@ -162,6 +169,12 @@ class CaseLayers:
         found: Labels | None = self.overlays.shown(name)
         return found
 
+    def _make_unseen(self, name: str) -> None:
+        # It may have been asked for in the meantime.
+        if self.overlays.layer(name) is None:
+            with self._order_kept():
+                self.overlays.make(name, self._shape, self._scale)
+
     @contextmanager
     def _order_kept(self) -> Iterator[None]:
         layers = self._viewer.layers
@@ -170,3 +183,7 @@ class CaseLayers:
         self.overlays.order()
         if active is not None and active in layers and layers.selection.active is not active:
             layers.selection.active = active
+
+
+def _scale_of(study: Study) -> tuple[float, float, float]:
+    return study.image.geometry.spacing_mm or (1.0, 1.0, 1.0)

@@ -6,6 +6,7 @@ empty, hidden, read-only.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,9 +128,12 @@ class OverlayLayers:
         for name in self._layers:
             self._dress(name)
 
-    def make(self, name: str, shape: tuple[int, int, int]) -> None:
+    def make(
+        self, name: str, shape: tuple[int, int, int], scale: tuple[float, float, float]
+    ) -> None:
         """Make a layer: hidden, empty and read-only."""
-        layer = _make_doubt(shape) if name == DOUBT_NAME else _make_labels(name, shape)
+        # With its scale from the start: another one would move the slider for a moment.
+        layer = (_make_doubt if name == DOUBT_NAME else partial(_make_labels, name))(shape, scale)
         layer.events.visible.connect(lambda: self._on_visible(name, layer))
         lock(layer)
         self._layers[name] = layer
@@ -161,7 +165,7 @@ class OverlayLayers:
         if layer is None:
             if data is None or not self._wanted[name]:
                 return
-            self.make(name, shape)
+            self.make(name, shape, scale)
             layer = self._layers[name]
         if data is None:
             self._there.discard(name)
@@ -255,7 +259,9 @@ def redraw(layer: Any) -> None:
     layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 
-def _make_labels(name: str, shape: tuple[int, int, int]) -> Labels:
+def _make_labels(
+    name: str, shape: tuple[int, int, int], scale: tuple[float, float, float]
+) -> Labels:
     known: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     if name == DIFFERENCE_NAME:
         for label, (colour, alpha) in _DIFFERENCE.items():
@@ -265,6 +271,7 @@ def _make_labels(name: str, shape: tuple[int, int, int]) -> Labels:
     layer = Labels(
         _nothing(shape, np.uint8),
         name=name,
+        scale=scale,
         opacity=1.0,
         visible=False,
         colormap=DirectLabelColormap(color_dict=known),
@@ -280,13 +287,14 @@ def _make_labels(name: str, shape: tuple[int, int, int]) -> Labels:
     return layer
 
 
-def _make_doubt(shape: tuple[int, int, int]) -> Image:
+def _make_doubt(shape: tuple[int, int, int], scale: tuple[float, float, float]) -> Image:
     ramp = np.linspace(0.0, 1.0, _STEPS)
     rgba = np.repeat(transform_color(colours.DOUBT), _STEPS, axis=0)
     rgba[:, 3] = ramp * _DOUBT_OPACITY
     return Image(
         _nothing(shape, np.float32),
         name=DOUBT_NAME,
+        scale=scale,
         colormap=Colormap(rgba, name="brainseg doubt"),
         contrast_limits=(0.0, 1.0),
         blending="translucent_no_depth",
