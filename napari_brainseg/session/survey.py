@@ -38,6 +38,8 @@ _THOROUGH_EVERY = 10
 _RETRY_S = 5.0
 """Between tries to reach a root that is gone."""
 _HELD_S = 0.1
+_HELD_AT_MOST_S = 5.0
+"""A batch keeps the computer busy for hours: even so one patient is looked at now and then."""
 _BREATH_S = 0.01
 """Between two patients: the window's thread gets the interpreter."""
 _WRITE_EVERY_S = 2.0
@@ -79,7 +81,7 @@ class Survey:
     Parameters
     ----------
     busy : callable, optional
-        Whether the user waits for something; then no pixels are read.
+        Whether the user waits for something; then pixels are read at a trickle.
     interval_s : float
         Seconds between two looks for new and vanished patients.
     """
@@ -107,6 +109,7 @@ class Survey:
         self._unsaved: dict[str, PatientRecord] = {}
         self._saved_at = 0.0
         self._scan_at = 0.0
+        self._looked_at = time.monotonic()
         self._scans = 0
         self._loop = BackgroundLoop(
             "brainseg-survey", self._step, last=self._save, low_priority=True
@@ -160,7 +163,7 @@ class Survey:
         if self._backlog and self._fault is None:
             if time.monotonic() - self._saved_at > _WRITE_EVERY_S:
                 self._save()
-            if self._paused or (self._busy is not None and self._busy()):
+            if self._is_held():
                 return _HELD_S
             # Taken off afterwards: where the catalogue fails, it is tried again.
             self._look_at(root, self._backlog[0])
@@ -170,6 +173,14 @@ class Survey:
                 return _BREATH_S
         self._save()
         return max(0.0, self._scan_at - time.monotonic())
+
+    def _is_held(self) -> bool:
+        now = time.monotonic()
+        busy = self._busy is not None and self._busy()
+        if self._paused or (busy and now - self._looked_at < _HELD_AT_MOST_S):
+            return True
+        self._looked_at = now
+        return False
 
     def _scan(self, root: SurveyedRoot, *, thorough: bool) -> None:
         self._scans += 1

@@ -53,7 +53,7 @@ class Worklist:
     version_in_use : callable, optional
         Gives the version of the model in use, whose figures are preferred.
     busy : callable, optional
-        Whether the user waits for something; then no pixels are read in the background.
+        Whether the user waits for something; then pixels are read at a trickle.
     window : str, optional
         Name of this window among the claims of `OpenCases`; a new one if left out.
     rescan_s : float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ class Entry:
     path: Path
     folder: StudyFolder | None = None
     fault: BrainSegError | None = None
-    attributes: Mapping[str, str] = _NONE
+    attributes: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
 
 def is_alone(discovery: Discovery) -> bool:
