@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from napari_brainseg.viewer.display import (
     PREDICTION_NAME,
 )
 from napari_brainseg.viewer.overlay_layers import FILL_OPACITY, MASKS
-from napari_brainseg.viewer.planes import as_rgb, blend, composite, cut, grey, outline, tint
+from napari_brainseg.viewer.planes import as_rgb, composite, cut, grey, outline, tint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,11 +107,12 @@ def plane_picture(
     if labels is not None or doubt is not None or display.fill:
         picture = as_rgb(picture)
     if doubt is not None:
-        picture = blend(picture, _heat(cut(doubt, plane, index), display.opacity))
+        opacity = cut(doubt, plane, index) * (_DOUBT_OPACITY * display.opacity)
+        tint(picture, opacity, colours.DOUBT)
     if labels is not None:
         here = cut(labels, plane, index)
         for label, colour, opacity in _DIFFERENCE:
-            tint(picture, here == label, colour, opacity * display.opacity)
+            tint(picture, (here == label) * (opacity * display.opacity), colour)
     outlines = []
     for name, colour in MASKS.items():
         mask = display.mask(name) if display.is_shown(name) else None
@@ -119,7 +120,7 @@ def plane_picture(
             continue
         here = cut(mask, plane, index)
         if display.fill:
-            tint(picture, here, colour, FILL_OPACITY * display.opacity)
+            tint(picture, (here != 0) * (FILL_OPACITY * display.opacity), colour)
         paths = outline(here)
         if paths:
             dashed, thick = name == PREDICTION_NAME, name == CORRECTION_NAME
@@ -142,10 +143,3 @@ def _anatomy(
     return grey(
         cut(image.channel(shown), plane, index), display.window(shown), inverted=display.inverted
     )
-
-
-def _heat(doubt: NDArray[Any], opacity: float) -> NDArray[np.float32]:
-    rgba = np.empty((*doubt.shape, 4), np.float32)
-    rgba[..., :3] = [int(colours.DOUBT[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    rgba[..., 3] = np.clip(doubt, 0, 1) * (_DOUBT_OPACITY * opacity)
-    return rgba

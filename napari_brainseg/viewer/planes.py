@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Plane", "blend", "composite", "cut", "grey", "outline", "tint"]
+__all__ = ["Plane", "as_rgb", "composite", "cut", "grey", "outline", "tint"]
 
 
 class Plane(IntEnum):
@@ -103,47 +103,26 @@ def as_rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return picture.copy()
 
 
-def tint(
-    picture: NDArray[np.uint8], where: NDArray[Any], colour: str, opacity: float
-) -> NDArray[np.uint8]:
+def tint(picture: NDArray[np.uint8], opacity: NDArray[Any], colour: str) -> NDArray[np.uint8]:
     """Lay a colour over part of a picture, in place.
 
     Parameters
     ----------
     picture : ndarray of uint8, shape (rows, columns, 3)
         Changed in place.
-    where : ndarray, shape (rows, columns)
-        What is not 0 is tinted.
+    opacity : ndarray of float, shape (rows, columns)
+        Of the colour, 0 to 1; what is next to nothing is left alone.
     colour : str
         ``#rrggbb``.
-    opacity : float
-        0 to 1.
     """
-    chosen = where != 0
-    if chosen.any():
+    chosen = np.flatnonzero(opacity > 1 / 255)
+    if chosen.size:
+        pixels = picture.reshape(-1, 3)
         over = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
-        under = picture[chosen].astype(np.float32)
-        picture[chosen] = (under + (over - under) * opacity).astype(np.uint8)
+        under = pixels[chosen].astype(np.float32)
+        share = opacity.reshape(-1)[chosen].astype(np.float32)[:, None]
+        pixels[chosen] = (under + (over - under) * share).astype(np.uint8)
     return picture
-
-
-def blend(picture: NDArray[np.uint8], rgba: NDArray[Any]) -> NDArray[np.uint8]:
-    """Lay a heat map over a picture.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8, shape (rows, columns, 3)
-        What lies below.
-    rgba : ndarray of float, shape (rows, columns, 4)
-        Colour and opacity, 0 to 1.
-
-    Returns
-    -------
-    ndarray of uint8, shape (rows, columns, 3)
-    """
-    opacity = rgba[..., 3:].astype(np.float32)
-    mixed = picture * (1.0 - opacity) + rgba[..., :3].astype(np.float32) * opacity * 255.0
-    return mixed.astype(np.uint8)
 
 
 def outline(mask: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:

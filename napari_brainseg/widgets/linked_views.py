@@ -81,7 +81,7 @@ class LinkedViews(QWidget):
 
     def _mark(self, *planes: Plane) -> None:
         self._dirty.update(planes)
-        if self.isVisible():
+        if self._dirty and self.isVisible():
             self._redraw.ask()
 
     def _on_crosshair(self, position: tuple[int, int, int]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_brainseg.core.imaging import Geometry
-from napari_brainseg.viewer.planes import Plane, as_rgb, blend, composite, cut, grey, outline, tint
+from napari_brainseg.viewer.planes import Plane, as_rgb, composite, cut, grey, outline, tint
 from napari_brainseg.viewer.spacing import NOMINAL_PIXEL_MM, display_spacing
 
 
@@ -39,16 +39,12 @@ def test_the_composite_adds_each_modality_in_its_colour():
     assert picture[0, 0].tolist() == [255, 0, 255]
 
 
-def test_tints_and_heat_leave_the_rest_alone():
+def test_a_tint_covers_as_much_as_it_says_and_leaves_the_rest_alone():
     picture = as_rgb(np.full((2, 2), 100, np.uint8))
-    where = np.array([[1, 0], [0, 0]])
-    tint(picture, where, "#ff0000", 0.5)
+    tint(picture, np.array([[0.5, 0.0], [0.0, 1.0]]), "#ff0000")
     assert picture[0, 0].tolist() == [177, 50, 50]
-    assert picture[1, 1].tolist() == [100, 100, 100]
-    heat = np.zeros((2, 2, 4))
-    heat[1, 1] = (0, 0, 1, 1)
-    assert blend(picture, heat)[1, 1].tolist() == [0, 0, 255]
-    assert blend(picture, heat)[0, 0].tolist() == [177, 50, 50]
+    assert picture[0, 1].tolist() == [100, 100, 100]
+    assert picture[1, 1].tolist() == [255, 0, 0]
 
 
 def test_an_outline_follows_the_edge_of_the_voxels():
