@@ -136,7 +136,7 @@ class BatchPrediction:
     @property
     def is_running(self) -> bool:
         """Whether a batch is under way, perhaps paused."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._state.running
 
     def start(
         self,
