@@ -38,8 +38,6 @@ _THOROUGH_EVERY = 10
 _RETRY_S = 5.0
 """Between tries to reach a root that is gone."""
 _HELD_S = 0.1
-_HELD_AT_MOST_S = 5.0
-"""A batch keeps the computer busy for hours: even so one patient is looked at now and then."""
 _BREATH_S = 0.01
 """Between two patients: the window's thread gets the interpreter."""
 _WRITE_EVERY_S = 2.0
@@ -84,6 +82,8 @@ class Survey:
         Whether the user waits for something; then pixels are read at a trickle.
     interval_s : float
         Seconds between two looks for new and vanished patients.
+    trickle_s : float
+        Seconds between two patients while `busy`, which a batch may be for hours.
     """
 
     scanned = Signal(object)
@@ -95,9 +95,16 @@ class Survey:
     root_fault = Signal(object)
     """`BrainSegError` when the root cannot be reached, `None` when it is back."""
 
-    def __init__(self, *, busy: Callable[[], bool] | None = None, interval_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        *,
+        busy: Callable[[], bool] | None = None,
+        interval_s: float = 30.0,
+        trickle_s: float = 5.0,
+    ) -> None:
         self._busy = busy
         self._interval = interval_s
+        self._trickle = trickle_s
         self._lock = threading.Lock()
         self._next: SurveyedRoot | None = None
         self._root: SurveyedRoot | None = None
@@ -177,7 +184,7 @@ class Survey:
     def _is_held(self) -> bool:
         now = time.monotonic()
         busy = self._busy is not None and self._busy()
-        if self._paused or (busy and now - self._looked_at < _HELD_AT_MOST_S):
+        if self._paused or (busy and now - self._looked_at < self._trickle):
             return True
         self._looked_at = now
         return False
@@ -232,44 +239,24 @@ class Survey:
         again : bool
             Look again at patients that could not be read.
         """
-        from napari_brainseg.session.patient_log import PatientRecord
-        from napari_brainseg.session.pixel_facts import fingerprint
+        from napari_brainseg.session.reconcile import came_or_changed, vanished
 
-        now = time.time()
-        changed: dict[str, PatientRecord] = {}
-        for folder in root.discovery.folders:
-            if self._loop.is_closed or self._next is not None:
-                return
-            known = root.records.get(folder.patient)
-            record = known
-            if _is_to_compare(known, folder, changes):
-                try:
-                    mark = fingerprint(folder)
-                except OSError:
-                    continue  # gone this moment: the next scan will tell
-                slices = len(folder.images)
-                if known is None or known.fingerprint != mark:
-                    since = now if known is None else known.found
-                    record = PatientRecord(folder.patient, folder.path, mark, slices, since)
-                else:
-                    record = replace(known, path=folder.path, slices=slices, vanished=None)
-                if again and record.fault is not None:
-                    record = replace(record, fault=None, fault_hint=None)
-            if record is not None and record != known:
-                changed[folder.patient] = record
+        changed = came_or_changed(
+            root.discovery, root.records, changes, again=again, stop=self._is_called_off
+        )
+        if changed is None:
+            return
         if not root.alone:
-            here = set(root.discovery.patients)
-            faulty = {fault.path for fault in root.discovery.faults}
-            for patient, kept in root.records.items():
-                is_gone = patient not in here and kept.path not in faulty
-                if is_gone and kept.vanished is None:
-                    changed[patient] = replace(kept, vanished=now)
+            changed |= vanished(root.discovery, root.records)
         root.records.update(changed)
         self._unsaved.update(changed)
         self._save()
         if found or changed:
             self.scanned.emit(root)
             self._queue(root, (f for f in root.discovery.folders if not _is_looked_at(root, f)))
+
+    def _is_called_off(self) -> bool:
+        return self._loop.is_closed or self._next is not None
 
     def _queue(self, root: SurveyedRoot, folders: Iterable[StudyFolder]) -> None:
         """Have patients looked at, those that wait already not twice."""
@@ -322,15 +309,6 @@ class Survey:
         except BrainSegError as error:
             # It is shown all the same, and learnt again the next time.
             _log.warning("What was learnt of %d patients was not kept: %s", len(unsaved), error)
-
-
-def _is_to_compare(
-    known: PatientRecord | None, folder: StudyFolder, changes: set[Path] | None
-) -> bool:
-    """Whether a patient's files may not be those that the record was made of."""
-    if known is None or changes is None or known.vanished is not None:
-        return True
-    return folder.path in changes or folder.path != known.path
 
 
 def _is_looked_at(root: SurveyedRoot, folder: StudyFolder) -> bool:

@@ -6,9 +6,6 @@ for the disk. Signals are emitted in background threads; a widget connects with 
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 import uuid
 from collections import Counter
 from functools import lru_cache
@@ -17,25 +14,22 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError, DataError
-from napari_brainseg.session.background_loop import BackgroundLoop
 from napari_brainseg.session.survey import Survey, SurveyedRoot
 from napari_brainseg.session.worklist_entries import is_alone, root_key
+from napari_brainseg.session.worklist_keeper import WorklistKeeper
 from napari_brainseg.session.worklist_row import WorklistRow
-from napari_brainseg.session.worklist_table import Work, WorklistTable
+from napari_brainseg.session.worklist_table import WorklistTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_brainseg.core.formats import Discovery, StudyFolder
     from napari_brainseg.session.catalogue import Catalogue
-    from napari_brainseg.session.worklist_query import Marks
 
 __all__ = ["Worklist", "WorklistRow"]
-
-_log = logging.getLogger(__name__)
 
 _STATUSES = ("new", "in progress", "corrected", "approved")
 
@@ -85,24 +79,20 @@ class Worklist:
     ) -> None:
         self.window = window or uuid.uuid4().hex
         self._catalogue_of = catalogue_of
-        self._version_in_use = version_in_use
-        self._poll_s = poll_s
-        self._poll_at = 0.0
-        self._lock = threading.Lock()
         self._root: SurveyedRoot | None = None
         self._root_fault: BrainSegError | None = None
         self._progress = (0, 0)
-        self._marks: Marks | None = None
-        self._stale: set[str] = set()
-        self._all_stale = False
-        self._statuses: list[tuple[str, str]] = []
         self._table = WorklistTable()
         self._survey = Survey(busy=busy, interval_s=rescan_s)
         self._survey.scanned.connect(self._on_scanned)
         self._survey.looked.connect(self._on_looked)
         self._survey.progress.connect(self._on_progress)
         self._survey.root_fault.connect(self._on_root_fault)
-        self._keeper = BackgroundLoop("brainseg-worklist", self._step)
+        self._keeper = WorklistKeeper(
+            self._table, window=self.window, version_in_use=version_in_use, poll_s=poll_s
+        )
+        self._keeper.told.connect(self._tell)
+        self._keeper.fault.connect(self._on_fault)
 
     # what is shown ----------------------------------------------------------------------------
 
@@ -199,17 +189,11 @@ class Worklist:
         catalogue, key = self._catalogue_of(), root_key(discovery)
         records = read_patients(catalogue, key)
         root = SurveyedRoot(key, is_alone(discovery), catalogue, discovery, records)
-        marks, work = self._read_work(root)
-        with self._lock:
-            self._root, self._marks = root, marks
-            self._progress = (0, 0)
-            self._stale.clear()
-            self._all_stale = False
-        self._table.enter(root, work)
+        self._keeper.enter(root)
+        self._root, self._progress = root, (0, 0)
         self.reset.emit()
         self._on_root_fault(None)
         self._survey.enter(root)
-        self._keeper.wake()
 
     def rescan(self) -> None:
         """Look now for patients that came, went or changed; try a root that cannot be reached."""
@@ -225,18 +209,14 @@ class Worklist:
 
     def update(self, patient: str) -> None:
         """Read again, in the background, what the catalogue knows of one patient."""
-        with self._lock:
-            self._stale.add(patient)
-        self._keeper.wake()
+        self._keeper.update(patient)
 
     def reload(self) -> None:
         """Read again, in the background, what the catalogue knows of all.
 
         Needed when another model is used; work of any window is noticed without.
         """
-        with self._lock:
-            self._all_stale = True
-        self._keeper.wake()
+        self._keeper.reload()
 
     def set_status(self, patient: str, status: str) -> None:
         """Keep how far the work on a patient is; the row follows, or `fault` tells why not.
@@ -257,100 +237,14 @@ class Worklist:
         """
         if status not in _STATUSES:
             raise DataError(f"There is no status {status!r}.", f"Known: {', '.join(_STATUSES)}.")
-        with self._lock:
-            self._statuses.append((patient, status))
-        self._keeper.wake()
+        self._keeper.set_status(patient, status)
 
     def close(self) -> None:
         """End the threads; what was learnt is kept."""
         self._survey.close()
         self._keeper.close()
 
-    # the keeper's thread ----------------------------------------------------------------------
-
-    def _step(self) -> float:
-        with self._lock:
-            root = self._root
-            statuses, self._statuses = self._statuses, []
-            stale, self._stale = self._stale, set()
-            everything, self._all_stale = self._all_stale, False
-        if root is None:
-            return self._poll_s
-        try:
-            for patient, status in statuses:
-                self._keep_status(root, patient, status)
-                stale.add(patient)
-            if everything:
-                self._read_again(root)
-            elif stale:
-                self._refresh(root, stale)
-            if time.monotonic() >= self._poll_at:
-                self._poll_at = time.monotonic() + self._poll_s
-                self._poll(root)
-        except BrainSegError as error:
-            # Rows stay as they are; what is new is noticed as soon as the catalogue answers.
-            _log.warning("The worklist was not refreshed: %s", error)
-        return max(0.0, self._poll_at - time.monotonic())
-
-    def _poll(self, root: SurveyedRoot) -> None:
-        """Notice what other windows did, and other parts of this one."""
-        from napari_brainseg.session.open_cases import OpenCases
-        from napari_brainseg.session.worklist_query import news
-
-        before = self._marks
-        if before is None:
-            return
-        fresh, marks = news(root.catalogue, before)
-        elsewhere = OpenCases(root.catalogue).elsewhere(self.window)
-        stale = fresh | self._table.set_elsewhere(root, elsewhere)
-        if stale:
-            self._refresh(root, stale)
-        with self._lock:
-            if self._marks is before:
-                self._marks = marks
-
-    def _keep_status(self, root: SurveyedRoot, patient: str, status: str) -> None:
-        from napari_brainseg.session.worklist_status import keep_status
-
-        record = root.records.get(patient)
-        try:
-            keep_status(root.catalogue, patient, self.folder(patient), record, status)
-        except BrainSegError as error:
-            self.fault.emit(error)
-
-    def _read_again(self, root: SurveyedRoot) -> None:
-        marks, work = self._read_work(root)
-        with self._lock:
-            if self._root is root:
-                self._marks = marks
-        self._tell(self._table.fill(root, work))
-
-    def _refresh(self, root: SurveyedRoot, patients: Iterable[str]) -> None:
-        from napari_brainseg.session.worklist_query import read_known
-
-        chosen = [patient for patient in patients if self._table.entry(patient) is not None]
-        if chosen:
-            known = read_known(root.catalogue, chosen)
-            self._tell(self._table.replace(root, chosen, known))
-
-    # what both threads and `enter` need -------------------------------------------------------
-
-    def _read_work(self, root: SurveyedRoot) -> tuple[Marks, Work]:
-        from napari_brainseg.session.open_cases import OpenCases
-        from napari_brainseg.session.worklist_query import read_known, read_marks
-
-        # The marks first: what happens meanwhile is read twice rather than never.
-        marks = read_marks(root.catalogue)
-        elsewhere = OpenCases(root.catalogue).elsewhere(self.window)
-        return marks, Work(read_known(root.catalogue), self._read_version(), elsewhere)
-
-    def _read_version(self) -> str | None:
-        try:
-            return None if self._version_in_use is None else self._version_in_use()
-        except BrainSegError as error:
-            # Where models are shown it is told as well; here figures of any model serve.
-            _log.warning("The model in use cannot be told: %s", error)
-            return None
+    # from the survey --------------------------------------------------------------------------
 
     def _tell(self, differing: frozenset[str] | None) -> None:
         if differing is None:
@@ -358,7 +252,8 @@ class Worklist:
         elif differing:
             self.changed.emit(differing)
 
-    # from the survey --------------------------------------------------------------------------
+    def _on_fault(self, error: BrainSegError) -> None:
+        self.fault.emit(error)
 
     def _on_scanned(self, root: SurveyedRoot) -> None:
         self._tell(self._table.fill(root))

@@ -15,6 +15,7 @@ from napari_brainseg.session import tables
 from napari_brainseg.session.case import Case, CaseStatus
 from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.open_cases import OpenCases
+from napari_brainseg.session.survey import Survey, SurveyedRoot
 from napari_brainseg.session.visits import Visit
 from napari_brainseg.session.worklist import Worklist
 
@@ -476,6 +477,15 @@ def test_every_status_can_be_set_and_reopened(
     assert Case(load_study(root / A), catalogue).status is status
 
 
+def test_a_status_set_just_before_the_end_is_kept(
+    worklist: Worklist, root: Path, catalogue: Catalogue
+) -> None:
+    worklist.enter(discover(root))
+    worklist.set_status(A, "approved")
+    worklist.close()
+    assert Case(load_study(root / A), catalogue).status is CaseStatus.APPROVED
+
+
 def test_a_status_that_cannot_be_kept_is_told(
     worklist: Worklist, root: Path, until: Callable[..., None]
 ) -> None:
@@ -542,6 +552,17 @@ def test_no_pixels_are_read_while_the_user_waits(
     assert [row.missing for row in worklist.rows] == [None, None]
     busy[0] = False
     surveyed(worklist)
+
+
+def test_a_batch_that_runs_for_hours_does_not_keep_patients_from_being_looked_at(
+    root: Path, catalogue: Catalogue, until: Callable[..., None]
+) -> None:
+    looked: list[str] = []
+    survey = Survey(busy=lambda: True, trickle_s=0.05)
+    survey.looked.connect(lambda _root, patient: looked.append(patient))
+    survey.enter(SurveyedRoot(str(root), False, catalogue, discover(root), {}))
+    until(lambda: looked == [A, B])
+    survey.close()
 
 
 def test_the_survey_tells_how_far_it_is(
