@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_brainseg.viewer.shortcuts import key_text, keys_changed
 from napari_brainseg.widgets.fold import Fold
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.next_act import Act
@@ -51,6 +52,8 @@ class NextCase(Panel):
         Gives what patients are called.
     """
 
+    suggested = QtSignal(object)
+    """`Suggestion`, or `None`: another case comes next, or none is left."""
     blind_known = QtSignal(object)
     """frozenset of str: patients to be read without the prediction."""
 
@@ -67,6 +70,7 @@ class NextCase(Panel):
         self._open_patient = open_patient
         self._names = names
         self.suggestion: Suggestion | None = None
+        self._is_answered = False
         self.heading.setText(self.tr("Next case"))
         self.body.setContentsMargins(0, 0, 0, 0)
         set_role(self, "part")
@@ -121,6 +125,7 @@ class NextCase(Panel):
         for signal in (worklist.changed, worklist.reset, desk.opened, desk.closed):
             self.ties.add(signal, self._on_news)
         self.ties.add(preferences.changed, self._on_preference)
+        self.ties.add(keys_changed, self.refresh)
         self._take_preferences()
         self.refresh()
         self._on_news()
@@ -132,16 +137,13 @@ class NextCase(Panel):
         if found is None:
             self.patient.setText("")
             self.patient.setToolTip("")
-            self.reason.setText(self.tr("No case is left to do."))
+            self.reason.setText(self.tr("No case is left to do.") if self._is_answered else "")
         else:
             names = self._names()
             self.patient.setText(names.short(found.patient))
             self.patient.setToolTip(names.full(found.patient))
             self.reason.setText(self.tr(found.reason))
-        self.patient.setVisible(found is not None)
-        self.next_button.setToolTip(
-            self.tr("Open the next case: {reason}").format(reason=self.reason.text())
-        )
+        self.next_button.setToolTip(self.tr("Open it ({key})").format(key=key_text("next_case")))
 
     def open_next(self) -> None:
         """Open the patient that is suggested."""
@@ -168,8 +170,11 @@ class NextCase(Panel):
         )
 
     def _on_answer(self, answer: tuple[Suggestion | None, frozenset[str]]) -> None:
+        before, self._is_answered = self.suggestion, True
         self.suggestion, blind = answer
         self.refresh()
+        if self.suggestion != before:
+            self.suggested.emit(self.suggestion)
         self.blind_known.emit(blind)
 
     def showEvent(self, event: QShowEvent) -> None:

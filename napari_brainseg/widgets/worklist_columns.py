@@ -25,7 +25,7 @@ STATUS = "status"
 ATTRIBUTE = "attribute:"
 """Before the name of a column of ``data.csv`` in a column's key."""
 DEFAULT = (
-    PATIENT, STATUS, "slices", "missing", "volume", "dsc", "hd95", "uncertainty", "disagreement",
+    PATIENT, STATUS, "slices", "volume", "dsc", "hd95", "uncertainty", "disagreement", "missing",
     "model", "editor", "time", "opened",
 )  # fmt: skip
 _DIGITS = re.compile(r"(\d+)")
@@ -47,6 +47,8 @@ class Column:
         What it is sorted by; `None` comes last in both directions.
     is_number : bool
         Whether cells are set to the right.
+    widest : str
+        What a cell usually needs room for, though it may be empty yet.
     """
 
     key: str
@@ -55,6 +57,7 @@ class Column:
     text: Callable[[WorklistRow], str]
     value: Callable[[WorklistRow], Any]
     is_number: bool = False
+    widest: str = ""
 
 
 def columns() -> tuple[Column, ...]:
@@ -66,24 +69,25 @@ def columns() -> tuple[Column, ...]:
                lambda r: status_word(own_kind(r)), _status_rank),
         Column("slices", _tr("Slices"), _tr("Number of slices"), lambda r: _count(r.slices),
                lambda r: r.slices or None, True),
-        Column("missing", _tr("Missing"), _tr("Modalities that are missing"),
-               lambda r: ", ".join(r.missing or ()),
-               lambda r: ", ".join(r.missing) if r.missing else None),
         Column("volume", _tr("Volume"), _tr("Volume of the predicted tumour"), _volume,
-               _volume_key, True),
+               _volume_key, True, "000\u2009000 vox"),
         Column("dsc", _tr("DSC"),
                _tr("Dice similarity coefficient of the prediction and the ground truth"),
-               lambda r: "" if r.dsc is None else numbers.dsc(r.dsc), lambda r: r.dsc, True),
+               lambda r: "" if r.dsc is None else numbers.dsc(r.dsc), lambda r: r.dsc, True,
+               "0.000"),
         Column("hd95", _tr("HD95"),
                _tr("95th percentile of the distance between the outlines of the prediction and "
                    "the ground truth"),
-               lambda r: _with_unit(r.hd95, r.hd95_unit), lambda r: r.hd95, True),
+               lambda r: _with_unit(r.hd95, r.hd95_unit), lambda r: r.hd95, True, "00.0 vox"),
         Column("uncertainty", _tr("Uncertainty"),
                _tr("Mean entropy near the predicted outline, in bits: 0 sure, 1 undecided"),
                lambda r: _share(r.uncertainty), lambda r: r.uncertainty, True),
         Column("disagreement", _tr("Disagreement"),
                _tr("1 − DSC of the predictions with and without the mirrored view"),
                lambda r: _share(r.disagreement), lambda r: r.disagreement, True),
+        Column("missing", _tr("Missing"), _tr("Modalities that are missing"),
+               lambda r: ", ".join(r.missing or ()),
+               lambda r: ", ".join(r.missing) if r.missing else None),
         Column("model", _tr("Model"), _tr("Version of the model that predicted"),
                lambda r: r.model_version or "", lambda r: _word(r.model_version)),
         Column("editor", _tr("Last editor"), _tr("Who worked on it last"),

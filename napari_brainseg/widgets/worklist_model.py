@@ -113,7 +113,7 @@ class WorklistModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self.columns):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return self.columns[section].title
+            return self.title(section)
         if role == Qt.ItemDataRole.ToolTipRole:
             return self.columns[section].tip
         if role == Qt.ItemDataRole.TextAlignmentRole and self.columns[section].is_number:
@@ -176,6 +176,13 @@ class WorklistModel(QAbstractTableModel):
         if self._places is None:
             self._places = {p: i for i, p in enumerate(self._shown)}
         return self._places.get(patient, -1)
+
+    def title(self, number: int) -> str:
+        """Title of a column, with an arrow where the rows are sorted by it."""
+        column = self.columns[number]
+        if self._sorted is None or self._sorted[0] != column.key:
+            return column.title
+        return f"{column.title}\u00a0{'↓' if self._sorted[1] else '↑'}"
 
     def column(self, key: str) -> int:
         """Return the number of a column, -1 if there is none of that key."""

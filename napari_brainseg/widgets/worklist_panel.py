@@ -9,6 +9,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtCore import Signal as QtSignal
 from qtpy.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QStackedWidget, QToolButton
 
+from napari_brainseg.viewer.shortcuts import key_text, keys_changed
 from napari_brainseg.widgets.batch_bar import BatchBar
 from napari_brainseg.widgets.drops import StudyDrops
 from napari_brainseg.widgets.look import set_role, stylesheet, text_colour
@@ -83,7 +84,6 @@ class WorklistPanel(Panel):
         )
         self.view = WorklistView(self.model, preferences)
         self.wide_button = QToolButton(text=self.tr("Table"), checkable=True)
-        self.wide_button.setToolTip(self.tr("Show all columns as a table"))
         self.wide_button.setAccessibleName(self.tr("Table with all columns"))
         self.search = SearchBar()
         self.notices = QLabel(wordWrap=True)
@@ -109,6 +109,7 @@ class WorklistPanel(Panel):
         self._lay_out()
         self._follow()
         self._take_wide()
+        self._name_keys()
         self.refresh()
 
     # what others call -------------------------------------------------------------------------
@@ -233,6 +234,7 @@ class WorklistPanel(Panel):
         self.ties.add(desk.opened, self._on_opened)
         self.ties.add(desk.closed, lambda: model.set_open(""))
         self.ties.add(desk.preferences.changed, self._on_preference)
+        self.ties.add(keys_changed, self._name_keys)
         if desk.case is not None:
             self._on_opened(desk.case)
         self.batch.show_state(desk.batch.state)
@@ -244,8 +246,7 @@ class WorklistPanel(Panel):
         column = -1 if by is None else self.model.column(by[0])
         if by is None or column < 0 or self.view.wide:
             return self.tr("Worklist")
-        title = self.model.columns[column].title
-        return self.tr("By {column} {arrow}").format(column=title, arrow="↓" if by[1] else "↑")
+        return self.tr("By {column}").format(column=self.model.title(column))
 
     def _names(self) -> Any:
         return self.model.names
@@ -273,6 +274,11 @@ class WorklistPanel(Panel):
             self.batch.show_state(self.batch.state)
         elif name == "worklist_wide":
             self._take_wide()
+
+    def _name_keys(self) -> None:
+        self.search.field.show_key(key_text("search"))
+        table = self.tr("Show all columns as a table ({key})")
+        self.wide_button.setToolTip(table.format(key=key_text("worklist_wide")))
 
     def _take_wide(self) -> None:
         wide = self.desk.preferences.get("worklist_wide")

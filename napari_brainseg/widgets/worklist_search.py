@@ -37,13 +37,15 @@ class SearchField(QLineEdit):
         super().__init__(parent)
         self.setClearButtonEnabled(True)
         self.setPlaceholderText(self.tr("Search"))
-        self.setToolTip(
-            self.tr(
-                "Words in names, status, editor, model, clinical attributes and faults; "
-                "a row shows that holds all of them"
-            )
-        )
         self.setAccessibleName(self.tr("Search the patients"))
+
+    def show_key(self, key: str) -> None:
+        """Name the key that leads here in the tooltip."""
+        text = self.tr(
+            "Search names, status, editor, model, clinical attributes and faults; rows show that "
+            "hold all words ({key}; Esc clears)"
+        )
+        self.setToolTip(text.format(key=key))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Clear, or go on to the list."""

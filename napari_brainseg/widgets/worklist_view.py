@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_brainseg.session.preferences import Preferences
+    from napari_brainseg.widgets.worklist_columns import Column
     from napari_brainseg.widgets.worklist_model import WorklistModel
 
 __all__ = ["WorklistView"]
 
-_MOST_SHARE = 0.3
-"""Of the width of the view, for a column that fits its content."""
+_MOST_LETTERS = 18
+"""That a column beside the patient's is fitted to; it can be drawn wider."""
+_CELL, _ARROW = 12, 12
+"""Pixels around a text, and for the arrow of the column that is sorted by."""
 _SAMPLED = 200
 """Rows that a column is fitted to."""
 _OWN_KEYS = (
@@ -61,6 +64,7 @@ class WorklistView(QTableView):
         self._wanted = ""
         self._held: tuple[str, int] = ("", 0)
         self._restoring = False
+        self._fitted: tuple[object, ...] = ()
         self.thumbnails = Thumbnails(model.worklist)
         self.painter = WorklistDelegate(model, self.thumbnails, self)
         self.setModel(model)
@@ -90,6 +94,8 @@ class WorklistView(QTableView):
         )
         head.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
+        # The title has an arrow; the style's lies over the text.
+        head.setSortIndicatorShown(False)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._on_menu)
         self.doubleClicked.connect(self._on_double_click)
@@ -123,6 +129,7 @@ class WorklistView(QTableView):
             f"QTableView {{ background: {ground}; border: 1px solid {ink.line.name()};"
             " font-size: 9pt; outline: 0; }"
             f"QTableView:focus {{ border: 1px solid {ink.mark.name()}; }}"
+            "QHeaderView { font-size: 9pt; }"
             f"QHeaderView::section {{ background: {ink.soft.name()}; color: {ink.text.name()};"
             " border: 0px; padding: 3px 6px; font-size: 9pt; }"
         )
@@ -245,7 +252,12 @@ class WorklistView(QTableView):
         if self.verticalHeader().defaultSectionSize() != height:
             self.verticalHeader().setDefaultSectionSize(height)
 
+    def _columns_now(self) -> tuple[object, ...]:
+        # Widths that were drawn stay as long as there are the same columns, with rows or without.
+        return (self._model.rowCount() > 0, *(column.key for column in self._model.columns))
+
     def _fit_columns(self) -> None:
+        self._fitted = self._columns_now()
         head = self.horizontalHeader()
         if not self.wide:
             for number in range(1, len(self._model.columns)):
@@ -254,13 +266,17 @@ class WorklistView(QTableView):
             return
         chosen = self.chosen_columns()
         head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        most = max(160, int(self.width() * _MOST_SHARE))
         for number, column in enumerate(self._model.columns):
             self.setColumnHidden(number, column.key not in chosen)
             if column.key in chosen:
-                self.resizeColumnToContents(number)
-                if number:
-                    self.setColumnWidth(number, min(most, self.columnWidth(number)))
+                self.setColumnWidth(number, self._fitting(number, column))
+
+    def _fitting(self, number: int, column: Column) -> int:
+        width = self.fontMetrics().horizontalAdvance
+        needed = max(self.sizeHintForColumn(number), width(column.widest) + _CELL)
+        if number:
+            needed = min(needed, width("n" * _MOST_LETTERS))
+        return max(needed, width(column.title) + _CELL + _ARROW)
 
     def _anchor(self) -> tuple[str, int]:
         """Return the patient that should stay where it is, and its place in the viewport."""
@@ -281,7 +297,8 @@ class WorklistView(QTableView):
         self._held = self._anchor()
 
     def _restore(self) -> None:
-        self._fit_columns()
+        if self._fitted != self._columns_now():
+            self._fit_columns()
         place = self._model.place(self._wanted)
         self._restoring = True
         if place >= 0:

@@ -230,10 +230,14 @@ def test_the_table_form_and_its_columns_are_kept(filled, desk, qtbot):
     assert again.view.wide
     assert not again.view.isColumnHidden(model.column("attribute:age"))
     assert again.view.isColumnHidden(model.column("hd95"))
+    head = view.horizontalHeader()
+    at = QPoint(head.sectionViewportPosition(model.column("dsc")) + 5, 5)
+    QTest.mouseClick(head.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert model.sorted_by == ("dsc", False)
     view.sort_by("dsc", downwards=True)
     assert filled.heading.text() == "Worklist"
     filled.toggle_wide()
-    assert filled.heading.text() == "By DSC ↓"
+    assert filled.heading.text() == "By DSC\u00a0↓"
     assert not view.horizontalHeader().isVisible()
     assert view.isColumnHidden(model.column("attribute:age"))
 
@@ -281,6 +285,7 @@ def test_the_next_case_comes_with_its_reason(filled, desk, asked, qtbot):
     assert block.reason.text() == "Number 2 of 5 in the worklist"
     filled.show_next(Act.NEXT_PATIENT)
     assert block.next_button.property("next")
+    assert block.next_button.toolTip() == "Open it (N)"
     block.next_button.click()
     assert asked == [PATIENTS[1]]
     index = block.strategy.findData("uncertainty")
