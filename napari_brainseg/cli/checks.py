@@ -6,63 +6,30 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from napari_brainseg import __version__
-from napari_brainseg.cli import probes
-from napari_brainseg.core.imaging import BrainSegError
+from napari_brainseg.session import probes
+from napari_brainseg.session.health import (
+    Finding,
+    Level,
+    check_bundle,
+    check_driver,
+    check_memory,
+    check_storage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["CHECKS", "Finding", "Level", "run_checks"]
 
-GIB = 2**30
 HEADLESS = ("numpy", "scipy", "scikit-image", "tifffile", "pydantic", "safetensors", "SQLAlchemy",
             "psygnal", "lightning", "torch", "openvino", "tensorboard")  # fmt: skip
 GUI = ("napari", "magicgui", "qtpy", "PyQt5", "superqt", "pyqtgraph")
 INSTALL = "Install BrainSeg again: pip install . in its source folder, or the wheel."
-
-
-class Level(StrEnum):
-    """How serious a finding is."""
-
-    OK = "ok"
-    NOTE = "note"
-    WARNING = "warning"
-    FAULT = "fault"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Parameters
-    ----------
-    name : str
-        Of the check.
-    level : Level
-        How serious it is.
-    found : str
-        Versions, names, sizes.
-    mend : str
-        What to do; empty where all is well.
-    """
-
-    name: str
-    level: Level
-    found: str
-    mend: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """Plain values, for JSON."""
-        return {key: str(value) for key, value in asdict(self).items()}
 
 
 def run_checks() -> list[Finding]:
@@ -118,40 +85,6 @@ def _gui(name: str) -> Finding:
     return Finding(name, Level.OK, ", ".join(found))
 
 
-def _machine(name: str) -> Finding:
-    memory = psutil.virtual_memory()
-    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else 0
-    found = (
-        f"{cores or os.cpu_count()} cores, {memory.total / GIB:.1f} GiB memory, "
-        f"{memory.available / GIB:.1f} GiB of it free"
-    )
-    if memory.available < 2 * GIB:
-        return Finding(name, Level.WARNING, found, "Close other programs: 2 GiB should be free.")
-    return Finding(name, Level.OK, found)
-
-
-def _driver(name: str) -> Finding:
-    from napari_brainseg.core.segmentation.engines.choice import cuda_device_count
-
-    count = cuda_device_count()
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        if count:
-            return Finding(name, Level.OK, f"{count} CUDA GPU by the driver; no nvidia-smi")
-        return Finding(name, Level.NOTE, "no NVIDIA driver; predictions run on the CPU")
-    query = "--query-gpu=name,driver_version,memory.total,memory.free"
-    answer = probes.run_program([tool, query, "--format=csv,noheader"], 20)
-    found = "; ".join(line.strip() for line in answer.stdout.splitlines() if line.strip())
-    if answer.returncode != 0 or not count:
-        return Finding(
-            name,
-            Level.WARNING,
-            f"nvidia-smi is here, but no GPU can be used: {probes.last_line(answer) or found}",
-            "Install or reload the NVIDIA driver; after an update, restart the machine.",
-        )
-    return Finding(name, Level.OK, found)
-
-
 def _torch(name: str) -> Finding:
     from napari_brainseg.core.segmentation.engines.choice import cuda_device_count
 
@@ -195,15 +128,11 @@ def _models(name: str) -> Finding:
     models = bundled_models()
     if not models:
         return Finding(name, Level.FAULT, "no model came with the installation", INSTALL)
-    texts = []
-    for bundle in models:
-        try:
-            bundle.verify()
-        except BrainSegError as error:
-            return Finding(name, Level.FAULT, error.message, error.hint)
-        digest = bundle.manifest.files.get(bundle.weights_path.name, "")
-        texts.append(f"{bundle.version} (weights SHA-256 {digest[:16]}..., unchanged)")
-    return Finding(name, Level.OK, "; ".join(texts))
+    findings = [check_bundle(name, bundle) for bundle in models]
+    for finding in findings:
+        if finding.level is Level.FAULT:
+            return finding
+    return Finding(name, Level.OK, "; ".join(finding.found for finding in findings))
 
 
 def _screen(name: str) -> Finding:
@@ -262,27 +191,15 @@ def _storage(name: str) -> Finding:
 
     chosen = os.environ.get("BRAINSEG_WORKSPACE")
     place = Path(chosen or platformdirs.user_data_dir("napari-brainseg")).expanduser()
-    there = next(p for p in (place, *place.parents) if p.exists())
-    free = shutil.disk_usage(there).free
-    found = f"{place}, {free / GIB:.1f} GiB free"
-    if not os.access(there, os.W_OK):
-        return Finding(
-            name,
-            Level.FAULT,
-            f"{found}: {there} cannot be written",
-            "Change its permissions, or set BRAINSEG_WORKSPACE to another folder.",
-        )
-    if free < GIB:
-        return Finding(name, Level.WARNING, found, "Make room: training runs need about 1 GiB.")
-    return Finding(name, Level.OK, found)
+    return check_storage(name, place)
 
 
 CHECKS: dict[str, Callable[[str], Finding]] = {
     "BrainSeg": _brainseg,
     "packages": _packages,
     "viewer packages": _gui,
-    "machine": _machine,
-    "GPU driver": _driver,
+    "machine": check_memory,
+    "GPU driver": check_driver,
     "torch": _torch,
     "OpenVINO": _openvino,
     "models": _models,

@@ -10,10 +10,11 @@ from importlib import metadata
 
 import pytest
 
-from napari_brainseg.cli import checks, probes
+from napari_brainseg.cli import checks
 from napari_brainseg.core.segmentation import bundle as bundle_module
 from napari_brainseg.core.segmentation.bundle import load_bundle
 from napari_brainseg.core.segmentation.engines import choice
+from napari_brainseg.session import probes
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the doctor asks in child processes."""
+"""What can only be asked in child processes: a broken library may abort the one that asks."""
 
 from __future__ import annotations
 
