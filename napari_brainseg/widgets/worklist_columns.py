@@ -14,11 +14,20 @@ from napari_brainseg.widgets import numbers
 from napari_brainseg.widgets.worklist_filter import STATUSES, own_kind, status_word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from napari_brainseg.session.worklist_row import WorklistRow
 
-__all__ = ["ATTRIBUTE", "DEFAULT", "PATIENT", "STATUS", "Column", "attribute_columns", "columns"]
+__all__ = [
+    "ATTRIBUTE",
+    "DEFAULT",
+    "PATIENT",
+    "STATUS",
+    "Column",
+    "attribute_columns",
+    "columns",
+    "sorted_by",
+]
 
 PATIENT = "patient"
 STATUS = "status"
@@ -106,6 +115,13 @@ def attribute_columns(rows: Iterable[WorklistRow]) -> tuple[Column, ...]:
     for row in rows:
         names.update(dict.fromkeys(row.attributes))
     return tuple(_attribute(name) for name in names)
+
+
+def sorted_by(keys: Mapping[str, Any], *, downwards: bool) -> list[str]:
+    """Sort patients by their keys; those with `None` come last in both directions."""
+    known = [patient for patient, key in keys.items() if key is not None]
+    known.sort(key=keys.__getitem__, reverse=downwards)
+    return known + [patient for patient, key in keys.items() if key is None]
 
 
 @lru_cache(maxsize=1 << 15)

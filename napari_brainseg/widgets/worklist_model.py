@@ -9,7 +9,12 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, QTimer
 from qtpy.QtCore import Signal as QtSignal
 
 from napari_brainseg.widgets.subscriptions import Subscriptions
-from napari_brainseg.widgets.worklist_columns import Column, attribute_columns, columns
+from napari_brainseg.widgets.worklist_columns import (
+    Column,
+    attribute_columns,
+    columns,
+    sorted_by,
+)
 from napari_brainseg.widgets.worklist_filter import Kind, haystack, is_kind, tally
 from napari_brainseg.widgets.worklist_names import Names
 from napari_brainseg.widgets.worklist_words import spoken, tip
@@ -290,19 +295,14 @@ class WorklistModel(QAbstractTableModel):
         self.endResetModel()
 
     def _order(self) -> None:
-        order = list(self._rows)
-        column = self.column(self._sorted[0]) if self._sorted is not None else -1
-        if self._sorted is not None and column >= 0:
-            value = self.columns[column].value
-            if column == 0 and self.names.hidden:
-                keys = {p: self.names.number(p) for p in order}
-            else:
-                keys = {p: value(row) for p, row in self._rows.items()}
-            known = sorted(
-                (p for p in order if keys[p] is not None),
-                key=keys.__getitem__, reverse=self._sorted[1],
-            )  # fmt: skip
-            order = known + [p for p in order if keys[p] is None]
+        order: Iterable[str] = self._rows
+        number = -1 if self._sorted is None else self.column(self._sorted[0])
+        if self._sorted is not None and number >= 0:
+            value = self.columns[number].value
+            keys = {p: value(row) for p, row in self._rows.items()}
+            if number == 0 and self.names.hidden:
+                keys = {p: self.names.number(p) for p in keys}
+            order = sorted_by(keys, downwards=self._sorted[1])
         self._ranks = {p: i for i, p in enumerate(order)}
 
     def _filter(self) -> None:

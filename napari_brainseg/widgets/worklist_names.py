@@ -33,10 +33,9 @@ class Names:
     def __init__(self, patients: Iterable[str] = (), *, hidden: bool = False) -> None:
         self.hidden = hidden
         self._numbers = {patient: i for i, patient in enumerate(patients, 1)}
-        undated_names = {undated(p) for p in self._numbers}
-        self._dated_needed = len(undated_names) < len(self._numbers)
-        self._persons = {undated(p): p for p in self._numbers} if hidden else {}
-        self._prefix = _common_prefix([self._undated(p) for p in self._numbers])
+        self._persons = {undated(patient): patient for patient in self._numbers}
+        self._dated_needed = len(self._persons) < len(self._numbers)
+        self._prefix = _common_prefix([*(self._numbers if self._dated_needed else self._persons)])
 
     def full(self, patient: str) -> str:
         """Whole name, or ``Patient 12``."""

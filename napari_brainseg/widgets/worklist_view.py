@@ -28,7 +28,7 @@ _MOST_LETTERS = 18
 """That a column beside the patient's is fitted to; it can be drawn wider."""
 _CELL, _ARROW = 12, 12
 """Pixels around a text, and for the arrow of the column that is sorted by."""
-_SAMPLED = 200
+_SAMPLED = 60
 """Rows that a column is fitted to."""
 _OWN_KEYS = (
     Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown,
