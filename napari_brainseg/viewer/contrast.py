@@ -61,7 +61,8 @@ class Tissue:
         windows = (
             (low, high),
             (self.median, top if top > self.median else self.median + 2 * quarter),
-            (low - quarter, high + quarter),
+            # Not into the dark: a grey background hides the edge of the head.
+            (max(low - quarter, self.least), high + 2 * quarter),
             (self.least, self.most),
         )
         return dict(zip(PRESETS, windows, strict=True))

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CORRECTION_NAME",
+    "DIFFERENCE_COLOURS",
     "DIFFERENCE_NAME",
     "DOUBT_NAME",
     "OVERLAYS",
     "PREDICTION_NAME",
     "TRUTH_NAME",
     "OverlayLayers",
+    "doubt_opacity",
     "lock",
     "redraw",
 ]
@@ -49,13 +51,16 @@ BRUSH_SIZE = 8
 """Diameter of the brush in voxels when a correction is first shown."""
 FILL_OPACITY = 0.35
 """Of filled masks: the anatomy is seen through them."""
-_DIFFERENCE = {
+DIFFERENCE_COLOURS = {
     difference.TRUE_POSITIVE: (colours.TRUE_POSITIVE, 0.18),
     difference.FALSE_POSITIVE: (colours.FALSE_POSITIVE, 0.55),
     difference.FALSE_NEGATIVE: (colours.FALSE_NEGATIVE, 0.65),
 }
+"""Label to colour and opacity."""
 _DOUBT_OPACITY = 0.85
-_STEPS = 64
+_SURE = 0.3
+"""Bits up to which nothing is drawn: most of a head is never quite sure."""
+_STEPS = 128
 
 
 class OverlayLayers:
@@ -259,12 +264,18 @@ def redraw(layer: Any) -> None:
     layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 
+def doubt_opacity(bits: NDArray[Any]) -> NDArray[Any]:
+    """Opacity (0 to 1) with which uncertainty in bits is drawn, same shape."""
+    opacity: NDArray[Any] = np.clip((bits - _SURE) / (1.0 - _SURE), 0.0, 1.0) * _DOUBT_OPACITY
+    return opacity
+
+
 def _make_labels(
     name: str, shape: tuple[int, int, int], scale: tuple[float, float, float]
 ) -> Labels:
     known: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     if name == DIFFERENCE_NAME:
-        for label, (colour, alpha) in _DIFFERENCE.items():
+        for label, (colour, alpha) in DIFFERENCE_COLOURS.items():
             known[label] = _with_alpha(colour, alpha)
     else:
         known[1] = MASKS[name]
@@ -288,9 +299,8 @@ def _make_labels(
 
 
 def _make_doubt(shape: tuple[int, int, int], scale: tuple[float, float, float]) -> Image:
-    ramp = np.linspace(0.0, 1.0, _STEPS)
     rgba = np.repeat(transform_color(colours.DOUBT), _STEPS, axis=0)
-    rgba[:, 3] = ramp * _DOUBT_OPACITY
+    rgba[:, 3] = doubt_opacity(np.linspace(0.0, 1.0, _STEPS))
     return Image(
         _nothing(shape, np.float32),
         name=DOUBT_NAME,

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_brainseg.viewer import colours, difference
+from napari_brainseg.viewer import colours
 from napari_brainseg.viewer.display import (
     CORRECTION_NAME,
     DIFFERENCE_NAME,
     DOUBT_NAME,
     PREDICTION_NAME,
 )
-from napari_brainseg.viewer.overlay_layers import FILL_OPACITY, MASKS
+from napari_brainseg.viewer.overlay_layers import (
+    DIFFERENCE_COLOURS,
+    FILL_OPACITY,
+    MASKS,
+    doubt_opacity,
+)
 from napari_brainseg.viewer.planes import as_rgb, composite, cut, grey, outline, tint
 
 if TYPE_CHECKING:
@@ -27,13 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Outline", "PlanePicture", "plane_picture"]
 
 _RGB = np.eye(3)
-_DIFFERENCE = (
-    # Label, colour and opacity, as on the canvas.
-    (difference.TRUE_POSITIVE, colours.TRUE_POSITIVE, 0.18),
-    (difference.FALSE_POSITIVE, colours.FALSE_POSITIVE, 0.55),
-    (difference.FALSE_NEGATIVE, colours.FALSE_NEGATIVE, 0.65),
-)
-_DOUBT_OPACITY = 0.85
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,11 +105,11 @@ def plane_picture(
     if labels is not None or doubt is not None or display.fill:
         picture = as_rgb(picture)
     if doubt is not None:
-        opacity = cut(doubt, plane, index) * (_DOUBT_OPACITY * display.opacity)
+        opacity = doubt_opacity(cut(doubt, plane, index)) * display.opacity
         tint(picture, opacity, colours.DOUBT)
     if labels is not None:
         here = cut(labels, plane, index)
-        for label, colour, opacity in _DIFFERENCE:
+        for label, (colour, opacity) in DIFFERENCE_COLOURS.items():
             tint(picture, (here == label) * (opacity * display.opacity), colour)
     outlines = []
     for name, colour in MASKS.items():
