@@ -126,7 +126,6 @@ class Desk:
         self._shelf = Shelf(workspace, bundled=bundled)
         self._trainings = Trainings(self._shelf, command=trainer_command)
         self._lock = threading.RLock()
-        self._studies: Discovery | None = None
         self._case: Case | None = None
         self._suggestion: Suggestion | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -164,8 +163,8 @@ class Desk:
 
     @property
     def studies(self) -> Discovery | None:
-        """What the opened path holds."""
-        return self._studies
+        """What the opened path holds, as of the last look; patients come and go."""
+        return self._reading.studies
 
     @property
     def case(self) -> Case | None:
@@ -268,8 +267,9 @@ class Desk:
         """Open a study that is already in memory, e.g. one that napari's reader loaded."""
         from napari_brainseg.core.formats import discover
 
+        studies = self.studies
         if study.path is not None and (
-            self._studies is None or study.path not in {f.path for f in self._studies.folders}
+            studies is None or study.path not in {f.path for f in studies.folders}
         ):
             self._enter(discover(study.path))
         from napari_brainseg.session.prefetch import LoadedCase
@@ -363,7 +363,7 @@ class Desk:
 
     def plan_fine_tuning(self, **changes: Any) -> FineTuningPlan:
         """Tell what `start_fine_tuning` would do; nothing is written. See `session.fine_tuning`."""
-        return self._trainings.plan(self._studies, **changes)
+        return self._trainings.plan(self.studies, **changes)
 
     def start_fine_tuning(self, **changes: Any) -> TrainerProcess:
         """Fine-tune the model in use on the exported corrections.
@@ -382,7 +382,7 @@ class Desk:
         ConfigError
             If a run is under way, or a field does not fit.
         """
-        return self._trainings.start(self._studies, **changes)
+        return self._trainings.start(self.studies, **changes)
 
     def resume_run(self, run_id: str) -> TrainerProcess:
         """Go on with a run that was stopped, failed or crashed, from its last checkpoint.
@@ -454,7 +454,6 @@ class Desk:
 
     def _enter(self, found: Discovery) -> None:
         self._shelf.enter(found)
-        self._studies = found
         self._reading.enter(found)
 
     def _open_folder(self, folder: StudyFolder) -> Case:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Reading"]
 
 _log = logging.getLogger(__name__)
+_CHOOSE_NEXT = ("strategy", "blind_share", "prefetch", "prefetch_mb", "predict_on_open")
+"""Preferences that decide what is loaded ahead."""
 
 
 class Reading:
@@ -69,6 +71,7 @@ class Reading:
         self._claims_of: Catalogue | None = None
         self._visit: Visit | None = None
         self._opening = 0
+        self._at: tuple[Path, str] | None = None
         self.worklist = Worklist(
             lambda: shelf.catalogue,
             version_in_use=lambda: shelf.registry.current_version,
@@ -80,11 +83,15 @@ class Reading:
             service, shelf, patients=self._readable, find=self.folder, known_sha=self._known_sha
         )
         service.stored.connect(self._on_stored)
+        preferences.changed.connect(self._on_preference)
 
     @property
     def studies(self) -> Discovery | None:
-        """What the opened path holds."""
-        return self._studies
+        """What the opened path holds, as of the last look; patients come and go."""
+        studies, later = self._studies, self.worklist.discovery
+        if studies is not None and later is not None and later.root == studies.root:
+            return later
+        return studies
 
     @property
     def visit(self) -> Visit | None:
@@ -101,6 +108,7 @@ class Reading:
             if moved:
                 self._opened_before.clear()
         if moved:
+            self._at = None
             self.batch.cancel()
             self.prefetcher.clear()
         self.worklist.enter(found)
@@ -233,6 +241,7 @@ class Reading:
             self._opened_before.add(case.patient)
         self.worklist.update(case.patient)
         if case.study.path is not None:
+            self._at = (case.study.path, case.patient)
             self.prefetcher.settle(case.study.path, loaded, tuple(self._likely(case.patient)))
 
     def active(self) -> None:
@@ -254,6 +263,7 @@ class Reading:
 
     def leave(self, patient: str) -> None:
         """Note that no case is open any more."""
+        self._at = None
         self._end_visit()
         self._free()
         self.worklist.update(patient)
@@ -261,6 +271,7 @@ class Reading:
     def close(self) -> None:
         """End all threads."""
         self._service.stored.disconnect(self._on_stored)
+        self._preferences.changed.disconnect(self._on_preference)
         self.batch.close()
         self.prefetcher.close()
         self._end_visit()
@@ -323,6 +334,11 @@ class Reading:
                 claims.release(self._window)
             except BrainSegError as error:
                 _log.warning("A case stays marked as open: %s", error)
+
+    def _on_preference(self, name: str) -> None:
+        at = self._at
+        if name in _CHOOSE_NEXT and at is not None:
+            self.prefetcher.settle(at[0], None, tuple(self._likely(at[1])))
 
     def _on_stored(self, job: PredictionJob) -> None:
         self.worklist.update(job.study.patient)

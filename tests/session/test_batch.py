@@ -7,7 +7,6 @@ import pytest
 
 from napari_brainseg.core.formats import discover
 from napari_brainseg.core.imaging import CancelledError, ConfigError, DataError, ModelError, Study
-from napari_brainseg.core.segmentation.inference import Prediction
 from napari_brainseg.session.batch import BatchPrediction, BatchState
 from napari_brainseg.session.prediction import PredictionService
 from napari_brainseg.session.shelf import Shelf
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.core.segmentation.inference import Prediction
     from napari_brainseg.session.workspace import Workspace
 
 A, B, C = (f"TEST_AB_000{n}_20200101" for n in range(1, 4))

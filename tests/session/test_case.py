@@ -150,3 +150,42 @@ def test_a_damaged_correction_is_named(case: Case, study: Study, catalogue: Cata
     with pytest.raises(DataError, match="cannot be read") as caught:
         Case(study, catalogue)
     assert "catalogue.sqlite" in caught.value.hint
+
+
+def test_a_blind_case_withholds_its_prediction_until_something_is_drawn(
+    study: Study, catalogue: Catalogue, predict_mask: Callable[..., Prediction]
+) -> None:
+    case = Case(study, catalogue, blind=True)
+    shown: list[object] = []
+    case.prediction_changed.connect(shown.append)
+    prediction = predict_mask(study)
+    case.set_prediction(prediction)
+    assert (case.is_blind, case.prediction, shown) == (True, None, [])
+    with pytest.raises(DataError, match="without the prediction"):
+        case.start_correction("prediction", "Ada")
+    correction = case.start_correction("empty", "Ada")
+    assert correction.meter.dsc_prediction is None
+    correction.data[0, 0, 0] = 1
+    correction.commit()
+    assert (case.is_blind, case.prediction, shown) == (False, prediction, [prediction])
+    assert correction.meter.dsc_prediction == 0.0
+    # What was seen cannot be unseen.
+    assert not Case(study, catalogue, blind=True).is_blind
+
+
+def test_a_blind_case_signed_off_without_a_stroke_shows_its_prediction(
+    study: Study, catalogue: Catalogue, predict_mask: Callable[..., Prediction]
+) -> None:
+    case = Case(study, catalogue, blind=True)
+    case.set_prediction(predict_mask(study))
+    case.start_correction("empty", "Ada")
+    case.mark(CaseStatus.APPROVED)
+    assert case.prediction is not None
+
+
+def test_opening_a_known_case_again_writes_nothing(
+    study: Study, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Case(study, catalogue)
+    monkeypatch.setattr(type(catalogue), "write", lambda _self: 1 // 0)
+    Case(study, catalogue)

@@ -372,3 +372,307 @@ def test_a_study_in_memory_can_be_opened(
     assert desk.case is case
     desk.close_case()
     assert desk.case is None
+
+
+# reading through a worklist -------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_preferences(tmp_path: Path) -> Preferences:
+    return Preferences(tmp_path / "reading.json")
+
+
+@pytest.fixture
+def reading(
+    make_desk: Callable[..., Desk], root: Path, own_preferences: Preferences
+) -> Callable[..., Desk]:
+    """Make a desk with the root open, as a user finds it; `set` changes preferences before."""
+
+    def make(**changes: Any) -> Desk:
+        desk = make_desk(preferences=own_preferences)
+        own_preferences.set(**changes)
+        desk.open(root)
+        return desk
+
+    return make
+
+
+def predicted(desk: Desk) -> bool:
+    return desk.case is not None and desk.case.prediction is not None
+
+
+def test_a_patient_is_predicted_when_opened_and_the_neighbours_ahead(
+    reading: Callable[..., Desk], until: Callable[..., None]
+) -> None:
+    desk = reading()
+    until(lambda: predicted(desk) and desk.prefetcher.is_idle and not desk.predictions.is_busy)
+    assert desk.prefetcher.patients == {A, B}
+    started: list[object] = []
+    desk.prediction_started.connect(started.append)
+    shown: list[bool] = []
+    desk.opened.connect(lambda case: shown.append(case.prediction is not None))
+    case = desk.open_next()
+    assert case is not None
+    assert case.patient == B
+    assert shown == [True]
+    until(lambda: desk.prefetcher.is_idle)
+    assert desk.prefetcher.patients == {A, B, C}
+    assert started == []
+
+
+def test_predictions_survive_a_restart(
+    reading: Callable[..., Desk], until: Callable[..., None], root: Path, make_desk: Any
+) -> None:
+    first = reading(prefetch=False)
+    until(lambda: predicted(first))
+    first.close()
+    second = make_desk(predictor=lambda *_, **__: 1 // 0, preferences=first.preferences)
+    case = second.open(root)
+    assert case.prediction is not None
+    np.testing.assert_array_equal(case.prediction.mask, first_mask(case))
+
+
+def first_mask(case: Any) -> np.ndarray:
+    mask = np.zeros(case.shape, np.uint8)
+    mask[2:4, 8:16, 10:18] = 1
+    return mask
+
+
+def test_a_patient_without_flair_opens_without_a_fault(
+    reading: Callable[..., Desk], make_desk: Callable[..., Desk], make_study: Any
+) -> None:
+    from dataclasses import replace
+
+    from napari_brainseg.core.imaging import Modality
+
+    desk = reading(prefetch=False)
+    faults: list[BrainSegError] = []
+    desk.fault.connect(faults.append)
+    study = replace(make_study("PHANTOM_1"), missing_modalities=(Modality.FLAIR,))
+    case = desk.open_study(study)
+    assert not desk.predictions.is_busy
+    assert case.prediction is None
+    assert faults == []
+
+
+def test_the_worklist_follows_what_is_done(
+    reading: Callable[..., Desk], until: Callable[..., None], default: Bundle
+) -> None:
+    desk = reading()
+
+    def row(patient: str) -> Any:
+        return desk.worklist.row(patient)
+
+    assert [r.patient for r in desk.worklist.rows] == [A, B, C]
+    until(lambda: row(A).volume_vox == 128 and row(B).volume_vox == 128)
+    assert row(A).model_version == default.version
+    assert row(A).dsc == pytest.approx(0.75)
+    desk.editor = "Ada"
+    desk.start_correction("truth").data[0, 0, 0] = 1
+    desk.select(B)
+    until(lambda: row(A).status == "corrected" and row(A).editor == "Ada")
+    until(lambda: row(A).opened is not None)
+
+
+def test_the_whole_worklist_is_predicted_in_the_background(
+    reading: Callable[..., Desk], until: Callable[..., None]
+) -> None:
+    desk = reading(prefetch=False, predict_on_open=False)
+    seen: list[object] = []
+    desk.prediction_started.connect(seen.append)
+    desk.prediction_ready.connect(seen.append)
+    desk.submit(desk.batch.start).result(10)
+    until(lambda: not desk.batch.is_running)
+    assert (desk.batch.state.done, desk.batch.state.failed) == (3, {})
+    until(lambda: all(row.volume_vox for row in desk.worklist.rows))
+    assert not predicted(desk)
+    assert seen == []  # not the business of the open case's panel
+
+
+def test_next_and_previous_go_through_the_readable_patients_in_order(
+    reading: Callable[..., Desk], root: Path, until: Callable[..., None]
+) -> None:
+    next((root / B).glob("*_1.tif")).write_bytes(b"no TIFF")
+    desk = reading(prefetch=False, predict_on_open=False)
+    until(lambda: desk.worklist.row(B).fault is not None)  # type: ignore[union-attr]
+    assert desk.open_previous() is None
+    following = desk.open_next()
+    assert following is not None
+    assert following.patient == C
+    assert desk.open_next() is None
+    before = desk.open_previous()
+    assert before is not None
+    assert before.patient == A
+
+
+def test_the_next_case_comes_with_its_reason_and_each_is_suggested_once(
+    reading: Callable[..., Desk], until: Callable[..., None], own_preferences: Preferences
+) -> None:
+    desk = reading(prefetch=False, predict_on_open=False)
+    assert desk.suggestion is not None
+    assert desk.suggestion.reason == "Number 1 of 3 in the worklist"
+    following = desk.next_case()
+    assert following is not None
+    assert (following.patient, following.reason) == (B, "Number 2 of 3 in the worklist")
+    desk.batch.start()
+    until(lambda: all(row.uncertainty is not None for row in desk.worklist.rows))
+    own_preferences.set(strategy="uncertainty")
+    order = [desk.case.patient if desk.case else ""]
+    for _ in range(2):
+        case = desk.open_suggested()
+        assert case is not None
+        order.append(case.patient)
+        assert desk.suggestion is not None
+        assert "Uncertainty" in desk.suggestion.reason
+    assert sorted(order) == [A, B, C]
+
+
+def test_approved_cases_are_not_suggested_and_in_the_end_there_is_none(
+    reading: Callable[..., Desk], until: Callable[..., None]
+) -> None:
+    desk = reading(prefetch=False, predict_on_open=False)
+    for patient in (B, C):
+        desk.worklist.set_status(patient, "approved")
+    until(lambda: desk.worklist.counts["approved"] == 2)
+    assert desk.next_case() is None
+    assert desk.open_suggested() is None
+
+
+def test_a_blind_case_shows_its_prediction_after_the_first_stroke(
+    reading: Callable[..., Desk], until: Callable[..., None]
+) -> None:
+    desk = reading(blind_share=1.0, prefetch=False)
+    desk.editor = "Ada"
+    case = desk.case
+    assert case is not None
+    assert case.is_blind
+    assert desk.suggestion is not None
+    assert desk.suggestion.blind
+    ready: list[object] = []
+    desk.prediction_ready.connect(ready.append)
+    until(lambda: desk.worklist.row(A).volume_vox)  # type: ignore[union-attr]
+    assert case.prediction is None
+    assert ready == []
+    correction = desk.start_correction("empty")
+    assert case.is_blind
+    correction.data[0, 0, 0] = 1
+    correction.commit()
+    assert not case.is_blind
+    assert ready == [case.prediction]
+    assert correction.meter.dsc_prediction == 0.0
+
+
+def test_a_case_open_in_one_window_is_marked_in_another(
+    reading: Callable[..., Desk],
+    make_desk: Callable[..., Desk],
+    root: Path,
+    until: Callable[..., None],
+) -> None:
+    desk = reading(prefetch=False, predict_on_open=False)
+    other = make_desk(preferences=desk.preferences)
+    other.open(root / C)
+    other.open(root)
+    until(lambda: other.worklist.row(A).open_elsewhere)  # type: ignore[union-attr]
+    desk.select(B)
+    desk.close_case()
+    other.select(C)
+    other.open(root)
+    assert other.worklist.row(A).open_elsewhere is None  # type: ignore[union-attr]
+
+
+def test_an_unplugged_root_is_told_with_a_retry_and_the_open_case_stays(
+    reading: Callable[..., Desk], root: Path
+) -> None:
+    desk = reading(prefetch=False, predict_on_open=False)
+    desk.editor = "Ada"
+    away = root.rename(root.with_name("unplugged"))
+    with pytest.raises(DataError, match="cannot be reached") as caught:
+        desk.select(B)
+    assert "then open the patient again" in caught.value.hint
+    assert desk.case is not None
+    assert desk.case.patient == A
+    desk.start_correction("truth").data[0, 0, 0] = 1
+    away.rename(root)
+    assert desk.select(B).patient == B
+    case = desk.select(A)
+    assert case.correction is not None
+    assert case.correction.data[0, 0, 0] == 1
+
+
+def test_a_patient_that_came_later_can_be_opened(
+    reading: Callable[..., Desk], make_root: Callable[..., Path], until: Callable[..., None]
+) -> None:
+    desk = reading(prefetch=False, predict_on_open=False)
+    late = "TEST_AB_0009_20200101"
+    make_root(late)
+    desk.worklist.rescan()
+    until(lambda: desk.worklist.row(late))
+    assert desk.select(late).patient == late
+
+
+def test_an_opening_prediction_joins_what_is_predicted_ahead(
+    make_desk: Callable[..., Desk],
+    root: Path,
+    own_preferences: Preferences,
+    predict_mask: Callable[..., Prediction],
+    until: Callable[..., None],
+) -> None:
+    go_on = threading.Event()
+    begun: list[str] = []
+
+    def slow(study: Study, bundle: Bundle, **_: object) -> Prediction:
+        begun.append(study.patient)
+        if study.patient != A:
+            go_on.wait(10)
+        return predict_mask(study, version=bundle.version)
+
+    desk = make_desk(predictor=slow, preferences=own_preferences)
+    desk.open(root)
+    until(lambda: begun == [A, B])
+    told: list[str] = []
+    desk.prediction_started.connect(lambda job: told.append("started"))
+    desk.prediction_finished.connect(lambda job: told.append("finished"))
+    desk.select(B)
+    assert desk.predictions.is_busy
+    assert told == ["started"]
+    go_on.set()
+    until(lambda: predicted(desk))
+    until(lambda: told == ["started", "finished"])
+    assert begun.count(B) == 1
+
+
+def test_leaving_a_case_that_the_batch_predicts_too_does_not_stop_the_batch(
+    make_desk: Callable[..., Desk],
+    root: Path,
+    predict_mask: Callable[..., Prediction],
+    until: Callable[..., None],
+) -> None:
+    go_on = threading.Event()
+
+    def slow(study: Study, bundle: Bundle, **_: object) -> Prediction:
+        go_on.wait(10)
+        return predict_mask(study, version=bundle.version)
+
+    desk = make_desk(predictor=slow)
+    desk.open(root)
+    desk.batch.start([A])
+    until(lambda: desk.predictions._open)
+    job = desk.predict()
+    ended: list[object] = []
+    desk.prediction_finished.connect(ended.append)
+    desk.select(B)
+    assert ended == [job]
+    assert not desk.predictions.is_busy
+    go_on.set()
+    until(lambda: not desk.batch.is_running)
+    assert desk.batch.state.failed == {}
+    assert not predicted(desk)
+
+
+def test_closing_ends_every_thread(
+    reading: Callable[..., Desk], until: Callable[..., None]
+) -> None:
+    desk = reading()
+    desk.batch.start()
+    desk.close()
+    until(lambda: not [t for t in threading.enumerate() if t.name.startswith("brainseg")])

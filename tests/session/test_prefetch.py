@@ -9,7 +9,6 @@ import pytest
 from napari_brainseg.core.dataset.hashing import image_sha256
 from napari_brainseg.core.formats import StudyFolder, discover, load_study
 from napari_brainseg.core.imaging import CancelledError, Study
-from napari_brainseg.core.segmentation.inference import Prediction
 from napari_brainseg.session import prefetch
 from napari_brainseg.session.prediction import PredictionService
 from napari_brainseg.session.preferences import Preferences
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.core.segmentation.inference import Prediction
     from napari_brainseg.session.workspace import Workspace
 
 A, B, C = (f"TEST_AB_000{n}_20200101" for n in range(1, 4))
