@@ -64,6 +64,13 @@ def stylesheet(theme_id: str) -> str:
     QHeaderView::section {{ background: {soft}; color: {text}; border: 0px; padding: 3px; }}
     QPlainTextEdit {{ font-family: monospace; font-size: 8pt; background: {soft}; }}
     QComboBox, QSpinBox, QDoubleSpinBox, QLineEdit, QCheckBox, QRadioButton {{ font-size: 9pt; }}
+    QToolButton[role="health"] {{
+        border: 0px; padding: 3px 7px; text-align: left; color: {quiet}; font-size: 8pt;
+    }}
+    QToolButton[role="health"][attention="true"] {{
+        border-left: 3px solid {_NOTICE}; color: {text};
+    }}
+    QFrame[role="popup"] {{ background: {soft}; border: 1px solid {line}; }}
     """
 
 
