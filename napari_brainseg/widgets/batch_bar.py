@@ -169,7 +169,7 @@ class BatchBar(QWidget):
             if state.cancelled:
                 return self.tr("Stopped at {part}").format(part=part)
             done = state.total - len(state.failed)
-            return self.tr("{done} of {total} are predicted").format(done=done, total=state.total)
+            return self.tr("{done} of {total} predicted").format(done=done, total=state.total)
         if state.paused:
             return self.tr("Paused at {part}").format(part=part)
         left = time_left(state.seconds_left)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NextCase"]
 
-_SETTLE_MS = 150
+_SETTLE_MS = 200
 """Rows change in bursts; the suggestion is made once after them."""
 _STEP = 5
 _PERCENT = 100
@@ -156,7 +156,7 @@ class NextCase(Panel):
 
     def _on_news(self, *_news: object) -> None:
         self.setVisible(bool(self.desk.worklist.rows))
-        self._settling.start()
+        self._settle()
 
     def _ask(self) -> None:
         # The desk of a window that is closing must not be given work.
@@ -180,7 +180,12 @@ class NextCase(Panel):
     def showEvent(self, event: QShowEvent) -> None:
         """Catch up with what happened while it was hidden."""
         super().showEvent(event)
-        self._settling.start()
+        self._settle()
+
+    def _settle(self) -> None:
+        # Not started anew by each change: while all are looked at, changes do not cease for long.
+        if not self._settling.isActive():
+            self._settling.start()
 
     def _on_strategy(self, index: int) -> None:
         self.desk.preferences.set(strategy=self.strategy.itemData(index))
@@ -195,7 +200,7 @@ class NextCase(Panel):
     def _on_preference(self, name: str) -> None:
         if name in ("strategy", "blind_share"):
             self._take_preferences()
-            self._settling.start()
+            self._settle()
         elif name == "hide_identifiers":
             self.refresh()
 

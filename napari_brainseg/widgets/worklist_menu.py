@@ -66,6 +66,7 @@ def row_menu(
         predicting.triggered.connect(lambda: predict(patient))
         predicting.setToolTip(tr("In the background, without opening the patient"))
     marks = menu.addMenu(tr("Mark as"))
+    marks.setEnabled(is_readable)
     for status in STATUSES:
         action = marks.addAction(
             status_word(status), lambda status=status: mark_as(patient, status.value)

@@ -77,6 +77,7 @@ class WorklistPanel(Panel):
     ) -> None:
         super().__init__(desk, parent)
         self._open_patient = open_patient
+        self._root: Path | None = None
         self.heading.setText(self.tr("Worklist"))
         preferences = desk.preferences
         self.model = WorklistModel(
@@ -214,7 +215,6 @@ class WorklistPanel(Panel):
         self.search.kind_chosen.connect(model.show_kind)
         self.search.field.left_downwards.connect(self.focus_list)
         self.counts.kind_chosen.connect(self.search.choose)
-        view.left_upwards.connect(self.focus_search)
         view.asked.connect(self._on_asked)
         view.selected.connect(
             lambda patient: self.row_fault.show_row(model.row(patient), model.names)
@@ -229,6 +229,7 @@ class WorklistPanel(Panel):
         self.wide_button.clicked.connect(self.toggle_wide)
         worklist = desk.worklist
         self.ties.add(worklist.changed, view.thumbnails.forget)
+        self.ties.add(worklist.reset, self._on_reset)
         self.ties.add(worklist.surveying, self.survey.show_progress)
         self.ties.add(worklist.root_fault_changed, lambda _error: self.refresh())
         self.ties.add(desk.opened, self._on_opened)
@@ -263,6 +264,15 @@ class WorklistPanel(Panel):
     def _on_opened(self, case: Case) -> None:
         self.model.set_open(case.patient)
         self.view.select(case.patient)
+
+    def _on_reset(self) -> None:
+        # Another folder may have patients of the same names.
+        self.view.thumbnails.forget()
+        found = self.desk.worklist.discovery
+        root = None if found is None else found.root
+        if root != self._root and not self.batch.is_running:
+            self.batch.show_state(None)
+        self._root = root
 
     def _on_rows(self, *_range: Any) -> None:
         self.row_fault.show_row(self.model.row(self.view.patient), self.model.names)

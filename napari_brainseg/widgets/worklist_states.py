@@ -103,7 +103,7 @@ class NoMatchNote(QWidget):
         elif search:
             text = self.tr("No patient matches “{search}”.")
         else:
-            text = self.tr("No patient is “{kind}”.")
+            text = self.tr("No patient under “{kind}”.")
         self.words.setText(text.format(search=search, kind=kind))
 
 

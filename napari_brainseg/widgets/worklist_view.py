@@ -52,8 +52,6 @@ class WorklistView(QTableView):
     """The selected patient; empty for none."""
     menu_wanted = QtSignal(str, QPoint)
     """A patient, and a point on the screen."""
-    left_upwards = QtSignal()
-    """The key up was pressed on the first row."""
 
     def __init__(
         self, model: WorklistModel, preferences: Preferences, parent: QWidget | None = None
@@ -217,8 +215,6 @@ class WorklistView(QTableView):
                 self.asked.emit(self.patient)
         elif key in (Qt.Key.Key_Home, Qt.Key.Key_End):
             self.setCurrentIndex(self._model.index(0 if key == Qt.Key.Key_Home else last, 0))
-        elif key == Qt.Key.Key_Up and self.currentIndex().row() <= 0:
-            self.left_upwards.emit()
         elif key in _OWN_KEYS:
             super().keyPressEvent(event)
         else:

@@ -83,7 +83,7 @@ def test_it_tells_how_far_it_is_and_who_is_at_work(bar, batch, qtbot):
 def test_what_could_not_be_predicted_is_listed_and_leads_to_the_row(bar, batch, qtbot):
     failed = {"A_1": DataError("A_1 has no FLAIR.", "Add it.")}
     batch.changed.emit(BatchState(done=2, total=2, failed=failed))
-    assert bar.words.text() == "1 of 2 are predicted"
+    assert bar.words.text() == "1 of 2 predicted"
     assert bar.faults.button.text() == "1 could not be predicted"
     bar.faults.button.click()
     assert bar.fault_list.isVisible()

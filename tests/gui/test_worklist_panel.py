@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def test_the_keyboard_searches_moves_and_opens(filled, asked):
     assert asked == [PATIENTS[2]]
     QTest.keyClick(filled.view, KEYS.Key_Home)
     QTest.keyClick(filled.view, KEYS.Key_Up)
-    assert filled.focusWidget() is filled.search.field
+    assert filled.view.patient == PATIENTS[0]
 
 
 def test_keys_of_the_picture_reach_it_through_the_list(filled, qtbot):
@@ -297,12 +298,26 @@ def test_the_next_case_comes_with_its_reason(filled, desk, asked, qtbot):
 
 def test_a_blind_share_is_kept_and_hides_the_figures_of_these_cases(filled, desk, qtbot):
     filled.batch.start_button.click()
-    qtbot.waitUntil(lambda: filled.batch.words.text() == "4 of 4 are predicted")
+    qtbot.waitUntil(lambda: filled.batch.words.text() == "4 of 4 predicted")
     qtbot.waitUntil(lambda: all(filled.model.row(p).dsc is not None for p in PATIENTS))
     filled.next_case.blind_share.setValue(20)
     assert "100 %" in filled.next_case.blind_words.text()
     qtbot.waitUntil(lambda: all(filled.model.row(p).dsc is None for p in PATIENTS))
     assert desk.preferences.get("blind_share") == 1.0
+
+
+def test_another_folder_has_other_pictures_and_no_old_news(filled, desk, root, tmp_path, qtbot):
+    filled.batch.start_button.click()
+    qtbot.waitUntil(lambda: filled.batch.words.text() == "4 of 4 predicted")
+    before = filled.view.thumbnails.pixmap(PATIENTS[0], 30, 1.0)
+    other = tmp_path / "other" / PATIENTS[0]
+    shutil.copytree(root / PATIENTS[0], other)
+    shutil.copytree(root / PATIENTS[1], other.with_name(PATIENTS[1]))
+    desk.submit(lambda: desk.open(other.parent)).result()
+    qtbot.waitUntil(lambda: filled.model.rowCount() == 2)
+    assert filled.batch.words.text() == ""
+    qtbot.waitUntil(lambda: filled.view.thumbnails.pixmap(PATIENTS[0], 30, 1.0) is not None)
+    assert filled.view.thumbnails.pixmap(PATIENTS[0], 30, 1.0) is not before
 
 
 def test_a_root_that_is_gone_can_be_tried_again_and_the_rows_stay(filled, desk, root, qtbot):
