@@ -33,10 +33,13 @@ class MaskSurface:
         (z, y, x) in millimetres from the centre of the first voxel.
     faces : ndarray of int32, shape (F, 3)
         Indices of vertices.
+    normals : ndarray of float32, shape (V, 3)
+        Of length 1, (z, y, x), pointing outwards.
     """
 
     vertices_mm: NDArray[np.float32]
     faces: NDArray[np.int32]
+    normals: NDArray[np.float32]
 
 
 def mask_surface(
@@ -86,4 +89,17 @@ def mask_surface(
     # Zooming keeps the first and the last sample where they are.
     reach = (np.array(part.shape) - 1) / np.maximum(np.array(smooth.shape) - 1, 1)
     voxel = vertices * reach - _MARGIN + start
-    return MaskSurface((voxel * spacing).astype(np.float32), faces.astype(np.int32))
+    placed = (voxel * spacing).astype(np.float32)
+    return MaskSurface(placed, faces.astype(np.int32), _normals(placed, faces))
+
+
+def _normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    across = np.cross(b - a, c - a)
+    if np.einsum("ij,ij->", a, across) < 0:
+        across = -across
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], across)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return normals / np.maximum(lengths, np.finfo(np.float32).tiny)

@@ -31,6 +31,7 @@ __all__ = ["HEAD_NAME", "SURFACE_NAME", "SurfaceScene"]
 SURFACE_NAME = "Surface"
 HEAD_NAME = "Head"
 _TRANSLUCENT = 0.35
+_LIFT_MM = 0.4
 _KEPT = 12  # surfaces; some megabytes together
 _HEAD_STEP = 2  # every second pixel of the head: dim and behind, nobody counts its voxels
 _HEAD_OPACITY = 0.35
@@ -280,12 +281,18 @@ class SurfaceScene:
         names = list(MASKS)
         for place, name in enumerate(reversed(list(meshes))):
             mesh = meshes[name]
-            vertices.append(job.placed(mesh.vertices_mm))
-            # The other way round, as the slices are.
-            faces.append(mesh.faces[:, ::-1] + count)
-            value = names.index(name) + (len(names) if place else 0)
-            values.append(np.full(len(mesh.vertices_mm), value, np.float32))
-            count += len(mesh.vertices_mm)
+            shells = [(mesh.vertices_mm, names.index(name))]
+            if place:
+                # Unseen, it only says how deep the shell lies: its far side is not drawn through
+                # its near side then, in whatever order the triangles come.
+                outer = mesh.vertices_mm + _LIFT_MM * mesh.normals
+                shells = [(mesh.vertices_mm, 2 * len(names)), (outer, len(names) + shells[0][1])]
+            for points, value in shells:
+                vertices.append(job.placed(points))
+                # The other way round, as the slices are.
+                faces.append(mesh.faces[:, ::-1] + count)
+                values.append(np.full(len(points), value, np.float32))
+                count += len(points)
         return np.concatenate(vertices), np.concatenate(faces), np.concatenate(values)
 
     def _surface_layer(self, job: SurfaceJob) -> Surface:
@@ -294,6 +301,7 @@ class SurfaceScene:
 
             rgb = [_rgb(colour) for colour in MASKS.values()]
             shades = [(*c, 1.0) for c in rgb] + [(*c, _TRANSLUCENT) for c in rgb]
+            shades.append((0.0, 0.0, 0.0, 0.0))
             self._layer = Surface(
                 _NOTHING, name=SURFACE_NAME, scale=job.scale, shading="smooth", visible=False,
                 colormap=Colormap(shades, name="masks"), contrast_limits=(0, len(shades) - 1),

@@ -12,6 +12,7 @@ from napari_brainseg.viewer.plane_pictures import plane_picture
 from napari_brainseg.viewer.planes import Plane
 from napari_brainseg.viewer.views import LINKED, SIDE_BY_SIDE
 from napari_brainseg.widgets.canvas_crosshair import CanvasCrosshair
+from napari_brainseg.widgets.look import stylesheet
 from napari_brainseg.widgets.plane_view import PlaneView
 from napari_brainseg.widgets.scene_overlay import SceneOverlay
 from napari_brainseg.widgets.side_by_side import SideBySide
@@ -182,6 +183,8 @@ class SidePlanes(QWidget):
         self._ties = Subscriptions(self)
         self._ties.add(views.changed, self.show_mode)
         self._ties.add(views.case_view.shown, lambda: self.show_mode(views.mode))
+        self._ties.add_napari(viewer.events.theme, self._dress)
+        self._dress()
         self._fit_before: float | None = None
         self.show_mode(views.mode)
 
@@ -198,6 +201,9 @@ class SidePlanes(QWidget):
             self.setVisible(wanted)
             # After the layout, and after napari heard of the canvas's new size.
             QTimer.singleShot(0, self._fit_again)
+
+    def _dress(self) -> None:
+        self.setStyleSheet(stylesheet(self._viewer.theme))
 
     def _fit(self) -> float:
         """Pixels a unit with which the whole slice just fits the canvas."""

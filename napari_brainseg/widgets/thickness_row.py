@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ThicknessRow"]
 
+_BUTTONS = 84
+"""Pixels that napari's two buttons take in a spin box."""
 LEAST_MM, MOST_MM, STEP_MM = 0.5, 20.0, 0.5
 
 
@@ -40,9 +42,11 @@ class ThicknessRow(QWidget):
         self.field.setKeyboardTracking(False)
         # Turning the wheel over it must not change what was meant to scroll.
         self.field.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        text = self.fontMetrics().horizontalAdvance(self.tr("20.0 mm"))
+        self.field.setMinimumWidth(text + _BUTTONS)
         self.origin = QLabel()
         set_role(self.origin, "hint")
-        self.back = QToolButton(text=self.tr("Assume"))
+        self.back = QToolButton(text="↺")
         self.back.setToolTip(self.tr("Assume it from the number of slices again"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 2)
@@ -76,7 +80,7 @@ class ThicknessRow(QWidget):
                 "Only for drawing; volumes and distances never use it."
             )
         elif spacing.origin == "set":
-            self.origin.setText(self.tr("(set by you)"))
+            self.origin.setText(self.tr("(set)"))
             tip = self.tr("Only for drawing; volumes and distances never use it.")
         else:
             self.origin.setText(self.tr("(from the files)"))

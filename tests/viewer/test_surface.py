@@ -52,5 +52,12 @@ def test_a_lesion_at_the_edge_of_the_volume_is_closed():
     assert (shared_by == 2).all()
 
 
+def test_normals_point_outwards():
+    surface = mask_surface(ball(20.0), SPACING)
+    away = surface.vertices_mm - np.array([50.0, 32.0, 32.0])
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    assert (np.einsum("ij,ij->i", away, surface.normals) > 0.8).all()
+
+
 def test_an_empty_mask_has_no_surface():
     assert mask_surface(np.zeros((4, 8, 8), np.uint8), SPACING) is None
