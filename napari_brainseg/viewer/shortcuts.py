@@ -24,6 +24,7 @@ __all__ = [
     "Shortcut",
     "current_keys",
     "install",
+    "is_registered",
     "key_text",
     "keys_changed",
     "napari_keys",
@@ -201,17 +202,25 @@ def current_keys(name: str) -> tuple[str, ...]:
     name : str
         A `Shortcut.id`, or the name of one of napari's own actions (``napari:...``).
     """
+    from napari.settings import get_settings
     from napari.utils.action_manager import action_manager
 
-    if name in _BY_ID and name not in _registered:
+    if name in _registered:
+        bound = action_manager._shortcuts.get(_BY_ID[name].action, ())  # noqa: SLF001
+        return tuple(map(_as_text, bound))
+    if name in _BY_ID:
         return tuple(map(_as_text, _BY_ID[name].keys))
-    action = _BY_ID[name].action if name in _BY_ID else name
-    return tuple(map(_as_text, action_manager._shortcuts.get(action, ())))  # noqa: SLF001
+    return tuple(map(_as_text, get_settings().shortcuts.shortcuts.get(name, ())))
 
 
 def key_text(name: str) -> str:
     """First key of an action, for a tooltip; empty if it has none any more."""
     return next(iter(current_keys(name)), "")
+
+
+def is_registered(name: str) -> bool:
+    """Whether an action (`Shortcut.id`) does something in any viewer."""
+    return name in _registered
 
 
 def napari_keys() -> tuple[tuple[str, tuple[str, ...]], ...]:
