@@ -14,7 +14,7 @@ __all__ = ["edge_letters"]
 
 _LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))
 """Towards lower and higher values of patient coordinates (x, y, z) in LPS."""
-_OBLIQUE = 0.7
+_OBLIQUE = 0.8
 """Least cosine between an axis and the direction that it is named after."""
 
 
