@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["SliceFacts"]
 
+DOUBTFUL_BITS = 0.3
+"""From so much uncertainty on a voxel is doubtful: a probability between 0.05 and 0.95.
+
+Calibrated probabilities are hardly ever 0 or 1, so that the traces of thousands of sure voxels
+would add up to more than what is really in doubt. The canvas shows doubt from there on, too.
+"""
 DOUBT_FLOOR_BITS = 1.0
-"""Less uncertainty in a slice, summed over its voxels, is nothing to look at."""
+"""Less doubt in a slice, summed over its voxels, is nothing to look at."""
 
 
 class SliceFacts:
@@ -36,10 +42,12 @@ class SliceFacts:
     ----------
     prediction, truth, correction : ndarray of int64, shape (Z,), or None
         Lesion voxels of each mask in each slice; `None` where there is no such mask.
+    doubtful : ndarray of int64, shape (Z,), or None
+        Voxels whose uncertainty is at least `DOUBTFUL_BITS`.
     uncertainty : ndarray of float64, shape (Z,), or None
-        Sum of the voxels' uncertainty in bits.
+        Sum of the uncertainty of the doubtful voxels, in bits.
     mean_uncertainty : ndarray of float64, shape (Z,), or None
-        The same as a mean over the slice's voxels, 0 to 1.
+        Mean uncertainty of all voxels of the slice, 0 to 1 bit.
     disagreement : ndarray of int64, shape (Z,), or None
         Voxels in which the correction (the prediction where there is none) differs from the
         truth; without a truth, in which the correction differs from the prediction.
@@ -59,6 +67,7 @@ class SliceFacts:
         self.prediction: NDArray[np.int64] | None = None
         self.truth: NDArray[np.int64] | None = None
         self.correction: NDArray[np.int64] | None = None
+        self.doubtful: NDArray[np.int64] | None = None
         self.uncertainty: NDArray[np.float64] | None = None
         self.mean_uncertainty: NDArray[np.float64] | None = None
         self.disagreement: NDArray[np.int64] | None = None
@@ -90,11 +99,18 @@ class SliceFacts:
     def set_uncertainty(self, uncertainty: NDArray[np.float32] | None) -> None:
         """Take the voxels' uncertainty in bits, shape (Z, Y, X)."""
         if uncertainty is None:
-            self.uncertainty = self.mean_uncertainty = None
+            self.doubtful = self.uncertainty = self.mean_uncertainty = None
         else:
             flat = uncertainty.reshape(self.shape[0], -1)
-            self.uncertainty = flat.sum(axis=1, dtype=np.float64)
-            self.mean_uncertainty = self.uncertainty / flat.shape[1]
+            doubtful = flat >= DOUBTFUL_BITS
+            self.doubtful = _counts(doubtful)
+            self.uncertainty = np.array(
+                [
+                    plane[where].sum(dtype=np.float64)
+                    for plane, where in zip(flat, doubtful, strict=True)
+                ]
+            )
+            self.mean_uncertainty = flat.mean(axis=1, dtype=np.float64)
         self.changed.emit(None)
 
     def set_correction(

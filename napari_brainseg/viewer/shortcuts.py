@@ -74,7 +74,7 @@ CASES, SLICES, VIEWS, WINDOW, MASKS, HELP = GROUPS = (
     "Views",
     "Contrast",
     "Masks",
-    "Window",
+    "More",
 )
 """Headings of the help, in their order."""
 

@@ -42,7 +42,7 @@ TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = CORNERS = (
 _MARGIN = 8
 _AMPLE, _FAIR = 640, 500
 """Least widths of a picture for all lines, and for those that are useful."""
-_PLATE = "color: #f0f0f0; background: rgba(0, 0, 0, 150); padding: 2px 6px; font-size: 9pt;"
+_PLATE = "color: #f0f0f0; background: rgba(0, 0, 0, 165); padding: 2px 6px; font-size: 9pt;"
 
 
 class Corners(QObject):
@@ -91,6 +91,9 @@ class Corners(QObject):
         self._soon.timeout.connect(self.refresh)
         canvas.installEventFilter(self)
         self.ties = ties = Subscriptions(self)
+        # A window that goes takes the canvas first.
+        canvas.destroyed.connect(self._soon.stop)
+        canvas.destroyed.connect(self.ties.close)
         for signal in (
             view.shown, display.changed, desk.corrected, desk.status_changed, desk.opened,
             desk.prediction_ready,

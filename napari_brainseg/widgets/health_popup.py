@@ -131,12 +131,12 @@ class HealthPopup(QFrame):
         self.outcome.hide()
 
     def show_above(self, corner: QPoint, width: int) -> None:
-        """Open above a point of the screen, as wide as the text needs."""
+        """Open above a line of some width that begins at a point of the screen."""
         self.setFixedWidth(max(width, 30 * self.fontMetrics().averageCharWidth() + 200))
         self.adjustSize()
         screen = QApplication.screenAt(corner) or QApplication.primaryScreen()
         area = screen.availableGeometry()
-        x = min(corner.x(), area.right() - self.width())
+        x = min(corner.x() + width, area.right()) - self.width()
         y = corner.y() - self.height()
         self.move(max(x, area.left()), max(y, area.top()))
         self.show()

@@ -74,6 +74,11 @@ class HelpOverlay(QWidget):
         self._window = window
         self._columns: list[QLabel] = []
         self._before: QWidget | None = None
+        self.footer = QLabel(
+            self.tr("To change a key: File, Preferences, Shortcuts. Esc closes this sheet."), self
+        )
+        self.footer.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.footer.setStyleSheet("color: #b8bec8; background: transparent; font-size: 9pt;")
         self._key = QShortcut(QKeySequence(HELP_KEY), window)
         self._key.activated.connect(self.toggle)
         self.destroyed.connect(self._key.deleteLater)
@@ -143,7 +148,9 @@ class HelpOverlay(QWidget):
     def _write(self) -> None:
         """Set the groups in as many columns as fit, in the largest letters that do."""
         groups = key_groups()
-        room = QRect(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
+        self.footer.adjustSize()
+        below = _MARGIN + self.footer.height() + _MARGIN // 2
+        room = QRect(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -below)
         for size in _SIZES:
             for count in (2, 3, 4):
                 self._set(_split(groups, count), size)
@@ -171,6 +178,10 @@ class HelpOverlay(QWidget):
     def _place(self, room: QRect, width: int, height: int) -> None:
         x = room.left() + max(room.width() - width, 0) // 2
         y = room.top() + max(room.height() - height, 0) // 2
+        self.footer.move(
+            (self.width() - self.footer.width()) // 2,
+            min(y + height, room.bottom()) + _MARGIN // 2,
+        )
         for label in self._columns:
             label.move(x, y)
             label.show()

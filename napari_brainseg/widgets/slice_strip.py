@@ -63,6 +63,8 @@ class SliceStrip(QWidget):
         self.setObjectName("brainseg-slice-strip")
         self._viewer, self._view, self._display, self._desk = viewer, view, display, desk
         self.facts: SliceFacts | None = None
+        # Told by events: a screen without a window manager never calls a window active.
+        self._in_front = True
         self._case: Case | None = None
         self._correction: Correction | None = None
         self._taken: tuple[Any, Any, Any] = (None, None, None)
@@ -167,8 +169,9 @@ class SliceStrip(QWidget):
         if facts.disagreement is not None:
             differing = voxels(int(facts.disagreement[index]))
             parts.append(self.tr("disagreement {n} voxels").format(n=differing))
-        if facts.uncertainty is not None:
-            parts.append(self.tr("doubt {b:.0f} bits").format(b=facts.uncertainty[index]))
+        if facts.doubtful is not None:
+            doubtful = voxels(int(facts.doubtful[index]))
+            parts.append(self.tr("doubtful {n} voxels").format(n=doubtful))
         parts.append(self.tr("seen") if facts.seen[index] else self.tr("not seen yet"))
         if facts.edited[index]:
             parts.append(self.tr("edited"))
@@ -210,7 +213,10 @@ class SliceStrip(QWidget):
     def event(self, event: QEvent) -> bool:
         """Count the time anew when the window comes to the front."""
         if event.type() == QEvent.Type.WindowActivate:
+            self._in_front = True
             self.watch.look()
+        elif event.type() == QEvent.Type.WindowDeactivate:
+            self._in_front = False
         return bool(super().event(event))
 
     def _leave(self) -> None:
@@ -272,7 +278,7 @@ class SliceStrip(QWidget):
         self.picture.update()
 
     def _is_looking(self) -> bool:
-        return self.isActiveWindow() and self._viewer.dims.ndisplay == 2
+        return self._in_front and self.isVisible() and self._viewer.dims.ndisplay == 2
 
     def _jump(self, name: str, otherwise: str) -> None:
         if self.facts is None:

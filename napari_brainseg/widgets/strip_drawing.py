@@ -22,7 +22,7 @@ __all__ = ["StripLayout", "StripLook", "draw_facts", "draw_frame"]
 
 DOUBT_FULL_BITS = 200.0
 """So much uncertainty in a slice fills its column, unless another slice has more."""
-_BAND_SHARE = 0.14
+_BAND_SHARE = 0.11
 _LEAST_BAND = 7
 _GAP = 3
 _EVERY = 10  # slices between two numbers
@@ -133,7 +133,7 @@ def draw_facts(
 
 
 def draw_frame(painter: QPainter, layout: StripLayout, index: int, look: StripLook) -> None:
-    """Frame the current slice: a light column with a mark above, seen on any ground."""
+    """Frame the current slice: a light column with its number above."""
     width = max(layout.column, 5.0)
     x = layout.x(index) + (layout.column - width) / 2
     frame = QRectF(x, layout.top - 1, width, layout.height - layout.top)
@@ -143,12 +143,13 @@ def draw_frame(painter: QPainter, layout: StripLayout, index: int, look: StripLo
     painter.setPen(QPen(look.text, 1.4))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawRect(frame)
-    middle, edge = frame.center().x(), float(layout.top - 1)
-    painter.setBrush(look.text)
-    painter.drawPolygon(
-        QPolygonF([QPointF(middle - 4, edge - 5), QPointF(middle + 4, edge - 5),
-                   QPointF(middle, edge)])
-    )  # fmt: skip
+    number = str(index + 1)
+    plate = QRectF(0, 0, painter.fontMetrics().horizontalAdvance(number) + 8, layout.top - 1)
+    plate.moveCenter(QPointF(frame.center().x(), plate.center().y()))
+    plate.moveLeft(min(plate.left(), layout.width - plate.width()))
+    painter.fillRect(plate, look.text)
+    painter.setPen(look.ground)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, number)
 
 
 def _draw_names(painter: QPainter, layout: StripLayout, look: StripLook) -> None:

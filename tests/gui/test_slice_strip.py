@@ -87,7 +87,7 @@ def test_the_figures_follow_prediction_threshold_and_strokes(room):
     assert strip.notice == ""
     assert strip.describe(9) == (
         "slice 10: prediction 64 voxels, truth 64 voxels, disagreement 32 voxels, "
-        "doubt 64 bits, not seen yet"
+        "doubtful 64 voxels, not seen yet"
     )
     correction = case.start_correction("prediction", "A. Tester")
     room.view.display.take_correction()
@@ -223,3 +223,15 @@ def test_a_repaint_is_cheap_and_columns_fill_the_strip(room, slices):
         room.strip.picture.repaint()
         took.append(time.perf_counter() - begun)
     assert min(took) < 0.006  # 3 ms are asked for; a loaded machine gets twice that
+
+
+def test_a_window_that_went_behind_another_shows_nothing_to_anybody(room):
+    room.open()
+    strip = room.strip
+    assert strip._is_looking()
+    QApplication.sendEvent(strip, QEvent(QEvent.Type.WindowDeactivate))
+    assert not strip._is_looking()
+    QApplication.sendEvent(strip, QEvent(QEvent.Type.WindowActivate))
+    assert strip._is_looking()
+    strip._viewer = SimpleNamespace(dims=SimpleNamespace(ndisplay=3))
+    assert not strip._is_looking()

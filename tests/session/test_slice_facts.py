@@ -92,7 +92,7 @@ def test_next_and_previous_lesion_slice_stop_at_the_ends(facts):
 def test_worst_slices_go_round_disagreement_first_then_doubt(facts):
     facts.set_truth(_mask(z1=10, z2=3))
     facts.set_prediction(_mask(z4=3))
-    doubt = np.zeros(SHAPE, np.float32)
+    doubt = np.full(SHAPE, 0.05, np.float32)  # traces, as calibrated probabilities have them
     doubt[4, 0, :5] = doubt[6, 0, :4] = 1.0
     doubt[7, 0, 0] = 0.5  # too little to be sent to
     facts.set_uncertainty(doubt)
@@ -102,7 +102,8 @@ def test_worst_slices_go_round_disagreement_first_then_doubt(facts):
     for _ in range(4):
         visited.append(facts.next_worst(visited[-1]))
     assert visited == [1, 4, 2, 6, 1]
-    assert facts.mean_uncertainty[4] == pytest.approx(5 / 400)
+    assert facts.doubtful.tolist() == [0, 0, 0, 0, 5, 0, 4, 1]
+    assert facts.mean_uncertainty[4] == pytest.approx((5 + 395 * 0.05) / 400)
 
 
 def test_with_nothing_to_say_no_slice_is_worst(facts):
