@@ -148,7 +148,7 @@ def _attribute(name: str) -> Column:
 
 def _status_rank(row: WorklistRow) -> int:
     kind = own_kind(row)
-    return STATUSES.index(kind) if kind in STATUSES else len(STATUSES)  # type: ignore[arg-type]
+    return STATUSES.index(kind) if kind in STATUSES else len(STATUSES)
 
 
 def _volume(row: WorklistRow) -> str:
