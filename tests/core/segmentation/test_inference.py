@@ -82,6 +82,23 @@ def test_flip_averaging_makes_the_answer_symmetric(small_study: Study, tiny_bund
     np.testing.assert_allclose(inside, 0.5, atol=1e-6)
 
 
+@pytest.mark.parametrize("room", [100, 2])
+def test_the_mask_without_the_mirrored_view_comes_along(
+    room: int, small_study: Study, tiny_bundle: Bundle
+) -> None:
+    class Lopsided(Scripted):
+        def logits(self, slices: np.ndarray) -> np.ndarray:
+            ramp = np.linspace(-1, 2, slices.shape[-1], dtype=np.float32)
+            return super().logits(slices) + ramp
+
+    plain = predict_with(Lopsided(room=room), small_study, tiny_bundle)
+    both = predict_with(Lopsided(room=room), small_study, tiny_bundle, tta=True)
+    assert plain.plain_mask is None
+    assert both.plain_mask is not None
+    np.testing.assert_array_equal(both.plain_mask, plain.mask)
+    assert (both.mask != both.plain_mask).any()
+
+
 def test_out_of_memory_halves_the_batch_and_says_so(
     small_study: Study, tiny_bundle: Bundle
 ) -> None:

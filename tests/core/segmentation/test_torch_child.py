@@ -36,6 +36,10 @@ def test_same_answer_as_in_process_then_survives_cancel_refusal_and_kill(
     np.testing.assert_array_equal(there.mask, here.mask)
     assert there.engine == here.engine
     assert seen[-1].done == 7
+    assert there.plain_mask is None
+    mirrored = child.predict(small_study, tiny_bundle, device="cpu", tta=True)
+    assert mirrored.plain_mask is not None
+    np.testing.assert_array_equal(mirrored.plain_mask, here.mask)
     pid = child.pid
     assert pid is not None
 
