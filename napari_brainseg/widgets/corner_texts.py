@@ -26,6 +26,7 @@ __all__ = ["Line", "bottom_left", "bottom_right", "top_left", "top_right"]
 
 NEEDED, USEFUL, EXTRA = 0, 1, 2
 _REASON_WIDTH = 38  # characters
+_COMPOSITE = ("#FF5555", "#55DD55", "#7799FF")  # red, green and blue as they read on black
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,27 +103,23 @@ def patient_name(case: Case, desk: Desk) -> str:
 
 
 def top_right(display: Display, *, flat: bool) -> list[Line]:
-    """Modality, window and level, how greys are shown."""
-    if display.composite and flat:
+    """Modality, window and level, how greys are shown; nothing of them in 3D."""
+    if not flat:
+        return []
+    if display.composite:
+        shown = zip(display.modalities, _COMPOSITE, strict=False)
         return [
             Line(_tr("colour composite"), bold=True),
-            *(
-                Line(f"{modality}", USEFUL, swatch)
-                for modality, swatch in zip(
-                    display.modalities, ("#FF5555", "#55DD55", "#7799FF"), strict=False
-                )
-            ),
+            *(Line(str(modality), USEFUL, swatch) for modality, swatch in shown),
         ]
     name = str(display.modality)
     if display.is_missing(display.modality):
         name = _tr("{modality} (missing, FLAIR stands in)").format(modality=name)
-    lines = [Line(name, bold=True)]
-    if flat:
-        low, high = display.window()
-        text = _tr("W {w}  L {l}").format(w=_grey(high - low), l=_grey((low + high) / 2))
-        lines.append(Line(text, USEFUL))
-        if display.inverted:
-            lines.append(Line(_tr("inverted"), USEFUL))
+    low, high = display.window()
+    window = _tr("W {w}  L {l}").format(w=_grey(high - low), l=_grey((low + high) / 2))
+    lines = [Line(name, bold=True), Line(window, USEFUL)]
+    if display.inverted:
+        lines.append(Line(_tr("inverted"), USEFUL))
     return lines
 
 

@@ -40,7 +40,7 @@ TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = CORNERS = (
     "bottom right",
 )
 _MARGIN = 8
-_AMPLE, _FAIR = 640, 500
+_AMPLE, _FAIR = 560, 400
 """Least widths of a picture for all lines, and for those that are useful."""
 _PLATE = "color: #f0f0f0; background: rgba(0, 0, 0, 165); padding: 2px 6px; font-size: 9pt;"
 

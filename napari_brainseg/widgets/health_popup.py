@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["HealthPopup", "clear_cache", "use_workspace"]
 
 _MIB = 2**20
+_LETTERS = 64  # least width
 
 
 def clear_cache(workspace: Workspace) -> int:
@@ -84,6 +85,7 @@ class HealthPopup(QFrame):
         self._desk = desk
         self._line = line
         self._health: Health | None = None
+        self._width = 0
         self._background = Background(desk, Subscriptions(self))
         self.rows = QGridLayout()
         self.rows.setColumnStretch(1, 1)
@@ -116,14 +118,15 @@ class HealthPopup(QFrame):
         """Show what was found; `None` while it is being looked at."""
         self._health = health
         while (item := self.rows.takeAt(0)) is not None:
+            item.widget().hide()
             item.widget().deleteLater()
         if health is None:
-            self.rows.addWidget(QLabel(self.tr("Looking at this machine…")), 0, 0)
+            self.rows.addWidget(QLabel(self.tr("Looking at this machine…"), self), 0, 0)
         else:
             for number, finding in enumerate(health.findings):
                 self._add(number, finding)
         self.report_button.setEnabled(health is not None)
-        self.adjustSize()
+        self._fit_in_place()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Forget what was said: it is old when the popup opens again."""
@@ -132,8 +135,8 @@ class HealthPopup(QFrame):
 
     def show_above(self, corner: QPoint, width: int) -> None:
         """Open above a line of some width that begins at a point of the screen."""
-        self.setFixedWidth(max(width, 30 * self.fontMetrics().averageCharWidth() + 200))
-        self.adjustSize()
+        self._width = width
+        self._fit()
         screen = QApplication.screenAt(corner) or QApplication.primaryScreen()
         area = screen.availableGeometry()
         x = min(corner.x() + width, area.right()) - self.width()
@@ -148,7 +151,7 @@ class HealthPopup(QFrame):
             Level.WARNING: self.tr("⚠ attention"),
             Level.FAULT: self.tr("✕ fault"),
         }[finding.level]
-        mark = QLabel(sign)
+        mark = QLabel(sign, self)
         set_role(mark, "fault" if finding.level is Level.FAULT else "hint")
         text = QLabel(self.tr("{name}: {found}").format(name=self.tr(finding.name).capitalize(),
                                                         found=finding.found))  # fmt: skip
@@ -159,6 +162,25 @@ class HealthPopup(QFrame):
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.rows.addWidget(mark, number, 0, Qt.AlignmentFlag.AlignTop)
         self.rows.addWidget(text, number, 1)
+        # In a popup that is open they count for its size only when they are shown.
+        mark.show()
+        text.show()
+
+    def _fit_in_place(self) -> None:
+        """Grow upwards: the line below stays in sight."""
+        if self.isVisible():
+            bottom = self.geometry().bottom()
+            self._fit()
+            self.move(self.x(), max(bottom - self.height() + 1, 0))
+
+    def _fit(self) -> None:
+        """Take the height that the wrapped texts need; Qt works it out for one width only."""
+        layout = self.layout()
+        layout.activate()
+        least = _LETTERS * self.fontMetrics().averageCharWidth()
+        width = max(self._width, least, layout.minimumSize().width())
+        height = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else 0
+        self.setFixedSize(width, max(height, layout.totalMinimumSize().height()))
 
     def _copy_report(self) -> None:
         if self._health is not None:
@@ -200,4 +222,4 @@ class HealthPopup(QFrame):
     def _say(self, text: str) -> None:
         self.outcome.setText(text)
         self.outcome.show()
-        self.adjustSize()
+        self._fit_in_place()

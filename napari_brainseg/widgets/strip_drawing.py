@@ -109,12 +109,12 @@ def row_names() -> tuple[str, str, str, str]:
 def draw_facts(
     pixmap: QPixmap, facts: SliceFacts, layout: StripLayout, look: StripLook, font: QFont
 ) -> None:
-    """Draw all but the current slice's frame."""
+    """Draw all that stays when another slice is shown."""
     painter = QPainter(pixmap)
     painter.setFont(font)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     _draw_names(painter, layout, look)
-    _draw_numbers(painter, layout, look)
+    _draw_grid(painter, layout, look)
     masks = (facts.truth, facts.prediction, facts.correction)
     top = max((int(m.max()) for m in masks if m is not None and m.size), default=0)
     painter.setPen(QPen(look.line))
@@ -133,7 +133,7 @@ def draw_facts(
 
 
 def draw_frame(painter: QPainter, layout: StripLayout, index: int, look: StripLook) -> None:
-    """Frame the current slice: a light column with its number above."""
+    """Frame the current slice, with its number above; and number some of the others."""
     width = max(layout.column, 5.0)
     x = layout.x(index) + (layout.column - width) / 2
     frame = QRectF(x, layout.top - 1, width, layout.height - layout.top)
@@ -143,13 +143,20 @@ def draw_frame(painter: QPainter, layout: StripLayout, index: int, look: StripLo
     painter.setPen(QPen(look.text, 1.4))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawRect(frame)
-    number = str(index + 1)
-    plate = QRectF(0, 0, painter.fontMetrics().horizontalAdvance(number) + 8, layout.top - 1)
-    plate.moveCenter(QPointF(frame.center().x(), plate.center().y()))
-    plate.moveLeft(min(plate.left(), layout.width - plate.width()))
+    numbered, needed = _numbered(layout, painter)
+    where = QRectF(0, 0, needed, layout.top - 1)
+    painter.setPen(QPen(look.quiet))
+    for other in numbered:
+        # None beside that of the current slice: 40 and 42 would read as 4042.
+        if abs(other - index) * layout.column > needed:
+            where.moveCenter(QPointF(layout.x(other) + layout.column / 2, where.center().y()))
+            painter.drawText(where, Qt.AlignmentFlag.AlignCenter, str(other + 1))
+    where.moveCenter(QPointF(frame.center().x(), where.center().y()))
+    where.moveLeft(min(where.left(), layout.width - where.width()))
+    plate = where.adjusted(2, 0, -2, 0)
     painter.fillRect(plate, look.text)
     painter.setPen(look.ground)
-    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, number)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, str(index + 1))
 
 
 def _draw_names(painter: QPainter, layout: StripLayout, look: StripLook) -> None:
@@ -163,19 +170,21 @@ def _draw_names(painter: QPainter, layout: StripLayout, look: StripLook) -> None
         painter.drawText(row, align, text)
 
 
-def _draw_numbers(painter: QPainter, layout: StripLayout, look: StripLook) -> None:
+def _numbered(layout: StripLayout, painter: QPainter) -> tuple[list[int], int]:
+    """Slices whose numbers are written, and the room that each number needs."""
     # Every tenth slice, or fewer where they would touch each other.
-    needed = QFontMetrics(painter.font()).horizontalAdvance("000") + 8
+    needed = painter.fontMetrics().horizontalAdvance("000") + 8
     every = _EVERY
     while every * layout.column < needed:
         every *= 2
-    for index in [0, *range(every - 1, layout.count, every)]:
+    return [0, *range(every - 1, layout.count, every)], needed
+
+
+def _draw_grid(painter: QPainter, layout: StripLayout, look: StripLook) -> None:
+    painter.setPen(QPen(look.line))
+    for index in _numbered(layout, painter)[0]:
         x = layout.x(index) + layout.column / 2
-        painter.setPen(QPen(look.line))
         painter.drawLine(QPointF(x, layout.top), QPointF(x, layout.height - 2))
-        painter.setPen(QPen(look.quiet))
-        where = QRectF(x - needed / 2, 0, needed, layout.top)
-        painter.drawText(where, Qt.AlignmentFlag.AlignCenter, str(index + 1))
 
 
 def _draw_areas(painter: QPainter, facts: SliceFacts, layout: StripLayout, top: int) -> None:

@@ -88,6 +88,10 @@ def test_the_popup_explains_each_item_with_its_mend(line, qtbot):
     assert "✕ fault" in texts
     assert "Install it again." in texts
     assert line.line.startswith("⚠ attention: CPU, 2 threads, no model")
+    labels = [label for label in line.popup.findChildren(QLabel) if label.isVisible()]
+    for label in labels:
+        assert line.popup.rect().contains(label.geometry())
+        assert label.height() >= label.heightForWidth(label.width())
     line.popup.report_button.click()
     assert "Install it again." in QApplication.clipboard().text()
     line.popup.hide()

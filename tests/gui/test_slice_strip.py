@@ -193,12 +193,12 @@ def test_slices_seen_are_written_now_and_then(room, monkeypatch):
     assert seen_watch.DWELL_MS == 300
 
 
-def test_a_blind_case_shows_no_prediction(room, study):
+def test_a_blind_case_shows_no_prediction(room, study, monkeypatch):
     from napari_brainseg.session.case import Case
 
     case = Case(study, room.desk.catalogue, blind=True)
     case.set_prediction(_prediction(study.truth.data.copy()))
-    room.desk._case = case
+    monkeypatch.setattr(Desk, "case", property(lambda _desk: case))
     room.view._show(case)
     assert room.strip.facts.prediction is None
     assert room.strip.facts.uncertainty is None
