@@ -8,17 +8,16 @@ that results reach Qt on the main thread only.
 
 from __future__ import annotations
 
-import logging
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import BrainSegError, DataError
+from napari_brainseg.core.imaging import DataError
+from napari_brainseg.session.errands import Errands
 from napari_brainseg.session.foreground import ForegroundPredictions
 from napari_brainseg.session.memory import give_large_blocks_back
+from napari_brainseg.session.opened_case import OpenedCase
 from napari_brainseg.session.prediction import PredictionService
 from napari_brainseg.session.preferences import Preferences
 from napari_brainseg.session.reading import Reading
@@ -34,17 +33,15 @@ if TYPE_CHECKING:
     from napari_brainseg.core.formats import Discovery, StudyFolder
     from napari_brainseg.core.imaging import Study
     from napari_brainseg.core.segmentation.bundle import Bundle
-    from napari_brainseg.core.segmentation.inference import Prediction
     from napari_brainseg.session.batch import BatchPrediction
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.correction import Correction, CorrectionBase
     from napari_brainseg.session.fine_tuning import FineTuningPlan
-    from napari_brainseg.session.meter import Meter
     from napari_brainseg.session.model_registry import ModelRegistry
     from napari_brainseg.session.ordering import Suggestion
     from napari_brainseg.session.prediction import PredictionJob, Predictor
-    from napari_brainseg.session.prefetch import LoadedCase, Prefetcher
+    from napari_brainseg.session.prefetch import Prefetcher
     from napari_brainseg.session.run_log import RunRecord
     from napari_brainseg.session.trainer_process import TrainerProcess
     from napari_brainseg.session.worklist import Worklist
@@ -53,7 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 _T = TypeVar("_T")
-_log = logging.getLogger(__name__)
 
 
 class Desk:
@@ -125,24 +121,12 @@ class Desk:
         self.preferences = Preferences() if preferences is None else preferences
         self._shelf = Shelf(workspace, bundled=bundled)
         self._trainings = Trainings(self._shelf, command=trainer_command)
-        self._lock = threading.RLock()
-        self._case: Case | None = None
-        self._suggestion: Suggestion | None = None
-        self._pool: ThreadPoolExecutor | None = None
         self.predictions = PredictionService(predictor)
         self._foreground = ForegroundPredictions(self.predictions)
         self._reading = Reading(self._shelf, self.predictions, self.preferences)
-        self._foreground.started.connect(self.prediction_started.emit)
-        self._foreground.progress.connect(self.prediction_progress.emit)
-        self._foreground.finished.connect(self.prediction_finished.emit)
-        self._foreground.fault.connect(self.fault.emit)
-        self._shelf.models_changed.connect(self._on_models_changed)
-        self._shelf.editor_changed.connect(self._on_editor_changed)
-        self._trainings.started.connect(self.training_started.emit)
-        self._trainings.event.connect(self.training_event.emit)
-        self._trainings.finished.connect(self.training_finished.emit)
-        self._trainings.fault.connect(self.fault.emit)
-        self._reading.worklist.fault.connect(self.fault.emit)
+        self._opened = OpenedCase(self._shelf, self._reading, self._foreground, self.preferences)
+        self._errands = Errands()
+        self._relay()
 
     # state ------------------------------------------------------------------------------------
 
@@ -169,7 +153,7 @@ class Desk:
     @property
     def case(self) -> Case | None:
         """The open case."""
-        return self._case
+        return self._opened.case
 
     @property
     def worklist(self) -> Worklist:
@@ -189,7 +173,7 @@ class Desk:
     @property
     def suggestion(self) -> Suggestion | None:
         """Why the open case should be read; `None` where nothing is left to do about it."""
-        return self._suggestion
+        return self._opened.suggestion
 
     @property
     def trainer(self) -> TrainerProcess | None:
@@ -241,7 +225,7 @@ class Desk:
 
     def next_case(self) -> Suggestion | None:
         """Which patient to read after the open one, and why; `None` when all are done."""
-        return self._reading.next_case(None if self._case is None else self._case.patient)
+        return self._reading.next_case(None if self.case is None else self.case.patient)
 
     def open_suggested(self) -> Case | None:
         """Open the patient of `next_case`; `None` if there is none. See `select`."""
@@ -274,17 +258,11 @@ class Desk:
             self._enter(discover(study.path))
         from napari_brainseg.session.prefetch import LoadedCase
 
-        return self._show(LoadedCase.of(study))
+        return self._opened.show(LoadedCase.of(study))
 
     def close_case(self) -> None:
         """Close the open case. Paint that was not committed is committed."""
-        with self._lock:
-            case, self._case = self._case, None
-            self._suggestion = None
-        if case is not None:
-            self._leave(case)
-            self._reading.leave(case.patient)
-            self.closed.emit()
+        self._opened.close()
 
     # predictions ------------------------------------------------------------------------------
 
@@ -409,28 +387,7 @@ class Desk:
 
         Whatever it raises is reported by `fault`, and kept in the future too.
         """
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(1, thread_name_prefix="brainseg-desk")
-            pool = self._pool
-
-        def guarded() -> _T:
-            try:
-                return action()
-            except BrainSegError as error:
-                self.fault.emit(error)
-                raise
-            except Exception as error:
-                _log.exception("Work in the background failed")
-                self.fault.emit(
-                    BrainSegError(
-                        f"Something unexpected happened: {type(error).__name__}: {error}.",
-                        "The rest keeps working. Please report it with the log.",
-                    )
-                )
-                raise
-
-        return pool.submit(guarded)
+        return self._errands.submit(action)
 
     def close(self, timeout: float = 3.0) -> None:
         """End everything: predictions stop, a training run checkpoints and leaves by itself.
@@ -441,13 +398,13 @@ class Desk:
             Seconds to wait for the run; one that needs longer is found again at the next start.
         """
         self.close_case()
-        self._reading.close()
+        self.batch.close()
         self.predictions.close()
+        self._errands.close()
+        # What was being opened at that moment is open now.
+        self.close_case()
+        self._reading.close()
         self._trainings.close(timeout)
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
         self._shelf.close()
 
     # inside -----------------------------------------------------------------------------------
@@ -457,79 +414,18 @@ class Desk:
         self._reading.enter(found)
 
     def _open_folder(self, folder: StudyFolder) -> Case:
-        return self._show(self._reading.bring(folder))
+        return self._opened.show(self._reading.bring(folder))
 
     def _open_neighbour(self, step: int) -> Case | None:
-        current = None if self._case is None else self._case.patient
+        current = None if self.case is None else self.case.patient
         patient = self._reading.neighbour(current, step)
         return None if patient is None else self.select(patient)
 
-    def _show(self, loaded: LoadedCase) -> Case:
-        from napari_brainseg.session.case import Case
-
-        # What was painted must be on disk before the same patient may be opened again.
-        if self._case is not None:
-            self._save(self._case)
-        suggestion = self._reading.suggestion_of(loaded.study.patient)
-        case = Case(
-            loaded.study,
-            self.catalogue,
-            image_sha256=loaded.sha,
-            blind=suggestion is not None and suggestion.blind,
-        )
-        predict = bool(self.preferences.get("predict_on_open"))
-        if predict:
-            loaded.prediction = self._reading.prediction_of(loaded)
-            if loaded.prediction is not None:
-                case.set_prediction(loaded.prediction)
-        case.prediction_changed.connect(self._on_prediction)
-        case.correction_started.connect(self._on_correction_started)
-        case.corrected.connect(self._on_corrected)
-        case.status_changed.connect(self._on_status)
-        with self._lock:
-            before, self._case = self._case, case
-            self._suggestion = suggestion
-        if before is not None:
-            self._leave(before)
-        self.opened.emit(case)
-        if predict and loaded.prediction is None:
-            self._predict_unasked(case)
-        self._reading.settle(case, loaded)
-        return case
-
-    def _predict_unasked(self, case: Case) -> None:
-        from napari_brainseg.session.prefetch import can_predict
-
-        if not can_predict(case.study):
-            return
-        try:
-            self._foreground.predict(
-                case, self.registry.current, device="auto", tta=False, store=self._shelf.store
-            )
-        except BrainSegError as error:
-            # The patient can be looked at and corrected all the same.
-            self.fault.emit(error)
-
-    def _leave(self, case: Case) -> None:
-        # Not under the lock: a signal that is being emitted elsewhere holds its own.
-        case.prediction_changed.disconnect(self._on_prediction)
-        case.correction_started.disconnect(self._on_correction_started)
-        case.corrected.disconnect(self._on_corrected)
-        case.status_changed.disconnect(self._on_status)
-        self._foreground.leave(case)
-        self._save(case)
-
-    def _save(self, case: Case) -> None:
-        if case.correction is not None:
-            try:
-                case.correction.commit()
-            except BrainSegError as error:
-                self.fault.emit(error)
-
     def _need_case(self) -> Case:
-        if self._case is None:
+        case = self.case
+        if case is None:
             raise DataError("No patient is open.", "Open a patient's folder first.")
-        return self._case
+        return case
 
     def _need_editor(self) -> str:
         name = self.editor
@@ -537,20 +433,31 @@ class Desk:
             raise DataError("Nobody is named as editor.", "Give your name or your initials first.")
         return name
 
-    def _on_prediction(self, prediction: Prediction) -> None:
-        self.prediction_ready.emit(prediction)
-
-    def _on_correction_started(self, correction: Correction) -> None:
-        self.correction_started.emit(correction)
-
-    def _on_corrected(self, meter: Meter) -> None:
-        self.active()
-        self.corrected.emit(meter)
-
-    def _on_status(self, status: str) -> None:
-        if self._case is not None:
-            self.worklist.update(self._case.patient)
-        self.status_changed.emit(status)
+    def _relay(self) -> None:
+        """Pass the news of all parts on."""
+        opened, foreground, trainings = self._opened, self._foreground, self._trainings
+        for source, target in (
+            (opened.opened, self.opened),
+            (opened.closed, self.closed),
+            (opened.prediction_ready, self.prediction_ready),
+            (opened.correction_started, self.correction_started),
+            (opened.corrected, self.corrected),
+            (opened.status_changed, self.status_changed),
+            (opened.fault, self.fault),
+            (foreground.started, self.prediction_started),
+            (foreground.progress, self.prediction_progress),
+            (foreground.finished, self.prediction_finished),
+            (foreground.fault, self.fault),
+            (trainings.started, self.training_started),
+            (trainings.event, self.training_event),
+            (trainings.finished, self.training_finished),
+            (trainings.fault, self.fault),
+            (self._errands.fault, self.fault),
+            (self.worklist.fault, self.fault),
+        ):
+            source.connect(target.emit)
+        self._shelf.models_changed.connect(self._on_models_changed)
+        self._shelf.editor_changed.connect(self._on_editor_changed)
 
     def _on_models_changed(self) -> None:
         self._reading.change_model()
