@@ -65,8 +65,9 @@ def open_window(
     window: Any = viewer.window
     if desk is not None:
         attach(viewer, desk, phantom_root=phantom_root)
-    show_dock(viewer)
+    show_dock(viewer).fold_title()
     set_reading(viewer, reading)
+    darken_canvas(viewer)
     if show:
         viewer.show()
     if size is not None:
@@ -102,6 +103,13 @@ def show_dock(viewer: Viewer) -> Any:
     widget.room.install()
     bind_mode_key(viewer)
     return widget
+
+
+def darken_canvas(viewer: Viewer) -> None:
+    """Keep the surroundings of the picture black in light themes too: glare hides faint lesions."""
+    canvas = getattr(viewer, "canvas", None)
+    if hasattr(canvas, "background_color_override"):  # napari 0.9
+        canvas.background_color_override = "black"
 
 
 def _prevent_binding_notice() -> None:

@@ -160,7 +160,7 @@ class CorrectPanel(Panel):
 
     def _describe(self, meter: Meter) -> None:
         if meter.strokes == 0:
-            self.saved.setText(self.tr("Paint on the picture; every stroke is saved at once."))
+            self.saved.setText(self.tr("Every stroke is saved at once."))
             return
         strokes = self.tr("1 stroke") if meter.strokes == 1 else self.tr("{n} strokes").format(
             n=meter.strokes

@@ -6,34 +6,37 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import (
+    QDockWidget,
     QFrame,
     QHBoxLayout,
+    QMainWindow,
     QScrollArea,
     QSizePolicy,
     QTabWidget,
     QToolButton,
     QVBoxLayout,
-    QWhatsThis,
     QWidget,
 )
 
+from napari_brainseg.viewer import shortcuts
 from napari_brainseg.viewer.modes import LAYERS_KEY, is_reading, set_reading
 from napari_brainseg.viewer.workbench import unwrapped, workbench_of
-from napari_brainseg.widgets.caption import Caption
+from napari_brainseg.widgets.actions import actions_of
 from napari_brainseg.widgets.correct_panel import CorrectPanel
 from napari_brainseg.widgets.drops import StudyDrops
 from napari_brainseg.widgets.export_panel import ExportPanel
 from napari_brainseg.widgets.fault_box import FaultBox
-from napari_brainseg.widgets.keys_help import keys_help
+from napari_brainseg.widgets.health_line import HealthLine
 from napari_brainseg.widgets.look import stylesheet, text_colour
 from napari_brainseg.widgets.models_panel import ModelsPanel
 from napari_brainseg.widgets.next_act import Act, next_act
-from napari_brainseg.widgets.panel import Panel, hint_label
 from napari_brainseg.widgets.predict_panel import PredictPanel
 from napari_brainseg.widgets.reading_room import ReadingRoom
+from napari_brainseg.widgets.show_panel import ShowPanel
 from napari_brainseg.widgets.study_panel import StudyPanel
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.training_panel import TrainingPanel
+from napari_brainseg.widgets.view_bar import ViewBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
     from napari_brainseg.core.imaging import BrainSegError
+    from napari_brainseg.widgets.panel import Panel
 
 __all__ = ["BrainSegDock"]
 
@@ -73,14 +77,20 @@ class BrainSegDock(QWidget):
         self.ties = Subscriptions(self)
         self.fault = FaultBox()
         self.study = StudyPanel(self.workbench)
+        self.views = ViewBar(self.workbench.views, shortcuts.key_text("next_view"))
+        self.show_panel = ShowPanel(view.display)
         self.predict = PredictPanel(desk, view)
         self.correct = CorrectPanel(desk, view)
         self.export = ExportPanel(desk)
         self.models = ModelsPanel(desk)
         self.training = TrainingPanel(desk)
+        self.room = ReadingRoom(self._viewer, self.workbench, self.study.choose_folder, self)
         self.tabs = QTabWidget()
         self.tabs.addTab(
-            _column(self.study, self.predict, self.correct, self.export), self.tr("Case")
+            _column(
+                self.study, self.views, self.show_panel, self.predict, self.correct, self.export
+            ),
+            self.tr("Case"),
         )
         self.tabs.addTab(_column(self.models, self.training), self.tr("Models"))
         self.layers_button = QToolButton(text=self.tr("Layers"))
@@ -90,23 +100,26 @@ class BrainSegDock(QWidget):
             )
         )
         self.layers_button.clicked.connect(self._toggle_layers)
-        footer = QHBoxLayout()
-        footer.setContentsMargins(8, 0, 4, 2)
-        footer.addWidget(hint_label(self.tr("Research use, not for diagnosis")), 1)
-        self.keys_button = QToolButton(text="?", toolTip=self.tr("Keys"))
-        self.keys_button.clicked.connect(self._show_keys)
-        footer.addWidget(self.layers_button)
-        footer.addWidget(self.keys_button)
+        self.keys_button = QToolButton(text="?", toolTip=self.tr("All keys (?)"))
+        self.keys_button.clicked.connect(self.room.help.toggle)
+        corner = QWidget()
+        beside_tabs = QHBoxLayout(corner)
+        beside_tabs.setContentsMargins(0, 0, 4, 4)
+        beside_tabs.setSpacing(3)
+        beside_tabs.addWidget(self.layers_button)
+        beside_tabs.addWidget(self.keys_button)
+        self.tabs.setCornerWidget(corner)
+        self.health = HealthLine(desk)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.fault)
         layout.addWidget(self.tabs, 1)
-        layout.addLayout(footer)
+        layout.addWidget(self.health)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setMinimumWidth(LEAST_WIDTH)
-        self.room = ReadingRoom(self._viewer, self.workbench, self.study.choose_folder, self)
         self._sized = False
+        shortcuts.install(self._viewer, actions_of(self))
         self._dress()
         self._watch_window()
         self._follow()
@@ -146,8 +159,11 @@ class BrainSegDock(QWidget):
         act = next_act(self.workbench.desk, loading=self.study.is_loading, more=self.room.has_next)
         if self.predict.is_busy:
             act = Act.WAIT
-        for panel in (self.study, self.predict, self.correct, self.export, self.room.worklist):
+        for panel in (self.study, self.predict, self.correct, self.export):
             panel.show_next(act)
+        # Its button to open a folder is there twice, and the other tab has its own next act.
+        away = act is Act.OPEN or self.tabs.currentIndex() != 0
+        self.room.worklist.show_next(Act.WAIT if away else act)
         # Only one tab is seen at a time, so each has its own next act.
         for panel in (self.models, self.training):
             panel.show_next(Act.PROMOTE if self.models.is_better else Act.TRAIN)
@@ -165,6 +181,8 @@ class BrainSegDock(QWidget):
             desk.training_started, desk.training_finished,
         ):  # fmt: skip
             self.ties.add(signal, self.refresh_next)
+        self.room.worklist.next_case.suggested.connect(self.refresh_next)
+        self.tabs.currentChanged.connect(self.refresh_next)
         self.models.selected_changed.connect(self.refresh_next)
         self.training.gathered.connect(self.refresh_next)
         self.ties.add(desk.fault, self._on_fault)
@@ -173,9 +191,16 @@ class BrainSegDock(QWidget):
     def _toggle_layers(self) -> None:
         set_reading(self._viewer, not is_reading(self._viewer))
 
-    def _show_keys(self) -> None:
-        at = self.keys_button.mapToGlobal(self.keys_button.rect().topLeft())
-        QWhatsThis.showText(at, keys_help(), self.keys_button)
+    def fold_title(self) -> None:
+        """Give the room of napari's title bar to the panels, in a window that is all ours."""
+        dock = self._own_dock()
+        if dock is not None:
+            dock.setTitleBarWidget(QWidget(dock))
+
+    @property
+    def viewer(self) -> napari.viewer.Viewer:
+        """The viewer itself, not the proxy that plugins get."""
+        return self._viewer
 
     def _on_fault(self, error: BrainSegError) -> None:
         # Faults of a prediction stand in its panel.
@@ -196,8 +221,6 @@ class BrainSegDock(QWidget):
             StudyDrops(target, self.workbench.open, self) for target in (qt_viewer, self)
         ]
         self.setAcceptDrops(True)
-        self.caption = Caption(qt_viewer.canvas.native, self._viewer, self.workbench.view)
-        self.destroyed.connect(self.caption.deleteLater)
         qt_window.destroyed.connect(self.workbench.close)
         qt_window.installEventFilter(self)
 
@@ -207,14 +230,15 @@ class BrainSegDock(QWidget):
             self.window_left()
         return super().eventFilter(watched, event)
 
-    def _take_width(self) -> None:
-        from qtpy.QtWidgets import QDockWidget, QMainWindow
-
-        self.room.install()
+    def _own_dock(self) -> QDockWidget | None:
         dock: QWidget | None = self
         while dock is not None and not isinstance(dock, QDockWidget):
             dock = dock.parentWidget()
-        window = self.window()
+        return dock
+
+    def _take_width(self) -> None:
+        self.room.install()
+        dock, window = self._own_dock(), self.window()
         if dock is None or not isinstance(window, QMainWindow):
             return
         spare = (1 - CANVAS_SHARE) * window.width() - self.room.take_room()
@@ -244,7 +268,7 @@ class _Column(QScrollArea):
         return hint
 
 
-def _column(*panels: Panel) -> QScrollArea:
+def _column(*panels: QWidget) -> QScrollArea:
     inside = QWidget()
     layout = QVBoxLayout(inside)
     layout.setContentsMargins(0, 0, 0, 0)

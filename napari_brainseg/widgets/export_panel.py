@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from napari_brainseg.widgets import numbers
 from napari_brainseg.widgets.next_act import Act
@@ -48,12 +48,9 @@ class ExportPanel(Panel):
         self.folder_button = QPushButton(self.tr("Folder"))
         self.folder_button.setToolTip(self.tr("Open the training set in the file manager"))
         self.folder_button.clicked.connect(self._show_folder)
-        row = QHBoxLayout()
-        row.addWidget(self.export_button, 1)
-        row.addWidget(self.folder_button)
+        self.head(self.export_button, self.folder_button)
         self.body.addWidget(self.hint)
         self.body.addWidget(self.result)
-        self.body.addLayout(row)
 
         self.ties.add(desk.opened, lambda _case: self._forget())
         self.ties.add(desk.closed, self._forget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_brainseg.widgets.background import Background
 from napari_brainseg.widgets.fault_box import FaultBox
@@ -47,6 +47,16 @@ class Panel(QFrame):
         self.body.setSpacing(5)
         self.body.addWidget(self.heading)
         self.body.addWidget(self.fault)
+
+    def head(self, *widgets: QWidget) -> None:
+        """Put widgets to the right of the heading, in its line."""
+        self.body.removeWidget(self.heading)
+        row = QHBoxLayout()
+        row.setSpacing(3)
+        row.addWidget(self.heading, 1)
+        for widget in widgets:
+            row.addWidget(widget)
+        self.body.insertLayout(0, row)
 
     def run(
         self,

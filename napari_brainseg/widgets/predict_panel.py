@@ -88,23 +88,20 @@ class PredictPanel(Panel):
         form.addRow(self.tta)
         self.options = Fold(self.tr("Options"), options)
 
-        asking = QHBoxLayout()
-        asking.setSpacing(3)
-        asking.addWidget(self.predict_button, 1)
-        asking.addWidget(self.options.button)
+        self.head(self.predict_button, self.options.button)
         running = QHBoxLayout()
         running.addWidget(self.progress, 1)
         running.addWidget(self.stop_button)
         outcome = QHBoxLayout()
         outcome.addWidget(self.result, 1)
         outcome.addWidget(self.go_button)
-        self.body.addLayout(asking)
         self.body.addWidget(self.options)
         self.body.addLayout(running)
         self.body.addLayout(outcome)
         for widget in (self.model, self.details, self.notices):
             self.body.addWidget(widget)
 
+        self.ties.add(desk.correction_started, lambda _correction: self.refresh())
         self.ties.add(desk.opened, self._on_opened)
         self.ties.add(desk.closed, self.refresh)
         self.ties.add(desk.models_changed, self._name_model)
@@ -138,8 +135,11 @@ class PredictPanel(Panel):
         self.progress.setVisible(self._asked)
         self.stop_button.setVisible(self._asked)
         prediction = None if case is None or self._asked else case.prediction
-        for widget in (self.result, self.go_button, self.details):
+        for widget in (self.result, self.go_button):
             widget.setVisible(prediction is not None)
+        # Who paints needs the room; the corner of the picture names the model too.
+        painting = case is not None and case.correction is not None
+        self.details.setVisible(prediction is not None and not painting)
         self.model.setVisible(case is not None and prediction is None)
         self.options.setVisible(not self._asked)
         self.options.button.setVisible(not self._asked)
@@ -175,6 +175,7 @@ class PredictPanel(Panel):
         took = "" if seconds is None else f"{numbers.duration(seconds)}, "
         self.details.setText(f"{prediction.model_version}, {took}{prediction.engine}")
         self.details.setToolTip(self.tr("Why this engine: {why}").format(why=prediction.reason))
+        self.result.setToolTip(f"{self.details.text()}\n{self.details.toolTip()}")
         self.notices.setText("\n".join(prediction.notes))
 
     def _wait(self, text: str) -> None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QDockWidget, QWidget
 
+from napari_brainseg.widgets.canvas_filter import RightDrag
+from napari_brainseg.widgets.corners import Corners
+from napari_brainseg.widgets.help_overlay import HelpOverlay
 from napari_brainseg.widgets.linked_views import install as install_planes
+from napari_brainseg.widgets.slice_strip import SliceStrip
+from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.worklist_panel import COMPACT_WIDTH, WIDE_WIDTH, WorklistPanel
 
 if TYPE_CHECKING:
@@ -58,10 +63,29 @@ class ReadingRoom(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self.worklist = WorklistPanel(
-            workbench.desk, workbench.select, choose_folder, open_phantoms=workbench.open_phantoms
-        )
+            workbench.desk, workbench.select, choose_folder,
+            open_phantoms=workbench.open_phantoms, open_folder=workbench.open,
+        )  # fmt: skip
+        self._ties = Subscriptions(self)
+        self._ties.add(workbench.loading, self.worklist.show_loading)
+        for ended in (workbench.loading_failed, workbench.desk.opened):
+            self._ties.add(ended, lambda _what: self.worklist.show_loading(""))
         self.worklist.wide_changed.connect(lambda _wide: self.take_room())
+        view = workbench.view
+        self.strip = SliceStrip(viewer, view, view.display, workbench.desk)
         self.planes = install_planes(viewer, workbench.views)
+        window: Any = viewer.window
+        canvas = window._qt_viewer.canvas.native  # noqa: SLF001 -- no public way to it
+        self.right_drag = RightDrag(canvas, viewer, view.display)
+        self.corners = Corners(
+            canvas, viewer, view, view.display, workbench.desk, lambda: self.strip.facts, self
+        )
+        # The clock of a case runs while somebody is at it.
+        self._ties.add_napari(viewer.dims.events.current_step, workbench.desk.active)
+        self._ties.add(view.display.changed, lambda _what: workbench.desk.active())
+        self._on_move = lambda _viewer, _event: workbench.desk.active()
+        viewer.mouse_move_callbacks.append(self._on_move)
+        self.help = HelpOverlay(self._window())
         self._docks: list[QDockWidget] = []
         parent.destroyed.connect(self._go)
 
@@ -77,10 +101,14 @@ class ReadingRoom(QObject):
 
     def install(self) -> None:
         """Put the docks into the window; once."""
-        if self._docks:
+        if self._docks or not hasattr(self._viewer.window, "_qt_window"):
+            # There already, or the window was closed meanwhile.
             return
         window: Any = self._viewer.window
-        for widget, name, area in ((self.worklist, WORKLIST_DOCK, "left"),):
+        for widget, name, area in (
+            (self.worklist, WORKLIST_DOCK, "left"),
+            (self.strip, STRIP_DOCK, "bottom"),
+        ):
             dock = window.add_dock_widget(
                 widget, name=name, area=area, add_vertical_stretch=False, tabify=False
             )
@@ -88,13 +116,18 @@ class ReadingRoom(QObject):
             dock.setTitleBarWidget(QWidget(dock))
             dock.setFeatures(QDockWidget.DockWidgetFeature.NoDockWidgetFeatures)
             self._docks.append(dock)
+        # The strip belongs to the picture: the docks beside it keep their whole height.
+        corners, areas = Qt.Corner, Qt.DockWidgetArea
+        qt_window = self._window()
+        qt_window.setCorner(corners.BottomLeftCorner, areas.LeftDockWidgetArea)
+        qt_window.setCorner(corners.BottomRightCorner, areas.RightDockWidgetArea)
         self.take_room()
 
     def take_room(self) -> int:
         """Give the worklist the width of its form; returns it, in pixels."""
         if not self._docks:
             return 0
-        window = self._window()
+        window = self._docks[0].window()
         width = window.width()
         if self.worklist.view.wide:
             wanted = min(WIDE_WIDTH, int(_LARGEST_SHARE * width))
@@ -110,12 +143,27 @@ class ReadingRoom(QObject):
         if self._docks:
             self._docks[0].setVisible(not self._docks[0].isVisible())
 
+    def go_to_worklist(self) -> None:
+        """Show the worklist and put the keys there."""
+        self._show_worklist()
+        self.worklist.focus_list()
+
+    def search(self) -> None:
+        """Show the worklist and put the cursor into its search field."""
+        self._show_worklist()
+        self.worklist.focus_search()
+
+    def _show_worklist(self) -> None:
+        if self._docks:
+            self._docks[0].show()
+
     def dress(self, theme_id: str) -> None:
         """Take the colours of a napari theme."""
         from napari_brainseg.widgets.look import stylesheet
 
-        self.worklist.setStyleSheet(stylesheet(theme_id))
+        self.strip.setStyleSheet(stylesheet(theme_id))
         self.worklist.dress(theme_id)
+        self.strip.dress()
 
     def _window(self) -> QMainWindow:
         window: Any = self._viewer.window
@@ -123,8 +171,10 @@ class ReadingRoom(QObject):
         return found
 
     def _go(self, _object: Any = None) -> None:
+        if self._on_move in self._viewer.mouse_move_callbacks:
+            self._viewer.mouse_move_callbacks.remove(self._on_move)
         docks, self._docks = self._docks, []
-        for widget in (*docks, self.planes):
+        for widget in (*docks, self.planes, self.right_drag, self.help):
             # When the whole window goes, they may have gone before.
             with contextlib.suppress(RuntimeError):
                 widget.deleteLater()

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
 )
 
 from napari_brainseg.widgets.look import set_role
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from napari_brainseg.viewer.workbench import Workbench
 
 __all__ = ["StudyPanel"]
-
-_FAULTS_NAMED = 3
 
 
 class StudyPanel(Panel):
@@ -63,14 +59,8 @@ class StudyPanel(Panel):
         self.phantom_button = QPushButton(self.tr("Phantom study"))
         self.phantom_button.setToolTip(self.tr("Synthetic patients, to try things out"))
         self.phantom_button.clicked.connect(workbench.open_phantoms)
-        row = QHBoxLayout()
-        row.setSpacing(3)
-        row.addWidget(self.facts, 1)
-        for button in (self.open_button, self.phantom_button):
-            row.addWidget(button)
-        self.body.addWidget(self.empty)
-        self.body.addLayout(row)
-        for widget in (self.progress, self.notices):
+        self.head(self.open_button, self.phantom_button)
+        for widget in (self.empty, self.facts, self.progress, self.notices):
             self.body.addWidget(widget)
 
         self._loading = ""
@@ -103,8 +93,6 @@ class StudyPanel(Panel):
         self.facts.setVisible(case is not None or self.is_loading)
         self.phantom_button.setVisible(case is None)
         self.open_button.setText(self.tr("Open study…") if case is None else self.tr("Open…"))
-        stretch = QSizePolicy.Policy.Expanding if case is None else QSizePolicy.Policy.Maximum
-        self.open_button.setSizePolicy(stretch, QSizePolicy.Policy.Fixed)
         opening = self.tr("Opening {what}…").format(what=self._loading)
         if case is None:
             self.facts.setText(opening)
@@ -129,11 +117,6 @@ class StudyPanel(Panel):
             parts.append("{:.2g} × {:.2g} × {:.2g} mm".format(*reversed(spacing)))
         if case.truth is None:
             parts.append(self.tr("no ground truth"))
-        names = () if self.desk.studies is None else self.desk.studies.patients
-        if len(names) > 1 and case.patient in names:
-            place = self.tr("patient {i} of {n}")
-            parts.insert(0, place.format(i=names.index(case.patient) + 1, n=len(names)))
-        parts.append(case.status.value)
         return ", ".join(parts)
 
     def _missing(self, study: Study) -> list[str]:
@@ -144,9 +127,8 @@ class StudyPanel(Panel):
         faults = () if self.desk.studies is None else self.desk.studies.faults
         if not faults:
             return []
-        named = [f"{fault.path.name}: {fault.error.message}" for fault in faults[:_FAULTS_NAMED]]
-        head = self.tr("{n} of the folder's patients cannot be read.").format(n=len(faults))
-        return [head, *named]
+        text = self.tr("{n} of the folder's patients cannot be read; the worklist says why.")
+        return [text.format(n=len(faults))]
 
     def _on_loading(self, what: str) -> None:
         self._loading = what

@@ -62,7 +62,7 @@ class ViewBar(QWidget):
         self.surfaces = {
             TRUTH_NAME: QCheckBox(self.tr("Truth")),
             PREDICTION_NAME: QCheckBox(self.tr("Prediction")),
-            CORRECTION_NAME: QCheckBox(self.tr("Correction")),
+            CORRECTION_NAME: QCheckBox(self.tr("Mine")),
         }
         self.head = QCheckBox(self.tr("Head"))
         self.head.setToolTip(

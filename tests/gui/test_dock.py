@@ -8,6 +8,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_brainseg.viewer.launch import show_dock
+from napari_brainseg.widgets.corners import TOP_LEFT
 
 
 def drop(widget, path):
@@ -47,7 +48,7 @@ def test_the_command_asks_for_a_folder(window, monkeypatch):
     get_app_model().commands.execute_command("napari-brainseg.open_study")
     window.wait(lambda: window.view.case is not None)
     assert window.dock.room.worklist.model.rowCount() == 3
-    assert "patient 1 of 3, 6 slices of 64 × 64" in window.dock.study.facts.text()
+    assert "6 slices of 64 × 64" in window.dock.study.facts.text()
 
 
 def test_the_reader_shows_the_case_in_the_dock(window):
@@ -105,7 +106,8 @@ def test_missing_modalities_and_gaps_are_told(window):
     assert "4" in notices
     assert "post-contrast (missing)" in window.viewer.layers
     window.view.go_to(3)
-    assert window.dock.caption.text().endswith("slice 4 of 6 (number 5)")
+    corners = window.dock.room.corners
+    window.wait(lambda: "slice 4 of 6 (number 5)" in corners.text(TOP_LEFT))
 
 
 def test_a_closed_dock_leaves_nothing_connected_and_can_be_opened_again(window, qtbot):

@@ -9,10 +9,12 @@ from qtpy.QtWidgets import QPushButton
 from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.imaging import ModelError
 
+PATIENT = "TEST_AB_0001_20200101"
+
 
 def filled(window):
     """Texts of the filled buttons that are seen."""
-    buttons = window.dock.findChildren(QPushButton)
+    buttons = window.viewer.window._qt_window.findChildren(QPushButton)
     return [b.text() for b in buttons if b.isVisible() and b.property("next")]
 
 
@@ -124,13 +126,14 @@ def test_an_export_holds_what_was_painted(window):
     window.wait(lambda: panel.result.isVisible())
     assert "read back, equal" in panel.result.text()
     assert "A. Tester" in panel.result.text()
-    assert "approved" in window.dock.study.facts.text()
+    worklist = window.dock.room.worklist.model
+    window.wait(lambda: worklist.row(PATIENT).status == "approved")
     exported = load_study(window.desk.workspace.training_set / window.desk.case.patient)
     assert np.array_equal(exported.truth.data, mine)
     assert np.array_equal(exported.image.data, window.desk.case.study.image.data)
 
     window.drag((12, 8), (12, 14))
-    window.wait(lambda: "corrected" in window.dock.study.facts.text())
+    window.wait(lambda: window.desk.case.status.value == "corrected")
     assert filled(window) == ["Add to training set"]
 
 

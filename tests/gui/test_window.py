@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_brainseg.viewer.launch import show_dock
+from napari_brainseg.widgets.corners import BOTTOM_LEFT, TOP_LEFT
 
 
 def test_a_study_opens_as_three_modalities_and_outlines(window):
@@ -98,10 +99,13 @@ def test_a_held_key_hides_all_masks_and_losing_the_window_brings_them_back(windo
     QTest.keyRelease(window.canvas, Qt.Key.Key_H)
 
 
-def test_the_caption_follows_the_slice(window):
+def test_the_corners_follow_the_slice(window):
     window.open()
     window.view.go_to(4)
-    assert window.dock.caption.text() == "TEST_AB_0001_20200101   slice 5 of 6"
+    corners = window.dock.room.corners
+    window.wait(lambda: "slice 5 of 6" in corners.text(TOP_LEFT))
+    assert "TEST_AB_0001_20200101" in corners.text(TOP_LEFT)
+    assert "not for diagnosis" in corners.text(BOTTOM_LEFT)
 
 
 def test_the_dock_is_there_once_however_it_is_opened(window):
