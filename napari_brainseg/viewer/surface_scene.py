@@ -3,95 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Surface
 from psygnal import Signal
 
-from napari_brainseg.viewer.overlay_layers import MASKS, OVERLAYS, lock
-from napari_brainseg.viewer.surface import mask_surface
+from napari_brainseg.viewer.overlay_layers import OVERLAYS, lock
+from napari_brainseg.viewer.surface_job import NOTHING, KeptSurfaces, joined, shades_of_masks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari.layers import Layer
     from napari.viewer import Viewer
-    from numpy.typing import NDArray
 
     from napari_brainseg.viewer.layers import CaseLayers
-    from napari_brainseg.viewer.spacing import DisplaySpacing
     from napari_brainseg.viewer.surface import MaskSurface
+    from napari_brainseg.viewer.surface_job import SurfaceJob
 
 __all__ = ["HEAD_NAME", "SURFACE_NAME", "SurfaceScene"]
 
 SURFACE_NAME = "Surface"
 HEAD_NAME = "Head"
-_TRANSLUCENT = 0.35
-_LIFT_MM = 0.4
-_KEPT = 12  # surfaces; some megabytes together
 _HEAD_STEP = 2  # every second pixel of the head: dim and behind, nobody counts its voxels
 _HEAD_OPACITY = 0.35
 _LOOK, _UP = (0.35, 1.0, 0.45), (-1.0, 0.0, 0.0)
 """(z, y, x): from the upper edge of the slices, from above and from one side; slices ascend."""
 _FILLED = 0.85
 """Share of the canvas that what is shown takes."""
-_NOTHING = (
-    np.zeros((3, 3), np.float32),
-    np.array([[0, 1, 2]], np.int32),
-    np.zeros(3, np.float32),
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SurfaceJob:
-    """What is to be shown.
-
-    Parameters
-    ----------
-    masks : mapping of str to ndarray (Z, Y, X)
-        Mask layer's name to voxels; the last one is opaque, those before it translucent.
-    spacing : DisplaySpacing
-        To draw with.
-    scale : tuple of float, length 3
-        Of the image layers.
-    slices : int
-        Number of slices of the case.
-    head : ndarray, shape (Z, Y, X), or None
-        Intensities to show dimly behind.
-    head_window : tuple of float
-        (low, high) of them.
-    """
-
-    masks: Mapping[str, NDArray[np.uint8]]
-    spacing: DisplaySpacing
-    scale: tuple[float, float, float]
-    slices: int
-    head: NDArray[Any] | None = None
-    head_window: tuple[float, float] = (0.0, 1.0)
-
-    @property
-    def to_layer(self) -> NDArray[np.float64]:
-        """Millimetres to coordinates of a layer that has the images' scale, factors (z, y, x).
-
-        Shrunken so that nothing sticks out of the images: a larger extent would change the
-        slices that napari's slider counts.
-        """
-        mm, scale = np.array(self.spacing.mm), np.array(self.scale)
-        return 1.0 / (mm / scale).max() / scale
-
-    def placed(self, vertices_mm: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Coordinates of a layer that has the images' scale, shape (V, 3).
-
-        The last slice lies at 0. napari's third axis points at the viewer; slices ascend away
-        from the viewer, as they are seen one by one. Without this, 3D would be a mirror image.
-        """
-        turned = np.array(vertices_mm, np.float64)
-        turned[:, 0] = (self.slices - 1) * self.spacing.mm[0] - turned[:, 0]
-        return (turned * self.to_layer).astype(np.float32)
 
 
 class SurfaceScene:
@@ -128,7 +68,7 @@ class SurfaceScene:
         self._running: SurfaceJob | None = None
         self._framed = False
         self._made.connect(self._on_made, thread="main")
-        self._kept = _Kept()
+        self._kept = KeptSurfaces()
 
     @property
     def is_on(self) -> bool:
@@ -161,7 +101,7 @@ class SurfaceScene:
             if layer is not None and layer in viewer.layers:
                 layer.visible = False
         if self._layer is not None:
-            self._layer.data = _NOTHING
+            self._layer.data = NOTHING
         self._park_head()
         # napari goes to the slice that the camera looks at.
         _, y, x = self._camera["center"]
@@ -268,42 +208,20 @@ class SurfaceScene:
 
     def _show(self, job: SurfaceJob, meshes: Mapping[str, MaskSurface]) -> None:
         layer = self._surface_layer(job)
-        layer.data = self._joined(job, meshes) if meshes else _NOTHING
+        layer.data = joined(job, meshes) if meshes else NOTHING
         layer.visible = bool(meshes)
         self._show_head(job)
         if not self._framed:
             self._frame(job, meshes)
         self._set_state("shown" if meshes else "empty")
 
-    def _joined(self, job: SurfaceJob, meshes: Mapping[str, MaskSurface]) -> Any:
-        # The opaque one is drawn first, so that it shines through those around it.
-        vertices, faces, values, count = [], [], [], 0
-        names = list(MASKS)
-        for place, name in enumerate(reversed(list(meshes))):
-            mesh = meshes[name]
-            shells = [(mesh.vertices_mm, names.index(name))]
-            if place:
-                # Unseen, it only says how deep the shell lies: its far side is not drawn through
-                # its near side then, in whatever order the triangles come.
-                outer = mesh.vertices_mm + _LIFT_MM * mesh.normals
-                shells = [(mesh.vertices_mm, 2 * len(names)), (outer, len(names) + shells[0][1])]
-            for points, value in shells:
-                vertices.append(job.placed(points))
-                # The other way round, as the slices are.
-                faces.append(mesh.faces[:, ::-1] + count)
-                values.append(np.full(len(points), value, np.float32))
-                count += len(points)
-        return np.concatenate(vertices), np.concatenate(faces), np.concatenate(values)
-
     def _surface_layer(self, job: SurfaceJob) -> Surface:
         if self._layer is None or self._layer not in self._viewer.layers:
             from napari.utils.colormaps import Colormap
 
-            rgb = [_rgb(colour) for colour in MASKS.values()]
-            shades = [(*c, 1.0) for c in rgb] + [(*c, _TRANSLUCENT) for c in rgb]
-            shades.append((0.0, 0.0, 0.0, 0.0))
+            shades = shades_of_masks()
             self._layer = Surface(
-                _NOTHING, name=SURFACE_NAME, scale=job.scale, shading="smooth", visible=False,
+                NOTHING, name=SURFACE_NAME, scale=job.scale, shading="smooth", visible=False,
                 colormap=Colormap(shades, name="masks"), contrast_limits=(0, len(shades) - 1),
                 blending="translucent",
             )  # fmt: skip
@@ -368,33 +286,9 @@ class SurfaceScene:
             self.changed.emit(state)
 
 
-class _Kept:
-    """Surfaces made before, by content of the mask and spacing."""
-
-    def __init__(self) -> None:
-        self._surfaces: OrderedDict[Any, MaskSurface | None] = OrderedDict()
-
-    def surface(
-        self, mask: NDArray[np.uint8], spacing_mm: tuple[float, float, float]
-    ) -> MaskSurface | None:
-        content = blake2b(np.packbits(mask != 0).tobytes(), digest_size=16).digest()
-        key = (content, mask.shape, spacing_mm)
-        if key not in self._surfaces:
-            self._surfaces[key] = mask_surface(mask, spacing_mm)
-        self._surfaces.move_to_end(key)
-        while len(self._surfaces) > _KEPT:
-            self._surfaces.popitem(last=False)
-        return self._surfaces[key]
-
-
 def _mist() -> Any:
     """Grey that is the more transparent the darker it is, so that nothing hides a light canvas."""
     from napari.utils.colormaps import Colormap
 
     ramp = np.linspace(0.0, 1.0, 32)
     return Colormap(np.stack([*[0.35 + 0.4 * ramp] * 3, ramp], axis=1), name="brainseg mist")
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return red, green, blue

@@ -10,7 +10,8 @@ from psygnal import Signal
 
 from napari_brainseg.viewer.overlay_layers import CORRECTION_NAME, MASKS, PREDICTION_NAME
 from napari_brainseg.viewer.spacing import display_spacing
-from napari_brainseg.viewer.surface_scene import SurfaceJob, SurfaceScene
+from napari_brainseg.viewer.surface_job import SurfaceJob
+from napari_brainseg.viewer.surface_scene import SurfaceScene
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

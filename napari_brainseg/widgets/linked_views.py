@@ -13,6 +13,7 @@ from napari_brainseg.viewer.planes import Plane
 from napari_brainseg.viewer.views import LINKED, SIDE_BY_SIDE
 from napari_brainseg.widgets.canvas_crosshair import CanvasCrosshair
 from napari_brainseg.widgets.look import stylesheet
+from napari_brainseg.widgets.plane_texts import PlaneTexts
 from napari_brainseg.widgets.plane_view import PlaneView
 from napari_brainseg.widgets.scene_overlay import SceneOverlay
 from napari_brainseg.widgets.side_by_side import SideBySide
@@ -120,13 +121,14 @@ class LinkedViews(QWidget):
             picture = plane_picture(case.study, self._views.display, plane, position[plane])
             view.show_picture(picture, (spacing.mm[plane.rows], spacing.mm[plane.columns]))
             letters = edge_letters(case.study.image.geometry, plane)
-            view.set_texts(
+            texts = PlaneTexts(
                 self._title(plane).format(i=position[plane] + 1, n=case.shape[plane]),
                 self._note() if plane is Plane.SAGITTAL else "",
                 letters=letters,
                 up_text=self.tr("slices ↑"),
                 bar=spacing.is_known,
             )
+            view.set_texts(texts)
         self._drawn_at = position
         self._on_crosshair(position)
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPixmap, QPolygonF
+from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
+
+from napari_brainseg.widgets.plane_texts import PlaneTexts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +24,7 @@ CROSSHAIR = "#F0E442"
 GAP = 9
 """Pixels around the crosshair's centre that its lines leave free."""
 _LINE_OPACITY = 0.75
-_INK = QColor("#e8e8e8")
-_PLATE = QColor(0, 0, 0, 150)
-_MARGIN = 6
 _WHEEL_STEP = 120  # eighths of a degree a notch
-_BARS_MM = (100.0, 50.0, 20.0, 10.0, 5.0)
 _DASHES = (5.0, 3.0)  # in widths of the pen
 
 
@@ -55,10 +53,7 @@ class PlaneView(QWidget):
         self._spacing = (1.0, 1.0)
         self._crosshair: tuple[float, float] | None = None
         self._look: tuple[tuple[float, float], float] | None = None
-        self._title = self._note = ""
-        self._letters: tuple[str, str, str, str] | None = None
-        self._up_text = ""
-        self._has_bar = False
+        self._texts = PlaneTexts()
         self._drawn: QPixmap | None = None
         self._turned = 0
         self._pressed = False
@@ -82,7 +77,7 @@ class PlaneView(QWidget):
     @property
     def title(self) -> str:
         """Text in the upper left corner."""
-        return self._title
+        return self._texts.title
 
     def show_picture(self, picture: PlanePicture | None, spacing: tuple[float, float]) -> None:
         """Draw another picture; `spacing` is the distance between (rows, columns), any unit."""
@@ -95,32 +90,10 @@ class PlaneView(QWidget):
             self._crosshair = position
             self.update()
 
-    def set_texts(
-        self,
-        title: str,
-        note: str = "",
-        *,
-        letters: tuple[str, str, str, str] | None = None,
-        up_text: str = "",
-        bar: bool = False,
-    ) -> None:
-        """Set what is written over the plane.
-
-        Parameters
-        ----------
-        title, note : str
-            Upper left and upper right corner.
-        letters : tuple of str, optional
-            For the edges of low rows, high rows, low columns, high columns.
-        up_text : str
-            Beside the left edge, where there are no letters.
-        bar : bool
-            Draw a scale bar: the spacing is in mm, and known.
-        """
-        wanted = (title, note, letters, up_text, bar)
-        now = (self._title, self._note, self._letters, self._up_text, self._has_bar)
-        if wanted != now:
-            self._title, self._note, self._letters, self._up_text, self._has_bar = wanted
+    def set_texts(self, texts: PlaneTexts) -> None:
+        """Set what is written over the plane."""
+        if texts != self._texts:
+            self._texts = texts
             self.update()
 
     def look_at(self, look: tuple[tuple[float, float], float] | None) -> None:
@@ -218,7 +191,8 @@ class PlaneView(QWidget):
         painter.drawPixmap(0, 0, self._drawn)
         if self._picture is not None:
             self._draw_crosshair(painter)
-            self._draw_texts(painter)
+            scale = self._placing()[0]
+            self._texts.draw(painter, self, rows_up=self._rows_up, pixels_a_unit=scale)
         painter.end()
 
     def _draw_again(self) -> None:
@@ -273,57 +247,6 @@ class PlaneView(QWidget):
         painter.drawLine(x + GAP, y, self.width(), y)
         painter.drawLine(x, 0, x, y - GAP)
         painter.drawLine(x, y + GAP, x, self.height())
-
-    def _draw_texts(self, painter: QPainter) -> None:
-        font = QFont(self.font())
-        font.setPointSizeF(9.0)
-        painter.setFont(font)
-        metrics = QFontMetricsF(font)
-        right, bottom = self.width() - _MARGIN, self.height() - _MARGIN
-        title = self._plate(painter, metrics, self._title, _MARGIN, _MARGIN)
-        if self._note:
-            width = metrics.horizontalAdvance(self._note) + 8
-            if title + width + 2 * _MARGIN <= self.width():
-                self._plate(painter, metrics, self._note, right - width, _MARGIN)
-        middle, high = self.width() / 2, metrics.height()
-        if self._letters is not None:
-            first, last, low, high_column = self._letters
-            top, down = (last, first) if self._rows_up else (first, last)
-            self._plate(painter, metrics, top, middle, _MARGIN)
-            self._plate(painter, metrics, down, middle, bottom - high)
-            self._plate(painter, metrics, low, _MARGIN, self.height() / 2)
-            width = metrics.horizontalAdvance(high_column) + 8
-            self._plate(painter, metrics, high_column, right - width, self.height() / 2)
-        elif self._up_text:
-            self._plate(painter, metrics, self._up_text, _MARGIN, bottom - high)
-        if self._has_bar:
-            self._draw_bar(painter, metrics)
-
-    @staticmethod
-    def _plate(
-        painter: QPainter, metrics: QFontMetricsF, text: str, left: float, top: float
-    ) -> float:
-        """Write text on a dark plate; return where its right edge lies."""
-        if not text:
-            return left
-        box = QRectF(left, top, metrics.horizontalAdvance(text) + 8, metrics.height() + 2)
-        painter.fillRect(box, _PLATE)
-        painter.setPen(_INK)
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
-        return float(box.right())
-
-    def _draw_bar(self, painter: QPainter, metrics: QFontMetricsF) -> None:
-        scale = self._placing()[0]
-        fitting = [mm for mm in _BARS_MM if mm * scale < self.width() / 3]
-        if not fitting:
-            return
-        length = fitting[0] * scale
-        right, bottom = self.width() - _MARGIN - 2, self.height() - _MARGIN - 2
-        painter.setPen(QPen(_INK, 2))
-        painter.drawLine(QPointF(right - length, bottom), QPointF(right, bottom))
-        text = self.tr("{n} mm").format(n=f"{fitting[0]:.0f}")
-        left = right - (length + metrics.horizontalAdvance(text) + 8) / 2
-        self._plate(painter, metrics, text, left, bottom - metrics.height() - 6)
 
 
 def _image(picture: NDArray[np.uint8]) -> QImage:

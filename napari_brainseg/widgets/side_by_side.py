@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_brainseg.viewer.orientation import edge_letters
 from napari_brainseg.viewer.plane_pictures import plane_picture
 from napari_brainseg.viewer.planes import Plane
+from napari_brainseg.widgets.plane_texts import PlaneTexts
 from napari_brainseg.widgets.plane_view import PlaneView
 from napari_brainseg.widgets.strokes_in_planes import StrokesInPlanes
 from napari_brainseg.widgets.subscriptions import Subscriptions
@@ -114,7 +115,7 @@ class SideBySide(QWidget):
             picture = plane_picture(case.study, display, Plane.AXIAL, self._slice, modality)
             view.show_picture(picture, (along_y, along_x))
             name = self.tr("{modality} (missing)") if display.is_missing(modality) else "{modality}"
-            view.set_texts(name.format(modality=modality), letters=letters, bar=known)
+            view.set_texts(PlaneTexts(name.format(modality=modality), letters=letters, bar=known))
         self._look()
         self._on_crosshair(self._views.crosshair)
 

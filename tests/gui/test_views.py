@@ -14,6 +14,7 @@ from napari_brainseg.viewer.orientation import edge_letters
 from napari_brainseg.viewer.overlay_layers import CORRECTION_NAME, PREDICTION_NAME, TRUTH_NAME
 from napari_brainseg.viewer.plane_pictures import Outline, PlanePicture
 from napari_brainseg.viewer.planes import Plane
+from napari_brainseg.widgets.plane_texts import PlaneTexts
 from napari_brainseg.widgets.plane_view import PlaneView
 
 LEFT, SHIFT = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier
@@ -252,6 +253,27 @@ def test_a_plane_honours_spacing_and_puts_the_first_slice_at_the_bottom(plane):
     assert picture.pixelColor(10, 100).red() == 0
     green = picture.pixelColor(plane.to_widget(3, 5.5).toPoint())
     assert green.green() > green.red() + 40
+
+
+def test_orientation_and_scale_are_written_where_they_are_known(plane):
+    bare = plane.grab().toImage()
+    plane.set_texts(PlaneTexts("Sagittal", letters=("I", "S", "A", "P"), bar=True))
+    written = plane.grab().toImage()
+
+    def changed(across, down):
+        # The letters lie in the middle of the edges, the bar in the lower right corner.
+        return any(
+            written.pixelColor(x, y) != bare.pixelColor(x, y)
+            for x in range(across - 6, across + 6)
+            for y in range(down - 6, down + 6)
+        )
+
+    assert changed(100, 14)
+    assert changed(100, 186)
+    assert changed(14, 100)
+    assert changed(186, 100)
+    assert changed(180, 190)
+    assert not changed(60, 60)
 
 
 def test_parts_of_a_notch_add_up(plane, qtbot):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_brainseg.core.imaging import Geometry
+from napari_brainseg.viewer.spacing import display_spacing
 from napari_brainseg.viewer.surface import mask_surface
+from napari_brainseg.viewer.surface_job import KeptSurfaces, SurfaceJob, joined, shades_of_masks
 
 SPACING = (5.0, 1.0, 1.0)
 
@@ -61,3 +64,49 @@ def test_normals_point_outwards():
 
 def test_an_empty_mask_has_no_surface():
     assert mask_surface(np.zeros((4, 8, 8), np.uint8), SPACING) is None
+
+
+def job_of(geometry: Geometry, slices: int, scale: tuple[float, float, float]) -> SurfaceJob:
+    return SurfaceJob({}, display_spacing(geometry, slices), scale, slices)
+
+
+def test_surfaces_stay_within_the_images_so_that_napari_counts_the_same_slices():
+    corners = np.array([(0, 0, 0), (19, 255, 255)], float)
+    unknown = job_of(Geometry(), 20, (1.0, 1.0, 1.0))
+    placed = unknown.placed(corners * unknown.spacing.mm)
+    assert placed.min() >= 0
+    assert (placed.max(axis=0) <= corners[1]).all()
+    # True to shape: 20 slices of 8 mm by 256 pixels of 0.94 mm.
+    height, width, _ = np.ptp(placed, axis=0)
+    assert abs(width / height - 255 * 0.94 / (19 * 8.0)) < 1e-6
+    known = job_of(Geometry((5.0, 0.5, 0.5)), 20, (5.0, 0.5, 0.5))
+    assert np.allclose(np.sort(known.placed(corners * known.spacing.mm), axis=0), corners)
+
+
+def test_slices_ascend_away_from_the_viewer_or_3d_would_be_a_mirror_image():
+    job = job_of(Geometry(), 20, (1.0, 1.0, 1.0))
+    first, last = job.placed(np.array([(0.0, 0, 0), (19 * 8.0, 0, 0)]))[:, 0]
+    assert first == 19
+    assert last == 0
+
+
+def test_one_mask_is_opaque_and_those_around_it_translucent():
+    job = job_of(Geometry(), 20, (1.0, 1.0, 1.0))
+    meshes = {
+        "Ground truth": mask_surface(ball(25.0), SPACING),
+        "Prediction": mask_surface(ball(15.0), SPACING),
+    }
+    vertices, faces, values = joined(job, meshes)
+    shades = shades_of_masks()
+    opacity = [shades[int(v)][3] for v in dict.fromkeys(values)]
+    assert opacity == [1.0, 0.0, 0.35]
+    assert shades[int(values[0])][:3] == (0xD5 / 255, 0x5E / 255, 0)
+    assert faces.max() == len(vertices) - 1
+
+
+def test_a_surface_is_made_once_for_the_same_voxels():
+    kept = KeptSurfaces()
+    made = kept.surface(ball(15.0), SPACING)
+    assert kept.surface(ball(15.0), SPACING) is made
+    assert kept.surface(ball(15.0), (4.0, 1.0, 1.0)) is not made
+    assert kept.surface(ball(16.0), SPACING) is not made
