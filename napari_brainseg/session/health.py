@@ -39,6 +39,7 @@ __all__ = [
     "check_memory",
     "check_storage",
     "examine",
+    "see_driver",
     "short_version",
 ]
 
@@ -119,15 +120,23 @@ class Health:
         return "\n".join(lines)
 
 
-def examine(desk: Desk) -> Health:
-    """Look at device, model, memory and workspace of a desk."""
+def examine(desk: Desk, driver: Finding | None = None) -> Health:
+    """Look at device, model, memory and workspace of a desk.
+
+    Parameters
+    ----------
+    desk : Desk
+        Whose model and workspace are looked at.
+    driver : Finding, optional
+        What `see_driver` found; asked for here if left out, which may take seconds.
+    """
     bundle: Bundle | None = None
     fault: BrainSegError | None = None
     try:
         bundle = desk.registry.current
     except BrainSegError as error:
         fault = error
-    device, on_device = _device(bundle)
+    device, on_device = _device(bundle, see_driver() if driver is None else driver)
     findings = (
         on_device,
         _guarded(MODEL, lambda: check_bundle(MODEL, bundle, fault)),
@@ -135,6 +144,11 @@ def examine(desk: Desk) -> Health:
         _guarded(STORAGE, lambda: check_storage(STORAGE, desk.workspace.root)),
     )
     return Health(device, "" if bundle is None else short_version(bundle.version), findings)
+
+
+def see_driver() -> Finding:
+    """Ask for GPUs and their driver; one that hangs is waited for some seconds."""
+    return _guarded(DEVICE, lambda: check_driver(DEVICE))
 
 
 def check_memory(name: str) -> Finding:
@@ -237,13 +251,12 @@ def cuda_of_torch() -> str | None:
     return match[2]
 
 
-def _device(bundle: Bundle | None) -> tuple[str, Finding]:
+def _device(bundle: Bundle | None, driver: Finding) -> tuple[str, Finding]:
     from napari_brainseg.core.segmentation.engines import choice
 
     on_cpu = f"CPU, {threads()} threads"
     try:
         chosen = None if bundle is None else choice.choose(bundle)
-        driver = check_driver(DEVICE)
     except Exception as error:  # noqa: BLE001 (a check that breaks is a finding, too)
         return on_cpu, _broken(DEVICE, error)
     if chosen is None or chosen.device == "cpu":

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psutil
+from psygnal import Signal as PsygnalSignal
 from qtpy.QtCore import QPoint, Qt, QTimer, Signal
 from qtpy.QtWidgets import QSizePolicy, QToolButton
 
-from napari_brainseg.session.health import GIB, LEAST_MEMORY, Health, Level, examine
+from napari_brainseg.session.health import (
+    GIB,
+    LEAST_MEMORY,
+    Finding,
+    Health,
+    Level,
+    examine,
+    see_driver,
+)
 from napari_brainseg.widgets.background import Background
 from napari_brainseg.widgets.health_popup import HealthPopup
 from napari_brainseg.widgets.subscriptions import Subscriptions
@@ -43,6 +53,7 @@ class HealthLine(QToolButton):
 
     examined = Signal()
     """Something was looked at anew."""
+    _driver_seen = PsygnalSignal(object)
 
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -58,6 +69,7 @@ class HealthLine(QToolButton):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.ties = Subscriptions(self)
         self._background = Background(desk, self.ties)
+        self.ties.add(self._driver_seen, self._examine)
         self.ties.add(desk.models_changed, self.examine)
         self.ties.add(desk.opened, self._on_opened)
         self._timer = QTimer(self, interval=MEMORY_MS)
@@ -71,9 +83,10 @@ class HealthLine(QToolButton):
         return self._text
 
     def examine(self, *_news: Any) -> None:
-        """Look at everything again, in the worker."""
+        """Look at everything again; nothing waits for it."""
         self._asked = True
-        self._background.run(lambda: examine(self._desk), self._take, self._failed)
+        # Not in the desk's worker: a driver that hangs would keep the patient from opening.
+        threading.Thread(target=self._see_driver, name="brainseg-health", daemon=True).start()
 
     def refresh(self) -> None:
         """Write the line again; only the memory is looked at anew."""
@@ -145,6 +158,12 @@ class HealthLine(QToolButton):
         if self._desk.studies is not self._studies:
             self._studies = self._desk.studies
             self.examine()
+
+    def _see_driver(self) -> None:
+        self._driver_seen.emit(see_driver())
+
+    def _examine(self, driver: Finding) -> None:
+        self._background.run(lambda: examine(self._desk, driver), self._take, self._failed)
 
     def _take(self, health: Health) -> None:
         self.health = health

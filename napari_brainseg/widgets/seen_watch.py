@@ -68,8 +68,12 @@ class SeenWatch(QObject):
         self.leave()
         from napari_brainseg.session.seen import SeenSlices
 
-        self._facts = facts
-        self._seen = seen = SeenSlices(self._desk.catalogue, case.id, case.shape[0])
+        try:
+            seen = SeenSlices(self._desk.catalogue, case.id, case.shape[0])
+        except BrainSegError as error:
+            self._failed(error)
+            return
+        self._facts, self._seen = facts, seen
         self._background.run(seen.load, lambda flags: self._loaded(seen, flags), self._failed)
         self.look()
 

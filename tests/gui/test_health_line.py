@@ -45,7 +45,7 @@ def line(qtbot, desk, monkeypatch):
     memory = SimpleNamespace(available=18 * 2**30, total=32 * 2**30)
     monkeypatch.setattr(line_module.psutil, "virtual_memory", lambda: memory)
     found = {"health": GOOD}
-    monkeypatch.setattr(line_module, "examine", lambda _desk: found["health"])
+    monkeypatch.setattr(line_module, "examine", lambda _desk, _driver: found["health"])
     line = HealthLine(desk)
     line.found, line.memory = found, memory
     qtbot.addWidget(line)
