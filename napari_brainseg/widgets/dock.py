@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import (
+    QApplication,
     QDockWidget,
     QFrame,
     QHBoxLayout,
@@ -222,6 +223,10 @@ class BrainSegDock(QWidget):
         ]
         self.setAcceptDrops(True)
         qt_window.destroyed.connect(self.workbench.close)
+        application = QApplication.instance()
+        if application is not None:
+            # The window may outlive the event loop, and its workers would go on.
+            application.aboutToQuit.connect(self.workbench.close)
         qt_window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

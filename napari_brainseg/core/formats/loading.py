@@ -200,6 +200,8 @@ def _unlike(
 
 def _each(work: Callable[[int], _T], slices: Sequence[int], workers: int | None) -> list[_T]:
     """Call `work` for every slice in parallel; the first slice that fails decides the error."""
+    if workers == 1:
+        return [work(z) for z in slices]
     pool = ThreadPoolExecutor(workers or _READERS, thread_name_prefix="brainseg-read")
     try:
         return list(pool.map(work, slices))
