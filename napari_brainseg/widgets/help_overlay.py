@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HelpOverlay", "key_groups"]
 
-HELP_KEY = "?"
+HELP_KEYS = ("?", "Shift+?")
+"""A keyboard may or may not count the shift key that the question mark needs."""
 _MARGIN = 24
 _GAP = 28
 _SIZES = (11.0, 10.0, 9.0, 8.0, 7.0)
@@ -79,9 +80,12 @@ class HelpOverlay(QWidget):
         )
         self.footer.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.footer.setStyleSheet("color: #b8bec8; background: transparent; font-size: 9pt;")
-        self._key = QShortcut(QKeySequence(HELP_KEY), window)
-        self._key.activated.connect(self.toggle)
-        self.destroyed.connect(self._key.deleteLater)
+        for keys in HELP_KEYS:
+            shortcut = QShortcut(QKeySequence(keys), window)
+            # Where both fit, Qt calls that ambiguous and tells one of them.
+            shortcut.activated.connect(self.toggle)
+            shortcut.activatedAmbiguously.connect(self.toggle)
+            self.destroyed.connect(shortcut.deleteLater)
         self.ties = Subscriptions(self)
         self.ties.add(keys_changed, self._on_keys)
         window.installEventFilter(self)

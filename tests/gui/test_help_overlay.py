@@ -77,3 +77,18 @@ def test_other_keys_do_nothing_below_it(overlay):
     QTest.keyClicks(overlay, "nj")
     assert overlay.isVisible()
     assert overlay.window().field.text() == ""
+
+
+@pytest.mark.parametrize(
+    "modifier", [Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier]
+)
+def test_a_question_mark_opens_and_closes_it_but_can_be_typed(overlay, modifier, qtbot):
+    window = overlay.window()
+    window.field.clearFocus()
+    QTest.keyClick(window, Qt.Key.Key_Question, modifier)
+    assert overlay.isVisible()
+    QTest.keyClick(overlay, Qt.Key.Key_Question, modifier)
+    assert not overlay.isVisible()
+    window.field.setFocus()
+    QTest.keyClick(window.field, Qt.Key.Key_Question, modifier)
+    assert not overlay.isVisible()
