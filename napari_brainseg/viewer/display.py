@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import Modality
-from napari_brainseg.session.preferences import PreferenceValues
 from napari_brainseg.viewer.case_masks import CaseMasks
-from napari_brainseg.viewer.live_threshold import LEAST, MOST, USUAL_THRESHOLD
+from napari_brainseg.viewer.kept_settings import KeptSettings
+from napari_brainseg.viewer.live_threshold import LEAST, MOST
 from napari_brainseg.viewer.overlay_layers import (
     CORRECTION_NAME,
     DIFFERENCE_NAME,
@@ -19,7 +18,7 @@ from napari_brainseg.viewer.overlay_layers import (
     PREDICTION_NAME,
     TRUTH_NAME,
 )
-from napari_brainseg.viewer.settling import Settler
+from napari_brainseg.viewer.threshold_control import ThresholdControl
 from napari_brainseg.viewer.windows import Windows
 
 if TYPE_CHECKING:
@@ -27,12 +26,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_brainseg.core.imaging import Modality
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.history import Stroke
     from napari_brainseg.session.preferences import Preferences
     from napari_brainseg.viewer.difference import Counts
     from napari_brainseg.viewer.layers import CaseLayers
-    from napari_brainseg.viewer.live_threshold import Delivery, LiveThreshold
+    from napari_brainseg.viewer.live_threshold import Delivery
 
 __all__ = [
     "CORRECTION_NAME",
@@ -46,10 +46,6 @@ __all__ = [
     "Display",
 ]
 
-SLIDER_REST_S = 0.2
-"""So long the threshold rests before islands are removed and holes filled."""
-SAVE_REST_S = 0.4
-"""So long settings rest before they are written to the preferences."""
 LEAST_OPACITY = 0.05
 WIDEST_OUTLINE = 8
 """Voxels."""
@@ -88,17 +84,14 @@ class Display:
         preferences: Preferences | None = None,
         delivery_of: Callable[[str], Delivery] | None = None,
     ) -> None:
-        values = PreferenceValues() if preferences is None else preferences.values
         self._layers, self._overlays, self._images = layers, layers.overlays, layers.images
-        self._preferences = preferences
-        self._delivery_of = delivery_of
+        self._kept = KeptSettings(preferences)
+        values = self._kept.values
         self._composite, self._inverted = values.colour_composite, values.inverted
         self._fill, self._width, self._opacity = values.fill, values.outline_width, values.opacity
         self._masks: CaseMasks | None = None
         self._windows = Windows(layers.images, values.windows)
-        self._unsaved: dict[str, Any] = {}
-        self._resting, self._lookup = Settler(SLIDER_REST_S), Settler(0.0)
-        self._saving = Settler(SAVE_REST_S)
+        self._threshold = ThresholdControl(self._on_threshold, delivery_of)
         self.slice_index: Callable[[], int] = _first
         for name in OVERLAYS:
             if name in values.shown:
@@ -316,34 +309,28 @@ class Display:
     @property
     def threshold(self) -> float:
         """Probability from which on a voxel is shown as lesion."""
-        live = self._live
-        return USUAL_THRESHOLD if live is None else live.value
+        return self._threshold.value
 
     @property
     def delivered_threshold(self) -> float:
         """The one that the model delivered its mask with."""
-        live = self._live
-        return USUAL_THRESHOLD if live is None else live.delivery.threshold
+        return self._threshold.delivered
 
     @property
     def is_settled(self) -> bool:
         """Whether islands and holes of the prediction on show are seen to."""
-        return not self._resting.is_busy
+        return self._threshold.is_settled
 
     def set_threshold(self, value: float) -> None:
         """Show the prediction under another threshold, 0.01 to 0.99; the case keeps its own.
 
         Postprocessing follows when the slider rests.
         """
-        live = self._live
-        if live is not None and value != live.value:
-            self._move_threshold(live, value)
+        self._threshold.set(value)
 
     def reset_threshold(self) -> None:
         """Show the prediction as the model delivered it."""
-        live = self._live
-        if live is not None and not live.is_delivered:
-            self._move_threshold(live, None)
+        self._threshold.set(None)
 
     # fed by the case view ---------------------------------------------------------------------
 
@@ -360,14 +347,13 @@ class Display:
             difference=self._wanted_data(DIFFERENCE_NAME),
             doubt=self._wanted_data(DOUBT_NAME),
         )
-        self._find_delivery()
+        self._threshold.take(masks.live, study)
         self.changed.emit("case")
 
     def leave(self) -> None:
         """Let go of the case; the layers still show it."""
         self._masks = None
-        self._resting.drop()
-        self._lookup.drop()
+        self._threshold.take(None, None)
         self._windows.leave()
 
     def clear(self) -> None:
@@ -379,17 +365,15 @@ class Display:
     def close(self) -> None:
         """Save what was not saved yet; the window is going."""
         self.leave()
-        self._saving.drop()
-        self._save()
+        self._kept.close()
 
     def take_prediction(self) -> None:
         """Follow the prediction of the case, at the threshold it was delivered with."""
         masks = self._masks
         if masks is not None:
             masks.take_prediction()
-            self._resting.drop()
             self._layers.show_prediction(masks.mask(PREDICTION_NAME))
-            self._find_delivery()
+            self._threshold.take(masks.live, masks.case.study)
             self._fill_in(DIFFERENCE_NAME)
             self._fill_in(DOUBT_NAME)
             self.changed.emit("masks")
@@ -414,10 +398,6 @@ class Display:
 
     # inside -----------------------------------------------------------------------------------
 
-    @property
-    def _live(self) -> LiveThreshold | None:
-        return None if self._masks is None else self._masks.live
-
     def _on_show(self) -> tuple[Modality, ...]:
         return self.modalities if self._composite else (self.modality,)
 
@@ -432,51 +412,17 @@ class Display:
         if name in (DIFFERENCE_NAME, DOUBT_NAME):
             self._layers.show_overlay(name, self._wanted_data(name))
 
-    def _move_threshold(self, live: LiveThreshold, value: float | None) -> None:
-        is_other = live.set(value)
-        if is_other:
-            self._layers.show_prediction(live.mask)
-        self._threshold_moved(redraw=not is_other)
-        if live.is_delivered:
-            self._resting.drop()
-        else:
-            flair = self._flair()
-            at = live.value
-            self._resting.ask(lambda: live.postprocessed(at, flair), self._settle)
-
-    def _settle(self, mask: NDArray[np.uint8] | None) -> None:
-        live = self._live
-        if live is not None and mask is not None:
-            live.settle(mask)
-            self._threshold_moved(redraw=True)
-
-    def _threshold_moved(self, *, redraw: bool) -> None:
+    def _on_threshold(self, is_other: bool) -> None:
         masks = self._masks
         if masks is None:
             return
-        if redraw:
+        if is_other:
+            self._layers.show_prediction(masks.mask(PREDICTION_NAME))
+        else:
             self._overlays.redraw(PREDICTION_NAME)
         if masks.note_change("prediction"):
             self._overlays.redraw(DIFFERENCE_NAME)
         self.changed.emit("threshold")
-
-    def _flair(self) -> NDArray[Any] | None:
-        masks = self._masks
-        if masks is None or Modality.FLAIR not in masks.case.study.image.modalities:
-            return None
-        return masks.case.study.image.channel(Modality.FLAIR)
-
-    def _find_delivery(self) -> None:
-        live, find = self._live, self._delivery_of
-        if live is None or find is None:
-            return
-        version = live.prediction.model_version
-
-        def found(delivery: Delivery) -> None:
-            live.delivery = delivery
-            self.changed.emit("threshold")
-
-        self._lookup.ask(lambda: find(version), found)
 
     def _on_toggled(self, name: str) -> None:
         self._fill_in(name)
@@ -486,37 +432,23 @@ class Display:
         self.changed.emit("modality")
 
     def _note_shown(self) -> None:
-        self._remember(shown={name: self._overlays.is_wanted(name) for name in OVERLAYS})
+        self._kept.remember(shown={name: self._overlays.is_wanted(name) for name in OVERLAYS})
         self.changed.emit("masks")
 
     def _note_windows(self) -> None:
-        self._remember(windows=self._windows.shares)
+        self._kept.remember(windows=self._windows.shares)
         self.changed.emit("window")
 
     def _recolour(self, **change: bool) -> None:
         self._images.set_colours(composite=self._composite, inverted=self._inverted)
-        self._remember(**change)
+        self._kept.remember(**change)
         self.changed.emit("mode")
 
     def _restyle(self, **change: Any) -> None:
         self._overlays.set_style(self._width, self._fill, self._opacity)
-        self._remember(**change)
+        self._kept.remember(**change)
         self.changed.emit("masks")
-
-    def _remember(self, **changes: Any) -> None:
-        if self._preferences is not None:
-            self._unsaved.update(changes)
-            self._saving.ask(_nothing, lambda _nothing: self._save())
-
-    def _save(self) -> None:
-        unsaved, self._unsaved = self._unsaved, {}
-        if unsaved and self._preferences is not None:
-            self._preferences.set(**unsaved)
 
 
 def _first() -> int:
     return 0
-
-
-def _nothing() -> None:
-    return None

@@ -21,6 +21,7 @@ __all__ = ["Delivery", "LiveThreshold", "delivery_of"]
 USUAL_THRESHOLD = 0.5
 LEAST, MOST = 0.01, 0.99
 """Bounds of the threshold."""
+_SAME = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,8 @@ class LiveThreshold:
 
     @property
     def mask(self) -> NDArray[np.uint8]:
-        """The mask on show, (Z, Y, X); off the delivered threshold it changes in place."""
-        if self._value is None or self._buffer is None:
-            return self.prediction.mask
-        return self._buffer
+        """The mask on show, (Z, Y, X); an array of its own once the threshold was moved."""
+        return self.prediction.mask if self._buffer is None else self._buffer
 
     def set(self, value: float | None) -> bool:
         """Take a threshold, without the postprocessing; `None` is the delivered mask.
@@ -94,21 +93,22 @@ class LiveThreshold:
         Returns
         -------
         bool
-            Whether `mask` is another array than before.
+            Whether `mask` is another array than before; afterwards it changes in place.
         """
-        before = self.mask
+        is_other = self._buffer is None
+        if self._buffer is None:
+            self._buffer = np.empty(self.prediction.mask.shape, np.uint8)
         if value is not None:
-            value = min(max(value, LEAST), MOST)
-        if value is None or abs(value - self.delivery.threshold) < 1e-6:
+            value = min(max(float(value), LEAST), MOST)
+        if value is None or abs(value - self.delivery.threshold) < _SAME:
             self._value = None
+            np.copyto(self._buffer, self.prediction.mask)
         else:
             self._value = value
-            if self._buffer is None:
-                self._buffer = np.empty(self.prediction.mask.shape, np.uint8)
             np.greater_equal(
                 self.prediction.probability, np.float32(value), out=self._buffer.view(np.bool_)
             )
-        return self.mask is not before
+        return is_other
 
     def postprocessed(self, value: float, flair: NDArray[Any] | None) -> NDArray[np.uint8] | None:
         """Make the mask as the model would at a threshold; for a worker, takes some 100 ms.

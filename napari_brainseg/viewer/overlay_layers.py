@@ -16,6 +16,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 from psygnal import Signal
 
 from napari_brainseg.viewer import colours, difference
+from napari_brainseg.viewer.thumbnails import rest_unseen
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -141,6 +142,7 @@ class OverlayLayers:
         layer = (_make_doubt if name == DOUBT_NAME else partial(_make_labels, name))(shape, scale)
         layer.events.visible.connect(lambda: self._on_visible(name, layer))
         lock(layer)
+        rest_unseen(self._viewer, layer)
         self._layers[name] = layer
         self._there.discard(name)
         self._dress(name)
@@ -179,7 +181,10 @@ class OverlayLayers:
                 layer.data = _nothing(shape, layer.data.dtype)
         elif name == CORRECTION_NAME:
             layer.data = data
-        elif layer.data.base is not data:
+        elif layer.data.base is data:
+            if layer.visible:
+                redraw(layer)
+        else:
             layer.data = _read_only(data)
         if tuple(layer.scale) != scale:
             # Setting it, even to what it is, makes napari work out all extents again.

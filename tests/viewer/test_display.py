@@ -78,7 +78,9 @@ class Bench:
     def enter(self, *args, **kwargs):
         self.case = case(*args, **kwargs)
         self.display.enter(self.case)
-        self.wait(lambda: self.display._live is None or self.display._live.delivery is STEPS)
+        self.wait(
+            lambda: self.case.prediction is None or self.display._masks.live.delivery is STEPS
+        )
 
     def wait(self, condition):
         end = time.monotonic() + 10
