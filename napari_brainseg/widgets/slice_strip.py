@@ -137,7 +137,16 @@ class SliceStrip(QWidget):
 
     def next_worst(self) -> None:
         """Show the slice that is next worst."""
-        self._jump("next_worst", self.tr("Nothing differs, nothing is doubtful."))
+        facts = self.facts
+        known = facts is not None and (
+            facts.disagreement is not None or facts.uncertainty is not None
+        )
+        self._jump(
+            "next_worst",
+            self.tr("Nothing differs, nothing is doubtful.")
+            if known
+            else self.tr("Not known before there is a prediction or a correction."),
+        )
 
     def next_unseen(self) -> None:
         """Show the next slice that nobody has looked at."""

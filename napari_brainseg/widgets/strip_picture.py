@@ -27,6 +27,11 @@ class StripPicture(QWidget):
     ----------
     strip : SliceStrip
         What it shows, and who jumps.
+
+    Attributes
+    ----------
+    said : str
+        What is said for a moment; empty if nothing is.
     """
 
     def __init__(self, strip: SliceStrip) -> None:
@@ -35,7 +40,7 @@ class StripPicture(QWidget):
         self._look: StripLook | None = None
         self._drawn: QPixmap | None = None
         self._layout: StripLayout | None = None
-        self._said = ""
+        self.said = ""
         self._silence = QTimer(self, singleShot=True, interval=_SAY_MS)
         self._silence.timeout.connect(lambda: self.say(""))
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -57,7 +62,7 @@ class StripPicture(QWidget):
 
     def say(self, text: str) -> None:
         """Say something for a moment."""
-        self._said = text
+        self.said = text
         if text:
             self._silence.start()
         self.update()
@@ -90,7 +95,7 @@ class StripPicture(QWidget):
             draw_facts(self._drawn, facts, layout, look, self.font())
         painter.drawPixmap(0, 0, self._drawn)
         draw_frame(painter, layout, self._strip.slice_index, look)
-        self._write(painter, self._said or self._strip.notice, look, layout)
+        self._write(painter, self.said or self._strip.notice, look, layout)
         if self.hasFocus():
             painter.setPen(look.text)
             painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -122,6 +122,9 @@ def test_buttons_jump(room):
     assert room.view.slice_index == 11
     strip.buttons["next_lesion"].click()
     assert room.view.slice_index == 11  # there is none behind
+    assert strip.picture.said == "No lesion in the slices that follow."
+    strip.buttons["next_worst"].click()
+    assert "before there is a prediction" in strip.picture.said
 
 
 def test_click_drag_wheel_and_keys_jump(room):
