@@ -102,6 +102,8 @@ class BatchPrediction:
         Lists the files of a patient; `DataError` if there is none of that name.
     known_sha : callable
         Content hash of a patient's image, if it is known without reading the pixels.
+    root_fault : callable
+        Why the folder of patients cannot be reached, `None` as long as it can.
     """
 
     changed = Signal(object)
@@ -115,12 +117,14 @@ class BatchPrediction:
         patients: Callable[[], Iterable[str]],
         find: Callable[[str], StudyFolder],
         known_sha: Callable[[str, StudyFolder], str | None],
+        root_fault: Callable[[], BrainSegError | None] = lambda: None,
     ) -> None:
         self._service = service
         self._shelf = shelf
         self._patients = patients
         self._find = find
         self._known_sha = known_sha
+        self._root_fault = root_fault
         self._changed = threading.Condition()
         self._state = BatchState()
         self._thread: threading.Thread | None = None
@@ -236,7 +240,12 @@ class BatchPrediction:
             try:
                 predicted = self._predict(patient, order)
             except BrainSegError as error:
-                failed[patient] = error
+                gone = self._root_fault()
+                failed[patient] = error if gone is None else gone
+                if gone is not None:
+                    # A disk that was unplugged would fail all the others as well.
+                    self._tell(failed=MappingProxyType(dict(failed)))
+                    break
             except Exception as error:  # noqa: BLE001 -- logged, and told with the patient
                 _log.exception("Batch prediction of %s failed", patient)
                 failed[patient] = ModelError(

@@ -80,7 +80,12 @@ class Reading:
         )
         self.prefetcher = Prefetcher(service, shelf, preferences)
         self.batch = BatchPrediction(
-            service, shelf, patients=self._readable, find=self.folder, known_sha=self._known_sha
+            service,
+            shelf,
+            patients=self._readable,
+            find=self.folder,
+            known_sha=self._known_sha,
+            root_fault=self._root_fault,
         )
         service.stored.connect(self._on_stored)
         preferences.changed.connect(self._on_preference)
@@ -313,12 +318,15 @@ class Reading:
 
     def _explained(self, error: DataError) -> DataError:
         """Tell an unplugged disk from a patient that cannot be read."""
+        return self._root_fault() or error
+
+    def _root_fault(self) -> DataError | None:
         root = None if self._studies is None else self._studies.root
-        if root is None or root.exists():
-            return error
+        if root is None or _has_entries(root):
+            return None
         return DataError(
             f"The folder {root} cannot be reached any more.",
-            "Plug the disk in or connect the network drive, then open the patient again. "
+            "Plug the disk in or connect the network drive, then try again. "
             "Nothing of your work was lost.",
         )
 
@@ -344,6 +352,14 @@ class Reading:
         self.worklist.update(job.study.patient)
         if job.study.path is not None and job.prediction is not None:
             self.prefetcher.note(job.study.path, job.prediction)
+
+
+def _has_entries(folder: Path) -> bool:
+    # An unplugged disk may leave an empty folder behind.
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False
 
 
 def _is_readable(row: WorklistRow) -> bool:

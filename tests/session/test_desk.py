@@ -438,6 +438,25 @@ def first_mask(case: Any) -> np.ndarray:
     return mask
 
 
+def test_a_kept_prediction_that_is_damaged_is_quietly_made_again(
+    reading: Callable[..., Desk], until: Callable[..., None]
+) -> None:
+    desk = reading(prefetch=False)
+    until(lambda: desk.worklist.row(A).volume_vox)  # type: ignore[union-attr]
+    (kept,) = (desk.workspace.cache / "predictions").iterdir()
+    kept.write_bytes(b"damaged")
+    desk.prefetcher.clear()
+    desk.select(B)
+    faults: list[BrainSegError] = []
+    desk.fault.connect(faults.append)
+    started: list[object] = []
+    desk.prediction_started.connect(started.append)
+    desk.select(A)
+    until(lambda: predicted(desk))
+    assert len(started) == 1
+    assert faults == []
+
+
 def test_a_patient_without_flair_opens_without_a_fault(
     reading: Callable[..., Desk], make_desk: Callable[..., Desk], make_study: Any
 ) -> None:
@@ -580,18 +599,28 @@ def test_a_case_open_in_one_window_is_marked_in_another(
     assert other.worklist.row(A).open_elsewhere is None  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("mount_point", [False, True])
 def test_an_unplugged_root_is_told_with_a_retry_and_the_open_case_stays(
-    reading: Callable[..., Desk], root: Path
+    mount_point: bool, reading: Callable[..., Desk], root: Path, until: Callable[..., None]
 ) -> None:
     desk = reading(prefetch=False, predict_on_open=False)
     desk.editor = "Ada"
     away = root.rename(root.with_name("unplugged"))
+    if mount_point:
+        root.mkdir()
     with pytest.raises(DataError, match="cannot be reached") as caught:
         desk.select(B)
-    assert "then open the patient again" in caught.value.hint
+    assert "then try again" in caught.value.hint
+    desk.batch.start()
+    until(lambda: not desk.batch.is_running)
+    assert desk.batch.state.cancelled
+    (fault,) = desk.batch.state.failed.values()
+    assert "cannot be reached" in fault.message
     assert desk.case is not None
     assert desk.case.patient == A
     desk.start_correction("truth").data[0, 0, 0] = 1
+    if mount_point:
+        root.rmdir()
     away.rename(root)
     assert desk.select(B).patient == B
     case = desk.select(A)
