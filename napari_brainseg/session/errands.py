@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from psygnal import Signal
@@ -13,7 +13,6 @@ from napari_brainseg.core.imaging import BrainSegError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
 __all__ = ["Errands"]
 
@@ -30,10 +29,19 @@ class Errands:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        self._closed = False
 
     def submit(self, action: Callable[[], _T]) -> Future[_T]:
-        """Run an action; what it raises is told by `fault`, and kept in the future too."""
+        """Run an action; what it raises is told by `fault`, and kept in the future too.
+
+        After `close` nothing runs: a widget may ask once more while its window goes. The future
+        is cancelled then.
+        """
         with self._lock:
+            if self._closed:
+                never: Future[_T] = Future()
+                never.cancel()
+                return never
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="brainseg-desk")
             return self._pool.submit(lambda: self._guarded(action))
@@ -42,6 +50,7 @@ class Errands:
         """Drop what has not begun, and wait for what has."""
         with self._lock:
             pool, self._pool = self._pool, None
+            self._closed = True
         if pool is not None:
             pool.shutdown(cancel_futures=True)
 
