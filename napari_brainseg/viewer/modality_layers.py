@@ -9,6 +9,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import Modality
+from napari_brainseg.viewer.assign import assign
 from napari_brainseg.viewer.contrast import Tissue, tissue_of
 from napari_brainseg.viewer.overlay_layers import lock
 from napari_brainseg.viewer.thumbnails import rest_unseen
@@ -117,7 +118,7 @@ class ModalityLayers:
             self.measure(study)
         for modality in study.image.modalities:
             layer, tissue = self._layers[modality], self._tissue[modality]
-            layer.data = study.image.channel(modality)
+            assign(layer, study.image.channel(modality))
             name = f"{modality} (missing)" if modality in self.missing else str(modality)
             if layer.name != name:
                 layer.name = name

@@ -16,6 +16,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 from psygnal import Signal
 
 from napari_brainseg.viewer import colours, difference
+from napari_brainseg.viewer.assign import assign
 from napari_brainseg.viewer.thumbnails import rest_unseen
 
 if TYPE_CHECKING:
@@ -178,14 +179,14 @@ class OverlayLayers:
             self._there.discard(name)
             self._apply(name)
             if layer.data.shape != shape or layer.data.strides != (0, 0, 0):
-                layer.data = _nothing(shape, layer.data.dtype)
+                assign(layer, _nothing(shape, layer.data.dtype))
         elif name == CORRECTION_NAME:
-            layer.data = data
+            assign(layer, data)
         elif layer.data.base is data:
             if layer.visible:
                 redraw(layer)
         else:
-            layer.data = _read_only(data)
+            assign(layer, _read_only(data))
         if tuple(layer.scale) != scale:
             # Setting it, even to what it is, makes napari work out all extents again.
             layer.scale = scale

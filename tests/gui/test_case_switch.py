@@ -95,3 +95,19 @@ def test_layers_of_the_user_stay_below_the_masks(window):
     assert added in window.viewer.layers
     assert window.viewer.layers[-1].name == "Correction"
     assert window.viewer.layers.index(added) == 3
+
+
+def test_the_slider_ends_at_the_last_slice_of_the_patient_on_show(window):
+    from napari_brainseg.core.dataset.layout import write_patient
+    from napari_brainseg.core.imaging import ScalarVolume
+
+    image = np.random.default_rng(0).integers(1, 255, (3, 4, 64, 64), dtype=np.uint8)
+    write_patient(
+        window.root, "TEST_AB_0009_20200101", ScalarVolume(image), np.zeros((4, 64, 64), np.uint8),
+        (1, 2, 3, 4), durable=False,
+    )  # fmt: skip
+    window.open()
+    window.predict()
+    assert window.viewer.dims.nsteps[0] == 6
+    window.open("TEST_AB_0009_20200101")
+    assert window.viewer.dims.nsteps[0] == 4
