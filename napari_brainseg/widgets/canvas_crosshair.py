@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt
+from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QFrame
 
 from napari_brainseg.viewer.views import LINKED, SIDE_BY_SIDE
@@ -77,6 +78,12 @@ class CanvasCrosshair(QObject):
             if line.isHidden() == shown:
                 line.setVisible(shown)
 
+    def come_to_mouse(self) -> None:
+        """Move the crosshair to where the mouse points on the canvas; for a key."""
+        at = self._canvas.mapFromGlobal(QCursor.pos())
+        if self.is_shown and self._canvas.rect().contains(at):
+            self._point_at(QPointF(at))
+
     def to_canvas(self, y: float, x: float) -> QPointF:
         """Where a voxel of the slice on show lies on the canvas."""
         along_y, along_x, zoom, centre_y, centre_x = self._placing()
@@ -132,9 +139,11 @@ class CanvasCrosshair(QObject):
         return False
 
     def _point(self, event: QEvent) -> None:
-        z = self._views.crosshair[0]
-        y, x = self.to_voxel(QPointF(event.pos()))
-        self._views.crosshair = (z, round(y), round(x))
+        self._point_at(QPointF(event.pos()))
+
+    def _point_at(self, point: QPointF) -> None:
+        y, x = self.to_voxel(point)
+        self._views.crosshair = (self._views.crosshair[0], round(y), round(x))
 
     def _hand_is_empty(self) -> bool:
         active = self._viewer.layers.selection.active

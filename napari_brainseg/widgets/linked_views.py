@@ -186,7 +186,7 @@ class SidePlanes(QWidget):
         self._ties.add(views.changed, self.show_mode)
         self._ties.add(views.case_view.shown, lambda: self.show_mode(views.mode))
         self._ties.add_napari(viewer.events.theme, self._dress)
-        self._dress()
+        self._dressed = False
         self._fit_before: float | None = None
         self.show_mode(views.mode)
 
@@ -204,7 +204,14 @@ class SidePlanes(QWidget):
             # After the layout, and after napari heard of the canvas's new size.
             QTimer.singleShot(0, self._fit_again)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Take the theme's colours; before the window's own style was set they would be lost."""
+        super().showEvent(event)
+        if not self._dressed:
+            self._dress()
+
     def _dress(self) -> None:
+        self._dressed = self.isVisible()
         self.setStyleSheet(stylesheet(self._viewer.theme))
 
     def _fit(self) -> float:

@@ -11,12 +11,15 @@ from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QResizeEvent
+
     from napari_brainseg.viewer.views import Views
 
 __all__ = ["ThicknessRow"]
 
-_BUTTONS = 84
-"""Pixels that napari's two buttons take in a spin box."""
+_BUTTONS = 30
+"""Pixels that napari's two buttons take of the text's room."""
+_MARGIN, _SPACING = 4, 6
 LEAST_MM, MOST_MM, STEP_MM = 0.5, 20.0, 0.5
 
 
@@ -43,14 +46,15 @@ class ThicknessRow(QWidget):
         # Turning the wheel over it must not change what was meant to scroll.
         self.field.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         text = self.fontMetrics().horizontalAdvance(self.tr("20.0 mm"))
-        self.field.setMinimumWidth(text + _BUTTONS)
+        # napari's style sheet sets a width of its own, which cuts the unit off.
+        self.field.setStyleSheet(f"QDoubleSpinBox {{ min-width: {text + _BUTTONS}px; }}")
         self.origin = QLabel()
         set_role(self.origin, "hint")
         self.back = QToolButton(text="↺")
         self.back.setToolTip(self.tr("Assume it from the number of slices again"))
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(4, 0, 4, 2)
-        layout.setSpacing(6)
+        layout.setContentsMargins(_MARGIN, 0, _MARGIN, 2)
+        layout.setSpacing(_SPACING)
         for widget in (self.label, self.field, self.origin, self.back):
             layout.addWidget(widget)
         layout.addStretch(1)
@@ -61,6 +65,20 @@ class ThicknessRow(QWidget):
         self._ties.add(views.spacing_changed, self.refresh)
         self._ties.add(views.case_view.shown, self.refresh)
         self.refresh()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Say it shorter where there is little room."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        whole, short = self.tr("Slice thickness"), self.tr("Slices")
+        room = self.width() - 2 * _MARGIN
+        for other in (self.field, self.origin, self.back):
+            if not other.isHidden():
+                room -= max(other.sizeHint().width(), other.minimumSizeHint().width()) + _SPACING
+        fits = self.label.fontMetrics().horizontalAdvance(whole) <= room
+        self.label.setText(whole if fits else short)
 
     def refresh(self) -> None:
         """Follow the case and the setting."""
@@ -87,6 +105,7 @@ class ThicknessRow(QWidget):
             tip = self.tr("From the files.")
         for widget in (self.label, self.field, self.origin):
             widget.setToolTip(tip)
+        self._fit()
 
     def _on_value(self, value: float) -> None:
         self._views.set_thickness(value)

@@ -80,6 +80,9 @@ def test_planes_are_beside_the_canvas_and_tied_to_it_by_the_crosshair(linked):
     assert up.isVisible()
     assert abs(up.x() - linked.point(50, 10).x()) <= 1
     assert abs(across.y() - linked.point(50, 10).y()) <= 1
+    QTest.mouseMove(linked.canvas, linked.point(20, 30))
+    linked.planes.crosshair.come_to_mouse()
+    assert views.crosshair == (1, 20, 30)
 
     # The slice thickness is assumed until it is set, and remembered then.
     row = planes.thickness
