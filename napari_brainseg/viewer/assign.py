@@ -19,4 +19,5 @@ def assign(layer: Layer, data: Any) -> None:
     moved = layer.data.shape != data.shape
     layer.data = data
     if moved and not layer.visible:
-        layer._clear_extent()  # noqa: SLF001 -- no public way
+        # Setting it, even to what it is, makes napari work out all extents again.
+        layer.scale = layer.scale
