@@ -19,6 +19,7 @@ from napari_brainseg.widgets.seen_watch import SeenWatch
 from napari_brainseg.widgets.strip_drawing import StripLook
 from napari_brainseg.widgets.strip_picture import StripPicture
 from napari_brainseg.widgets.subscriptions import Subscriptions
+from napari_brainseg.widgets.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ __all__ = ["SliceStrip"]
 
 _LINES = 5.4
 """Height in lines of text."""
+RECOUNT_MS = 120
+"""So often at most while the threshold moves."""
 
 
 class SliceStrip(QWidget):
@@ -68,6 +71,7 @@ class SliceStrip(QWidget):
         self._case: Case | None = None
         self._correction: Correction | None = None
         self._taken: tuple[Any, Any, Any] = (None, None, None)
+        self._recount = Throttle(lambda: self._take_masks(moved=True), self, RECOUNT_MS)
         self.watch = SeenWatch(desk, lambda: view.slice_index, self._is_looking, self)
         self.picture = StripPicture(self)
         self.buttons = {
@@ -271,8 +275,11 @@ class SliceStrip(QWidget):
             self.facts.touch(np.unique(stroke.indices // (height * width)).tolist())
 
     def _on_display(self, what: str) -> None:
-        if what in ("masks", "threshold"):
-            self._take_masks(moved=what == "threshold")
+        if what == "masks":
+            self._take_masks()
+        elif what == "threshold":
+            # Counting all slices takes longer than redrawing one: the picture comes first.
+            self._recount.ask()
 
     def _on_status(self, _status: str) -> None:
         # A blind case shows its prediction from now on.
