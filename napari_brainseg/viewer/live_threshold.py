@@ -41,20 +41,15 @@ class Delivery:
 
 
 def delivery_of(registry: ModelRegistry, version: str) -> Delivery:
-    """Say how a version of the registry makes its mask; may read a small file.
+    """Say how a version of the registry makes its mask; reads files, so not for the main thread.
 
     A version that is not there any more gets the usual threshold.
     """
-    from napari_brainseg.core.segmentation.bundle import load_bundle
-
     try:
-        known = {b.version: b.manifest for b in registry.bundled()}
-        if version not in known:
-            path = next(v.path for v in registry.versions() if v.version == version)
-            known[version] = load_bundle(path, verify=False).manifest
-    except (BrainSegError, StopIteration):
+        manifest = registry.load(version).manifest
+    except BrainSegError:
         return Delivery()
-    return Delivery(known[version].threshold, known[version].postprocessing)
+    return Delivery(manifest.threshold, manifest.postprocessing)
 
 
 class LiveThreshold:
