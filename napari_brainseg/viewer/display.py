@@ -99,6 +99,7 @@ class Display:
         self._images.set_colours(composite=self._composite, inverted=self._inverted)
         self._overlays.set_style(self._width, self._fill, self._opacity)
         self._overlays.toggled.connect(self._on_toggled)
+        self._overlays.hidden_changed.connect(self._on_hidden)
         self._images.toggled.connect(self._on_modality_toggled)
 
     # modality ---------------------------------------------------------------------------------
@@ -261,15 +262,11 @@ class Display:
 
     def hide_masks(self) -> None:
         """Hide all overlays until `reveal_masks`."""
-        if not self._overlays.hidden:
-            self._overlays.hidden = True
-            self.changed.emit("masks")
+        self._overlays.hidden = True
 
     def reveal_masks(self) -> None:
         """Show again what `hide_masks` hid."""
-        if self._overlays.hidden:
-            self._overlays.hidden = False
-            self.changed.emit("masks")
+        self._overlays.hidden = False
 
     @property
     def suspended(self) -> bool:
@@ -427,6 +424,9 @@ class Display:
     def _on_toggled(self, name: str) -> None:
         self._fill_in(name)
         self._note_shown()
+
+    def _on_hidden(self) -> None:
+        self.changed.emit("masks")
 
     def _on_modality_toggled(self) -> None:
         self.changed.emit("modality")

@@ -76,6 +76,8 @@ class OverlayLayers:
 
     toggled = Signal(str)
     """Name of an overlay that the user showed or hid in the layer list."""
+    hidden_changed = Signal()
+    """All are hidden for a moment, or shown again."""
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
@@ -116,8 +118,10 @@ class OverlayLayers:
 
     @hidden.setter
     def hidden(self, on: bool) -> None:
-        self._hidden = on
-        self._apply_all()
+        if on != self._hidden:
+            self._hidden = on
+            self._apply_all()
+            self.hidden_changed.emit()
 
     @property
     def suspended(self) -> bool:

@@ -181,6 +181,13 @@ def test_in_the_composite_presets_and_drags_are_for_all_three(bench):
     assert all(bench.display.window(m)[1] > 99 for m in Modality)
 
 
+def test_a_preset_is_the_window_that_it_says(bench):
+    bench.enter()
+    for name, window in bench.display.presets().items():
+        bench.display.apply_preset(name)
+        assert bench.display.window() == window
+
+
 def test_auto_fits_the_slice_on_show(bench):
     of = study()
     of.image.data.base[1, 2] = of.image.data.base[1, 2] // 4
