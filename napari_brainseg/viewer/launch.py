@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_brainseg.viewer.modes import bind_mode_key, set_reading
+from napari_brainseg.viewer import shortcuts
+from napari_brainseg.viewer.modes import set_reading
 from napari_brainseg.viewer.workbench import attach, unwrapped, workbench_of
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def open_window(
     import napari
 
     _prevent_binding_notice()
+    # Keys that were changed stand in napari's settings, which a new window looks through.
+    shortcuts.prepare()
     viewer = napari.Viewer(title="BrainSeg", show=False)
     window: Any = viewer.window
     if desk is not None:
@@ -101,7 +104,6 @@ def show_dock(viewer: Viewer) -> Any:
     widget = contribution.get_callable()(napari_viewer=viewer)
     window.add_dock_widget(widget, name=name, area="right")
     widget.room.install()
-    bind_mode_key(viewer)
     return widget
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-__all__ = ["LAYERS_KEY", "bind_mode_key", "is_reading", "set_reading"]
+__all__ = ["LAYERS_KEY", "is_reading", "set_reading"]
 
 LAYERS_KEY = "F9"
 """Brings napari's layer list and controls back, or folds them away."""
@@ -22,11 +22,6 @@ def set_reading(viewer: Viewer, reading: bool) -> None:
     """Fold napari's layer list and layer controls away, or bring them back."""
     for dock in _docks(viewer):
         dock.setVisible(not reading)
-
-
-def bind_mode_key(viewer: Viewer) -> None:
-    """Let `LAYERS_KEY` switch between reading mode and all of napari."""
-    viewer.bind_key(LAYERS_KEY, lambda v: set_reading(v, not is_reading(v)), overwrite=True)
 
 
 def _docks(viewer: Viewer) -> tuple[Any, Any]:

@@ -98,6 +98,7 @@ SHORTCUTS = (
     Shortcut("view_linked", "Linked orthogonal views", ("F3",), VIEWS),
     Shortcut("view_3d", "3D", ("F4",), VIEWS),
     Shortcut("view_side_by_side", "Modalities side by side", ("F5",), VIEWS),
+    Shortcut("crosshair", "Crosshair to the mouse", ("Shift-X",), VIEWS),
     Shortcut("next_modality", "Next modality", ("S",), VIEWS),
     Shortcut("show_pre", "Pre-contrast", ("8",), VIEWS),
     Shortcut("show_flair", "FLAIR", ("9",), VIEWS),

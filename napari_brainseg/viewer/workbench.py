@@ -11,6 +11,7 @@ from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.session.desk import Desk
+from napari_brainseg.viewer import shortcuts
 from napari_brainseg.viewer.case_view import CaseView
 from napari_brainseg.viewer.views import Views
 
@@ -53,6 +54,7 @@ class Workbench:
 
     def __init__(self, viewer: Viewer, desk: Desk, *, phantom_root: Path | None = None) -> None:
         self.desk = desk
+        self._viewer = viewer
         self.view = CaseView(viewer, desk)
         self.views = Views(viewer, self.view, desk.preferences)
         self._phantom_root = phantom_root
@@ -82,6 +84,7 @@ class Workbench:
 
     def close(self) -> None:
         """End the desk's workers; the window is going."""
+        shortcuts.uninstall(self._viewer)
         self.views.close()
         self.view.close()
         self.desk.close()

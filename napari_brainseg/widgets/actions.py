@@ -61,6 +61,7 @@ def actions_of(dock: BrainSegDock) -> dict[str, Callable[..., Any]]:
         "view_linked": lambda: looks.set_mode(views.LINKED),
         "view_3d": looks.toggle_3d,
         "view_side_by_side": lambda: looks.set_mode(views.SIDE_BY_SIDE),
+        "crosshair": room.planes.crosshair.come_to_mouse,
         "next_modality": display.next_modality,
         "show_pre": lambda: _show_modality(display, Modality.PRE),
         "show_flair": lambda: _show_modality(display, Modality.FLAIR),

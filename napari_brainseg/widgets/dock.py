@@ -242,6 +242,8 @@ class BrainSegDock(QWidget):
         return dock
 
     def _take_width(self) -> None:
+        if not hasattr(self._viewer.window, "_qt_window"):
+            return  # closed before it was this one's turn
         self.room.install()
         dock, window = self._own_dock(), self.window()
         if dock is None or not isinstance(window, QMainWindow):
