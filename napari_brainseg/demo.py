@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -91,6 +92,12 @@ def _by_itself(output: Path) -> int:
         tempfile.TemporaryDirectory(prefix="brainseg-demo-") as scratch,
         Display(visible=False, size=SIZE, backend="xvfb"),
     ):
-        from napari_brainseg.widgets.tour import Tour
+        # In a process of its own: Qt must not see its screen go before it has ended.
+        line = [sys.executable, "-P", "-m", "napari_brainseg.demo", scratch, str(output.resolve())]
+        return subprocess.run(line, check=False).returncode
 
-        return Tour(Path(scratch), output.resolve(), SIZE).run()
+
+if __name__ == "__main__":
+    from napari_brainseg.widgets.tour import Tour
+
+    sys.exit(Tour(Path(sys.argv[1]), Path(sys.argv[2]), SIZE).run())

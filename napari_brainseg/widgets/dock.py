@@ -79,6 +79,7 @@ class BrainSegDock(QWidget):
         self.fault = FaultBox()
         self.study = StudyPanel(self.workbench)
         self.views = ViewBar(self.workbench.views, shortcuts.key_text("next_view"))
+        self.views.layout().setContentsMargins(8, 6, 8, 0)
         self.show_panel = ShowPanel(view.display)
         self.predict = PredictPanel(desk, view)
         self.correct = CorrectPanel(desk, view)

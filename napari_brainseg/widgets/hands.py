@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from qtpy.QtCore import QPoint
     from qtpy.QtWidgets import QWidget
 
 __all__ = ["Hands", "TourError", "stroke_path"]
@@ -100,6 +101,17 @@ class Hands:
         for point in points[1:]:
             self._mouse(QEvent.Type.MouseMove, point, none, left)
         self._mouse(QEvent.Type.MouseButtonRelease, points[-1], left, none)
+        self.rest(0.1)
+
+    def right_drag(self, way: QPoint) -> None:
+        """Drag from the middle of the canvas by `way`, in pixels, right button held."""
+        right, none = Qt.MouseButton.RightButton, Qt.MouseButton.NoButton
+        start = QPointF(self._canvas.rect().center())
+        self._mouse(QEvent.Type.MouseButtonPress, start, right, right)
+        for share in (0.3, 0.6, 1.0):
+            at = QPointF(start.x() + share * way.x(), start.y() + share * way.y())
+            self._mouse(QEvent.Type.MouseMove, at, none, right)
+        self._mouse(QEvent.Type.MouseButtonRelease, at, right, none)
         self.rest(0.1)
 
     def picture(self, path: Path) -> None:

@@ -198,11 +198,8 @@ class SidePlanes(QWidget):
         elif mode == LINKED:
             self._stack.setCurrentWidget(self.linked)
         if wanted != (not self.isHidden()):
-            if self._fit_before is None:
-                self._fit_before = self._fit()
+            self.keep_fit()
             self.setVisible(wanted)
-            # After the layout, and after napari heard of the canvas's new size.
-            QTimer.singleShot(0, self._fit_again)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Take the theme's colours; before the window's own style was set they would be lost."""
@@ -213,6 +210,19 @@ class SidePlanes(QWidget):
     def _dress(self) -> None:
         self._dressed = self.isVisible()
         self.setStyleSheet(stylesheet(self._viewer.theme))
+
+    def keep_fit(self, after_ms: int = 0) -> None:
+        """Let the picture fill as much of the canvas after a change of its size as now.
+
+        Parameters
+        ----------
+        after_ms : int
+            When the change has happened.
+        """
+        if self._fit_before is None:
+            self._fit_before = self._fit()
+        # After the layout, and after napari heard of the canvas's new size.
+        QTimer.singleShot(after_ms, self._fit_again)
 
     def _fit(self) -> float:
         """Pixels a unit with which the whole slice just fits the canvas."""

@@ -42,7 +42,9 @@ def next_act(desk: Desk, *, loading: bool = False, more: bool = False) -> Act:
     if case is None:
         return Act.OPEN
     if case.correction is None:
-        return Act.PREDICT if case.prediction is None else Act.CORRECT
+        # A blind case keeps its prediction to itself until the first contour is drawn.
+        shown = case.prediction is not None or case.is_blind
+        return Act.CORRECT if shown else Act.PREDICT
     # The enumeration's module brings SQLAlchemy along, which an empty dock does not need.
     if case.status.value != "approved":
         return Act.EXPORT

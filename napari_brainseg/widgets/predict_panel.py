@@ -144,6 +144,10 @@ class PredictPanel(Panel):
         self.options.setVisible(not self._asked)
         self.options.button.setVisible(not self._asked)
         self.notices.setVisible(prediction is not None and bool(prediction.notes))
+        blind = case is not None and case.is_blind
+        if blind:
+            self.model.setText(self.tr("Read without the prediction; it shows after your contour."))
+        self.predict_button.setVisible(not self._asked and not blind)
         self.predict_button.setText(
             self.tr("Predict") if prediction is None else self.tr("Predict again")
         )
@@ -199,6 +203,7 @@ class PredictPanel(Panel):
 
     def _show_model(self, version: str) -> None:
         self.model.setText(self.tr("Model in use: {version}").format(version=version))
+        self.refresh()
 
     def _on_opened(self, _case: Case) -> None:
         self._name_model()

@@ -34,6 +34,8 @@ _PANELS_SHARE = 0.4
 """Of the window's width; the picture keeps the rest."""
 _DOCK_WIDTH = 346
 """What the dock at the right takes, with the handles between, in pixels."""
+_DOCKS_SETTLE_MS = 100
+"""How long Qt takes to lay out docks of other widths."""
 _LARGEST_SHARE = 0.62
 """Of the window's width, for the wide form."""
 
@@ -135,6 +137,7 @@ class ReadingRoom(QObject):
             spare = int(_PANELS_SHARE * width) - _DOCK_WIDTH
             wanted = min(int(_WORKLIST_SHARE * width), spare, 2 * COMPACT_WIDTH)
             wanted = max(COMPACT_WIDTH, wanted)
+        self.planes.keep_fit(_DOCKS_SETTLE_MS)
         window.resizeDocks([self._docks[0]], [wanted], Qt.Orientation.Horizontal)
         return wanted
 

@@ -83,6 +83,7 @@ class Tour:
     def _job(self) -> None:
         from napari_brainseg.core.dataset.phantom import write_phantoms
         from napari_brainseg.session.desk import Desk
+        from napari_brainseg.session.preferences import Preferences
         from napari_brainseg.session.workspace import Workspace
         from napari_brainseg.viewer.launch import open_window, show_dock
 
@@ -90,12 +91,15 @@ class Tour:
         if root is None:
             root = self.scratch / "phantoms"
             write_phantoms(root, patients=PATIENTS, seed=SEED)
-        desk = Desk(workspace=Workspace(self.scratch / "workspace"))
+        # Whatever the user prefers, the tour begins where everybody does.
+        preferences = Preferences(self.scratch / "preferences.json")
+        desk = Desk(workspace=Workspace(self.scratch / "workspace"), preferences=preferences)
         viewer = open_window(root, desk=desk, size=self.size)
         viewer.window._qt_window.move(0, 0)  # noqa: SLF001 -- the screenshot is of the whole screen
         hands, dock = Hands(viewer), show_dock(viewer)
         try:
             self._open_and_predict(hands, dock)
+            self._read(hands, dock)
             self._correct(hands, dock, viewer)
             self._export(hands, dock)
             self._fine_tune(hands, dock)
@@ -115,7 +119,6 @@ class Tour:
         self.facts["patient"] = case.patient
         self._show(hands, "open", "Open", "The study is open: FLAIR, ground truth outlined.", start)
         start = time.perf_counter()
-        hands.click(dock.predict.predict_button)
         hands.wait_for(lambda: case.prediction is not None, 120, "the prediction")
         hands.wait_for(lambda: not dock.predict.is_busy, 10, "the end of the prediction")
         prediction = case.prediction
@@ -125,6 +128,17 @@ class Tour:
         self.facts["predict_seconds"] = round(prediction.timings["total"], 2)
         text = f"The prediction lies beside the ground truth. {prediction.engine}."
         self._show(hands, "prediction", "Predict", text, start)
+
+    def _read(self, hands: Hands, dock: BrainSegDock) -> None:
+        from napari_brainseg.widgets.reading_tour import read
+
+        begun = [time.perf_counter()]
+
+        def show(name: str, title: str, text: str) -> None:
+            self._show(hands, name, title, text, begun[-1])
+            begun.append(time.perf_counter())
+
+        read(hands, dock, show)
 
     def _correct(self, hands: Hands, dock: BrainSegDock, viewer: Any) -> None:
         start = time.perf_counter()
