@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from napari_brainseg.viewer.orientation import edge_letters
@@ -188,6 +188,9 @@ class SidePlanes(QWidget):
         self._ties.add_napari(viewer.events.theme, self._dress)
         self._dressed = False
         self._fit_before: float | None = None
+        self._flat_fit = 0.0
+        self._is_deep = False
+        canvas.installEventFilter(self)
         self.show_mode(views.mode)
 
     def show_mode(self, mode: str) -> None:
@@ -197,9 +200,21 @@ class SidePlanes(QWidget):
             self._stack.setCurrentWidget(self.side_by_side)
         elif mode == LINKED:
             self._stack.setCurrentWidget(self.linked)
-        if wanted != (not self.isHidden()):
+        flat, changes = self._viewer.dims.ndisplay == 2, wanted == self.isHidden()
+        if flat and (changes or self._is_deep) and self._fit_before is None:
+            # After 3D the camera is as it was before it, the canvas perhaps not.
+            self._fit_before = self._flat_fit if self._is_deep else self._fit()
+        self._is_deep = not flat
+        self.setVisible(wanted)
+        if self._fit_before is not None:
             self.keep_fit()
-            self.setVisible(wanted)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Note how large the slice fits the canvas, for the way back from 3D."""
+        flat = self._viewer.dims.ndisplay == 2 and not self._is_deep
+        if event.type() == QEvent.Type.Resize and flat:
+            self._flat_fit = self._fit()
+        return False
 
     def showEvent(self, event: QShowEvent) -> None:
         """Take the theme's colours; before the window's own style was set they would be lost."""
@@ -239,7 +254,7 @@ class SidePlanes(QWidget):
 
     def _fit_again(self) -> None:
         before, self._fit_before = self._fit_before, None
-        now = self._fit()
+        now = self._flat_fit = self._fit()
         if before and now and before != now:
             self._viewer.scene.camera.zoom *= now / before
 

@@ -297,3 +297,14 @@ def test_orientation_is_never_made_up():
     assert edge_letters(known, Plane.AXIAL) == ("A", "P", "R", "L")
     oblique = ((0, 1, 1, 0), (0, 1, -1, 0), (5, 0, 0, 0), (0, 0, 0, 1))
     assert edge_letters(Geometry((5.0, 1.0, 1.0), oblique), Plane.AXIAL) is None
+
+
+def test_the_picture_keeps_its_share_of_the_canvas_through_all_views(window):
+    window.open()
+    views, camera = window.dock.workbench.views, window.viewer.scene.camera
+    QTest.qWait(200)
+    before = camera.zoom
+    for mode in ("linked", "3d", "side by side", "axial", "3d", "axial"):
+        views.set_mode(mode)
+        QTest.qWait(200)
+    window.wait(lambda: camera.zoom == pytest.approx(before, rel=0.02))
