@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from qtpy.QtTest import QTest
 
+from napari_brainseg.core.imaging import Modality
+
 SECOND = "TEST_AB_0002_20200101"
 
 
@@ -111,3 +113,16 @@ def test_the_slider_ends_at_the_last_slice_of_the_patient_on_show(window):
     assert window.viewer.dims.nsteps[0] == 6
     window.open("TEST_AB_0009_20200101")
     assert window.viewer.dims.nsteps[0] == 4
+
+
+def test_layers_follow_the_slice_whoever_changes_it(window):
+    window.open()
+    image = window.view.layers.image(Modality.FLAIR)
+    for change in (
+        lambda: window.viewer.dims.set_current_step(0, 4),
+        lambda: window.viewer.dims.set_point(0, 1),
+        lambda: window.viewer.dims._increment_dims_right(0),
+    ):
+        change()
+        z = window.viewer.dims.current_step[0]
+        assert np.array_equal(image._slice.image.raw, image.data[z])
