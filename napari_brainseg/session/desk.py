@@ -191,10 +191,19 @@ class Desk:
 
     # studies ----------------------------------------------------------------------------------
 
-    def open(self, path: os.PathLike[str] | str) -> Case:
+    def open(
+        self, path: os.PathLike[str] | str, *, listed: Callable[[], None] | None = None
+    ) -> Case:
         """Open a patient's folder, or the first patient of a folder of patients.
 
         Takes a part of a second for a patient: call it by `submit` from a window.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder.
+        listed : callable, optional
+            Called when the worklist stands, before the patient is read.
 
         Raises
         ------
@@ -210,6 +219,8 @@ class Desk:
             raise found.faults[0].error
         with self._reading.opening():
             self._enter(found)
+            if listed is not None:
+                listed()
             return self._open_folder(found.folders[0])
 
     def select(self, patient: str) -> Case:

@@ -203,15 +203,16 @@ class TrainerProcess:
         arguments += ["--run-dir", str(self.run_dir)]
         if self.resume:
             arguments.append("--resume")
-        # A session of its own: Ctrl+C in the terminal is for the viewer, and the workers of a
-        # killed child can be ended with it.
+        # A group of its own: Ctrl+C in the terminal is for the viewer, and the workers of a killed
+        # child can be ended with it. Not a session of its own: Linux shares the processor out by
+        # session first (autogroup), and the child's low priority would count within it only.
         with (self.run_dir / LOG).open("ab") as errors:
             return subprocess.Popen(
                 arguments,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                start_new_session=os.name == "posix",
+                process_group=0 if os.name == "posix" else None,
             )
 
     def _send(self, line: bytes) -> None:

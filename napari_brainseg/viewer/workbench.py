@@ -64,7 +64,12 @@ class Workbench:
     def open(self, path: Path | str) -> None:
         """Open a patient's folder, or the first patient of a folder of patients, in a worker."""
         folder = Path(path)
-        self._load(folder.name or str(folder), lambda: self.desk.open(folder))
+        # The worklist must not wait for napari's warming up.
+        self._load(
+            folder.name or str(folder),
+            lambda: self.desk.open(folder, listed=warm_up),
+            warm=False,
+        )
 
     def select(self, patient: str) -> None:
         """Open another patient of the same root, in a worker."""
@@ -106,11 +111,12 @@ class Workbench:
             staging.replace(done)
         self.desk.open(done)
 
-    def _load(self, what: str, action: Callable[[], Any]) -> None:
+    def _load(self, what: str, action: Callable[[], Any], *, warm: bool = True) -> None:
         def quiet() -> BrainSegError | None:
             # Returned, not raised: the fault is shown where the study was asked for.
             try:
-                warm_up()
+                if warm:
+                    warm_up()
                 action()
             except BrainSegError as error:
                 return error
