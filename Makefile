@@ -6,8 +6,10 @@ PYTHON ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.brainseg-ready
 
-# Threads a test may take: more only makes a small machine slower.
-TEST_THREADS ?= 2
+# Two processes share the test files out, each with a thread for arithmetic and a virtual screen of
+# its own; if one of them dies, the test that killed it is named and the rest goes on.
+TEST_WORKERS ?= 2
+TEST_THREADS ?= 1
 TEST_ENV = OMP_NUM_THREADS=$(TEST_THREADS) MKL_NUM_THREADS=$(TEST_THREADS)
 
 .PHONY: setup system demo run test test-long check bench docs clean
@@ -33,7 +35,7 @@ run: system $(READY) ## open the viewer; STUDY=/path/to/patients opens it there
 	$(BIN)/brainseg run $(STUDY)
 
 test: system $(READY) ## the tests, under 15 minutes
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow"
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_WORKERS) --dist loadfile
 
 test-long: system $(READY) ## the tests that take longer
 	$(TEST_ENV) $(BIN)/python -m pytest -m slow --timeout 1800 || { code=$$?; [ $$code -eq 5 ] && echo "No test is marked slow yet."; }
