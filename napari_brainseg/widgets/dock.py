@@ -53,6 +53,8 @@ __all__ = ["BrainSegDock"]
 
 WIDTH = 320
 LEAST_WIDTH = 300
+HANDLES = 26
+"""Between docks and picture, in pixels."""
 _TURN_MS = 10
 CANVAS_SHARE = 0.6
 """Least share of the window's width that the picture keeps."""
@@ -249,7 +251,7 @@ class BrainSegDock(QWidget):
         dock, window = self._own_dock(), self.window()
         if dock is None or not isinstance(window, QMainWindow):
             return
-        spare = (1 - CANVAS_SHARE) * window.width() - self.room.take_room()
+        spare = (1 - CANVAS_SHARE) * window.width() - self.room.take_room() - HANDLES
         if not is_reading(self._viewer):
             # The picture comes first: napari's layer list makes room, one key brings it back.
             canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001

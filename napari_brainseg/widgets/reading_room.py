@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QWidget
 
 from napari_brainseg.widgets.canvas_filter import RightDrag
@@ -72,7 +72,10 @@ class ReadingRoom(QObject):
         self._ties.add(workbench.loading, self.worklist.show_loading)
         for ended in (workbench.loading_failed, workbench.desk.opened):
             self._ties.add(ended, lambda _what: self.worklist.show_loading(""))
-        self.worklist.wide_changed.connect(lambda _wide: self.take_room())
+        # After the panel was laid out anew: until then it needs the width of its other form.
+        self._resizing = QTimer(self, singleShot=True, interval=_DOCKS_SETTLE_MS)
+        self._resizing.timeout.connect(self.take_room)
+        self.worklist.wide_changed.connect(lambda _wide: self._resizing.start())
         view = workbench.view
         self.strip = SliceStrip(viewer, view, view.display, workbench.desk)
         self.planes = install_planes(viewer, workbench.views)
@@ -137,6 +140,8 @@ class ReadingRoom(QObject):
             spare = int(_PANELS_SHARE * width) - _DOCK_WIDTH
             wanted = min(int(_WORKLIST_SHARE * width), spare, 2 * COMPACT_WIDTH)
             wanted = max(COMPACT_WIDTH, wanted)
+        # napari keeps a dock from getting narrower than it is shown.
+        self._docks[0].setMinimumWidth(0)
         self.planes.keep_fit(_DOCKS_SETTLE_MS)
         window.resizeDocks([self._docks[0]], [wanted], Qt.Orientation.Horizontal)
         return wanted

@@ -148,3 +148,13 @@ def test_opening_the_dock_imports_nothing_heavy():
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert done.stdout == ""
+
+
+def test_the_worklist_gives_its_room_back_to_the_picture(window):
+    window.viewer.window.resize(1366, 768)
+    window.open()
+    width = window.viewer.window._qt_window.width()
+    for wide in (True, False):
+        window.dock.room.worklist.toggle_wide()
+        window.wait(lambda w=wide: (window.canvas.width() < 0.5 * width) == w)
+    window.wait(lambda: window.canvas.width() >= 0.6 * width)
