@@ -44,6 +44,10 @@ class CorrectPanel(Panel):
         self.empty = hint_label(self.tr("Open a study to correct its mask."))
         self.base = QComboBox()
         self.base.setToolTip(self.tr("The mask that you start from. A saved correction goes on."))
+        self.base.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.base.setMinimumContentsLength(5)
         for text, value in (
             (self.tr("Prediction"), "prediction"),
             (self.tr("Ground truth"), "truth"),

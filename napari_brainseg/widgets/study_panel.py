@@ -43,7 +43,7 @@ class StudyPanel(Panel):
         self.empty = hint_label(
             self.tr(
                 "Drop a patient's folder of TIFF slices here, or a folder of patients, "
-                "or try a phantom study."
+                "or try a phantom study from the worklist."
             )
         )
         self.facts = hint_label()
@@ -56,10 +56,7 @@ class StudyPanel(Panel):
         self.open_button = QPushButton(self.tr("Open study…"))
         self.open_button.setToolTip(self.tr("Choose a patient's folder, or a folder of patients"))
         self.open_button.clicked.connect(self.choose_folder)
-        self.phantom_button = QPushButton(self.tr("Phantom study"))
-        self.phantom_button.setToolTip(self.tr("Synthetic patients, to try things out"))
-        self.phantom_button.clicked.connect(workbench.open_phantoms)
-        self.head(self.open_button, self.phantom_button)
+        self.head(self.open_button)
         for widget in (self.empty, self.facts, self.progress, self.notices):
             self.body.addWidget(widget)
 
@@ -91,7 +88,6 @@ class StudyPanel(Panel):
         self.progress.setVisible(self.is_loading)
         self.empty.setVisible(case is None and not self.is_loading)
         self.facts.setVisible(case is not None or self.is_loading)
-        self.phantom_button.setVisible(case is None)
         self.open_button.setText(self.tr("Open study…") if case is None else self.tr("Open…"))
         opening = self.tr("Opening {what}…").format(what=self._loading)
         if case is None:

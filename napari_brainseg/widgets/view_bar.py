@@ -71,7 +71,7 @@ class ViewBar(QWidget):
         self.scene_row = QWidget()
         below = QHBoxLayout(self.scene_row)
         below.setContentsMargins(0, 0, 0, 0)
-        below.setSpacing(6)
+        below.setSpacing(2)
         for name, box in self.surfaces.items():
             box.toggled.connect(lambda on, n=name: views.show_surface(n, on))
         self.head.toggled.connect(self._on_head)

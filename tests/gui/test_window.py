@@ -62,6 +62,8 @@ def test_the_picture_keeps_its_room_and_nothing_is_cut_off(window, size, theme):
         return panel.minimumSizeHint().width() <= panel.width() and needed <= panel.height()
 
     window.wait(lambda: all(map(is_whole, window.dock.panels[:4])))
+    seen = window.dock.tabs.widget(0)
+    assert seen.widget().width() <= seen.viewport().width()
     assert window.canvas.width() >= 0.6 * window.viewer.window._qt_window.width()
     case_tab = window.dock.tabs.widget(0)
     assert case_tab.verticalScrollBar().maximum() == 0
