@@ -14,7 +14,7 @@ from psygnal import EmitLoopError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BackgroundLoop"]
+__all__ = ["BackgroundLoop", "lower_priority"]
 
 _log = logging.getLogger(__name__)
 _NICE = 10
@@ -82,7 +82,7 @@ class BackgroundLoop:
 
     def _work(self) -> None:
         if self._low_priority:
-            _lower_priority()
+            lower_priority()
         while not self._closed.is_set():
             self._woken.clear()
             self._woken.wait(self._guarded(self._step))
@@ -101,8 +101,11 @@ class BackgroundLoop:
             return _AFTER_FAULT_S
 
 
-def _lower_priority() -> None:
-    """Linux knows a priority for each thread; elsewhere it stays as it is."""
+def lower_priority() -> None:
+    """Leave the processor to the window.
+
+    Linux knows a priority for each thread; elsewhere it stays as it is.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +15,7 @@ from psygnal import EmitLoopError, Signal
 
 from napari_brainseg.core.imaging import BrainSegError, CancelledError, ModelError
 from napari_brainseg.core.protocol import FinishReason
+from napari_brainseg.session.background_loop import lower_priority
 from napari_brainseg.session.prediction_job import PredictionJob, Priority
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["EnginePredictor", "PredictionJob", "PredictionService", "Predictor", "Priority"]
 
 _log = logging.getLogger(__name__)
-_NICE = 10
 
 
 class Predictor(Protocol):
@@ -211,7 +209,7 @@ class PredictionService:
             close()
 
     def _work(self) -> None:
-        _lower_priority()
+        lower_priority()
         while (job := self._next()) is not None:
             self._serve(job)
             # A study and its prediction are large: none is kept until the next one comes.
@@ -321,10 +319,3 @@ def _listeners() -> Iterator[None]:
         yield
     except EmitLoopError:
         _log.exception("A listener failed")
-
-
-def _lower_priority() -> None:
-    """Leave the processor to the window: Linux knows a priority for each thread."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,12 @@ def frame_s(canvas: Any) -> float:
     canvas.native.repaint()
     QApplication.processEvents()
     return time.perf_counter() - begun
+
+
+def left_behind(canvas: Any) -> tuple[int, int, int]:
+    """Widgets, threads, and objects of OpenGL that there are."""
+    parser = canvas._scene_canvas.context.shared.parser
+    return len(QApplication.allWidgets()), threading.active_count(), len(parser._objects)
 
 
 def rss_mb() -> float:
@@ -320,7 +327,7 @@ def main(root: Path, workspace: Path) -> dict[str, float]:
     # many cases ----------------------------------------------------------------------------
     desk.preferences.set(prefetch=True)
     display.show(DIFFERENCE_NAME, False)
-    layers, sizes = [], []
+    layers, sizes, left = [], [], []
     for number in range(OPENED):
         switch(patients[number % len(patients)])
         wait(lambda: desk.case.prediction is not None, "its prediction")
@@ -328,13 +335,13 @@ def main(root: Path, workspace: Path) -> dict[str, float]:
         live(0.05)
         sizes.append(rss_mb())
         layers.append(tuple(map(id, viewer.layers)))
+        left.append(left_behind(canvas))
     found["rss_after_fifth_mb"] = sizes[SETTLED - 1]
     found["rss_growth_mb"] = max(sizes[-3:]) - sizes[SETTLED - 1]
     found["layers_reused"] = float(len(set(layers[SETTLED:])) == 1)
-    found["widgets"] = len(QApplication.allWidgets())
-    import threading
-
-    found["threads"] = threading.active_count()
+    for number, what in enumerate(("widgets", "threads", "gl_objects")):
+        found[f"{what}_after_fifth"] = left[SETTLED - 1][number]
+        found[f"{what}_growth"] = max(n[number] for n in left[-3:]) - left[SETTLED - 1][number]
     found |= long_worklist(desk.preferences)
     viewer.close()
     desk.close()
