@@ -8,14 +8,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari_brainseg.core.imaging import ConfigError
-
-if TYPE_CHECKING:
-    from napari.viewer import Viewer
-
-    from napari_brainseg.session.case import Case
 
 __all__ = ["has_screen", "main"]
 
@@ -58,23 +52,9 @@ def _for_a_person() -> int:
 
     from napari_brainseg.viewer.launch import open_window
 
-    viewer = open_window(phantoms=True, size=SIZE)
-    _predict_when_open(viewer)
+    open_window(phantoms=True, size=SIZE)
     napari.run()
     return 0
-
-
-def _predict_when_open(viewer: Viewer) -> None:
-    from napari_brainseg.viewer.workbench import workbench_of
-
-    desk = workbench_of(viewer).desk
-
-    def predict(case: Case) -> None:
-        desk.opened.disconnect(predict)
-        if case.prediction is None:
-            desk.predict()
-
-    desk.opened.connect(predict, thread="main")
 
 
 def _by_itself(output: Path) -> int:

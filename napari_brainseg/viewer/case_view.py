@@ -19,7 +19,7 @@ from napari_brainseg.viewer.layers import (
 from napari_brainseg.viewer.live_threshold import delivery_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from napari.layers import Labels
     from napari.viewer import Viewer
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from napari_brainseg.session.correction import Correction
     from napari_brainseg.session.desk import Desk
 
-__all__ = ["HIDE_KEY", "CaseView", "fullest_slice"]
-
-HIDE_KEY = "H"
-"""Held down, it hides all masks."""
+__all__ = ["CaseView", "fullest_slice"]
 
 
 class CaseView:
@@ -77,7 +74,6 @@ class CaseView:
         )
         self.display.slice_index = lambda: self.slice_index
         self.editor = StrokeEditor(viewer)
-        viewer.bind_key(HIDE_KEY, self._hold_to_hide, overwrite=True)
         viewer.dims.events.current_step.connect(self._on_step)
         desk.opened.connect(self._on_opened, thread="main")
         desk.closed.connect(self._on_closed, thread="main")
@@ -222,11 +218,6 @@ class CaseView:
 
     def _on_step(self, _event: Any = None) -> None:
         self._landed = None
-
-    def _hold_to_hide(self, _viewer: Viewer) -> Iterator[None]:
-        self.display.hide_masks()
-        yield
-        self.display.reveal_masks()
 
 
 def _at_once(act: Callable[[], None]) -> None:

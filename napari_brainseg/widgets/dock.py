@@ -32,7 +32,12 @@ from napari_brainseg.widgets.look import stylesheet, text_colour
 from napari_brainseg.widgets.models_panel import ModelsPanel
 from napari_brainseg.widgets.next_act import Act, next_act
 from napari_brainseg.widgets.predict_panel import PredictPanel
-from napari_brainseg.widgets.reading_room import ReadingRoom
+from napari_brainseg.widgets.reading_room import (
+    CANVAS_SHARE,
+    DOCK_WIDTH,
+    HANDLES,
+    ReadingRoom,
+)
 from napari_brainseg.widgets.show_panel import ShowPanel
 from napari_brainseg.widgets.study_panel import StudyPanel
 from napari_brainseg.widgets.subscriptions import Subscriptions
@@ -51,13 +56,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BrainSegDock"]
 
-WIDTH = 320
 LEAST_WIDTH = 300
-HANDLES = 26
-"""Between docks and picture, in pixels."""
 _TURN_MS = 10
-CANVAS_SHARE = 0.6
-"""Least share of the window's width that the picture keeps."""
 
 
 class BrainSegDock(QWidget):
@@ -139,7 +139,7 @@ class BrainSegDock(QWidget):
     def sizeHint(self) -> QSize:
         """As wide as the texts need; the height is the window's."""
         hint = super().sizeHint()
-        hint.setWidth(WIDTH)
+        hint.setWidth(DOCK_WIDTH)
         return hint
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -257,7 +257,7 @@ class BrainSegDock(QWidget):
             canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001
             if canvas.width() + dock.width() - CANVAS_SHARE * window.width() < LEAST_WIDTH:
                 set_reading(self._viewer, True)
-        width = max(LEAST_WIDTH, min(WIDTH, int(spare)))
+        width = max(LEAST_WIDTH, min(DOCK_WIDTH, int(spare)))
         window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
 
 

@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 
     from napari_brainseg.viewer.workbench import Workbench
 
-__all__ = ["ReadingRoom"]
+__all__ = ["CANVAS_SHARE", "DOCK_WIDTH", "HANDLES", "ReadingRoom"]
 
 WORKLIST_DOCK = "Worklist"
 STRIP_DOCK = "Slices"
 _WORKLIST_SHARE = 0.18
 """Of the window's width, where that is more than the compact form needs."""
-_PANELS_SHARE = 0.4
-"""Of the window's width; the picture keeps the rest."""
-_DOCK_WIDTH = 346
-"""What the dock at the right takes, with the handles between, in pixels."""
+CANVAS_SHARE = 0.6
+"""Least share of the window's width that the picture keeps."""
+DOCK_WIDTH = 320
+"""Of the dock at the right, in pixels."""
+HANDLES = 26
+"""Between docks and picture, in pixels."""
 _DOCKS_SETTLE_MS = 100
 """How long Qt takes to lay out docks of other widths."""
 _LARGEST_SHARE = 0.62
@@ -95,11 +97,6 @@ class ReadingRoom(QObject):
         parent.destroyed.connect(self._go)
 
     @property
-    def is_installed(self) -> bool:
-        """Whether the docks stand in the window."""
-        return bool(self._docks)
-
-    @property
     def has_next(self) -> bool:
         """Whether the worklist suggests another case."""
         return self.worklist.next_case.suggestion is not None
@@ -137,7 +134,7 @@ class ReadingRoom(QObject):
         if self.worklist.view.wide:
             wanted = min(WIDE_WIDTH, int(_LARGEST_SHARE * width))
         else:
-            spare = int(_PANELS_SHARE * width) - _DOCK_WIDTH
+            spare = int((1 - CANVAS_SHARE) * width) - DOCK_WIDTH - HANDLES
             wanted = min(int(_WORKLIST_SHARE * width), spare, 2 * COMPACT_WIDTH)
             wanted = max(COMPACT_WIDTH, wanted)
         # napari keeps a dock from getting narrower than it is shown.
@@ -145,11 +142,6 @@ class ReadingRoom(QObject):
         self.planes.keep_fit(_DOCKS_SETTLE_MS)
         window.resizeDocks([self._docks[0]], [wanted], Qt.Orientation.Horizontal)
         return wanted
-
-    def toggle_worklist(self) -> None:
-        """Show or hide the worklist."""
-        if self._docks:
-            self._docks[0].setVisible(not self._docks[0].isVisible())
 
     def go_to_worklist(self) -> None:
         """Show the worklist and put the keys there."""
