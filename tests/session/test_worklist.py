@@ -471,9 +471,10 @@ def test_every_status_can_be_set_and_reopened(
 ) -> None:
     worklist.pause()  # neither looked at nor ever opened
     worklist.enter(discover(root))
-    for wanted in ("approved", status.value):
-        worklist.set_status(A, wanted)
-    until(lambda: worklist.row(A).status == status.value)  # type: ignore[union-attr]
+    # One after the other: a row that is new still looks like one that is new again.
+    for wanted in (CaseStatus.APPROVED, status):
+        worklist.set_status(A, wanted.value)
+        until(lambda wanted=wanted: worklist.row(A).status == wanted.value)  # type: ignore[union-attr,misc]
     assert Case(load_study(root / A), catalogue).status is status
 
 
