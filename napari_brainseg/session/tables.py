@@ -31,14 +31,17 @@ __all__ = [
     "patients",
     "predictions",
     "promotions",
+    "reviews",
     "runs",
     "seen_slices",
     "settings",
+    "stroke_archives",
     "strokes",
     "visits",
+    "writers",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of the tables; a catalogue of a later version is refused."""
 
 metadata = MetaData()
@@ -95,9 +98,58 @@ strokes = Table(
     Column("seconds", Float, nullable=False),
     Column("editor", String(200), nullable=False),
     Column("created", Float, nullable=False),
+    # Since schema 3: what made the change, and how. Every action is a stroke, by whatever tool.
+    Column("tool", String(40), nullable=False, server_default="brush"),
+    Column("parameters", Text, nullable=False, server_default="{}"),
+    # Both ends are among the changed slices; NULL in strokes of schema 2, which had one slice.
+    Column("first_slice", Integer),
+    Column("last_slice", Integer),
     # The guard against two windows painting on one correction.
     UniqueConstraint("correction_id", "number"),
     Index("strokes_by_state", "correction_id", "state"),
+)
+
+stroke_archives = Table(
+    # Voxels of strokes of a case that was signed off, packed together; those of the rows are empty.
+    "stroke_archives",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("correction_id", ForeignKey("corrections.id"), nullable=False, index=True),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+reviews = Table(
+    # What people decided of a case, oldest first; never changed afterwards.
+    "reviews",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
+    Column("correction_id", ForeignKey("corrections.id")),
+    # approve, reject, reopen, ask (for a second reader)
+    Column("act", String(20), nullable=False),
+    Column("editor", String(200), nullable=False),
+    Column("note", Text, nullable=False),
+    # Of the mask that was decided on; NULL where there was none.
+    Column("mask_sha256", String(64)),
+    # JSON: what the checks before it found, and was let pass.
+    Column("findings", Text, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+writers = Table(
+    # The one window that may paint on a case.
+    "writers",
+    metadata,
+    Column("case_id", ForeignKey("cases.id"), primary_key=True),
+    Column("window", String(40), nullable=False),
+    Column("host", String(200), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Float, nullable=False),
+    Column("editor", String(200)),
+    Column("since", Float, nullable=False),
 )
 
 model_versions = Table(
