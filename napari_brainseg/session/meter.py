@@ -2,20 +2,23 @@
 
 A stroke changes a few hundred of some four million voxels. Each overlap is a sum over voxels, so
 it is enough to add up the changed ones; a full count is made only when a mask to compare with is
-set.
+set. Distances take longer and come from `live_distance`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Meter", "Overlap", "dsc_from_counts"]
+__all__ = ["DistanceUnit", "Meter", "Overlap", "dsc_from_counts"]
+
+DistanceUnit = Literal["mm", "voxels"]
+"""Of HD95: millimetres where the voxel spacing is known, else voxels of every axis alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,22 @@ class Meter:
         Strokes in force; an undone stroke does not count.
     seconds : float
         Time spent on editing, pauses left out.
+    hd95_truth, hd95_prediction : float or None
+        95 % Hausdorff distance of the correction to ground truth and prediction, as
+        `core.segmentation.metrics` defines it: 0 where both masks are empty, NaN where only one
+        is. `None` without a mask to compare with, or before it was measured for the first time.
+    hd95_unit : {"mm", "voxels"}
+        Of the distances.
+    hd95_is_current : bool
+        Whether the distances belong to the strokes so far; they lag a moment behind them, and
+        `Correction.meter_changed` is emitted again when they have caught up.
+    truth_vox, prediction_vox : int or None
+        Lesion voxels of ground truth and prediction, `None` without one.
+    truth_ml, prediction_ml : float or None
+        The same in millilitres, `None` where the voxel spacing is unknown too.
+    revision : int
+        Grows with every change: of two meters of one session the one with the larger number is
+        the later one, whichever thread brought it first. Not compared.
     """
 
     dsc_truth: float | None
@@ -48,6 +67,15 @@ class Meter:
     removed_vox: int
     strokes: int
     seconds: float
+    hd95_truth: float | None = None
+    hd95_prediction: float | None = None
+    hd95_unit: DistanceUnit = "voxels"
+    hd95_is_current: bool = True
+    truth_vox: int | None = None
+    prediction_vox: int | None = None
+    truth_ml: float | None = None
+    prediction_ml: float | None = None
+    revision: int = field(default=0, compare=False, repr=False)
 
 
 def dsc_from_counts(first: int, second: int, common: int) -> float:
