@@ -1,0 +1,182 @@
+"""The shape of a mask: smoother, wider, narrower; by voxels or by millimetres."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_brainseg.core.editing.boxes import bounding_box, check_slice, grown
+from napari_brainseg.core.editing.edit import Edit
+from napari_brainseg.core.imaging import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_brainseg.core.editing.edit import Box, Spacing
+
+__all__ = ["Unit", "dilate", "erode", "smooth"]
+
+Unit = Literal["voxels", "mm"]
+"""What a radius is measured in."""
+
+
+def dilate(
+    mask: NDArray[np.uint8],
+    radius: float,
+    *,
+    unit: Unit = "voxels",
+    spacing: Spacing | None = None,
+    slice_index: int | None = None,
+) -> Edit | None:
+    """Add all voxels whose centre lies within a radius of the lesion.
+
+    Parameters
+    ----------
+    mask : ndarray of uint8, shape (Z, Y, X)
+        0 and 1.
+    radius : float
+        Not negative; 0 changes nothing.
+    unit : {"voxels", "mm"}
+        Of the radius. Millimetres follow the spacing, so thick slices are reached later.
+    spacing : (float, float, float), optional
+        Size of a voxel along z, y and x in millimetres.
+    slice_index : int, optional
+        Only this slice (0-based), within the slice.
+
+    Raises
+    ------
+    DataError
+        If there is no such slice, the radius is negative, or it is in millimetres and the
+        spacing is not known.
+
+    Notes
+    -----
+    By the exact Euclidean distance transform, as wide as it may be.
+    """
+
+    def widened(part: NDArray[np.bool_], sampling: tuple[float, ...], _: Box) -> NDArray[np.bool_]:
+        from scipy import ndimage
+
+        distance: NDArray[np.float64] = ndimage.distance_transform_edt(~part, sampling=sampling)
+        return distance <= radius + _ROUNDING
+
+    return _reshaped(mask, radius, unit, spacing, slice_index, widened)
+
+
+def erode(
+    mask: NDArray[np.uint8],
+    radius: float,
+    *,
+    unit: Unit = "voxels",
+    spacing: Spacing | None = None,
+    slice_index: int | None = None,
+) -> Edit | None:
+    """Remove all lesion voxels that have background within a radius.
+
+    What lies beyond the volume is not background: a lesion that is cut by the border is not
+    eaten from there. Parameters and errors are those of `dilate`.
+    """
+
+    def narrowed(part: NDArray[np.bool_], sampling: tuple[float, ...], _: Box) -> NDArray[np.bool_]:
+        from scipy import ndimage
+
+        if part.all():
+            return part
+        distance: NDArray[np.float64] = ndimage.distance_transform_edt(part, sampling=sampling)
+        return distance > radius + _ROUNDING
+
+    return _reshaped(mask, radius, unit, spacing, slice_index, narrowed)
+
+
+def smooth(
+    mask: NDArray[np.uint8],
+    radius: float,
+    *,
+    unit: Unit = "voxels",
+    spacing: Spacing | None = None,
+    slice_index: int | None = None,
+) -> Edit | None:
+    """Round the outline off; details smaller than the radius vanish.
+
+    The mask is blurred, and as many voxels are kept as it had: those where the blurred mask is
+    highest. So the volume stays, up to voxels of equal height.
+
+    Parameters and errors are those of `dilate`.
+
+    Notes
+    -----
+    Gaussian of standard deviation radius / 2. A threshold of one half instead shrinks whatever
+    bulges: Taubin, "A signal processing approach to fair surface design", SIGGRAPH 1995.
+    """
+
+    def rounded(part: NDArray[np.bool_], sampling: tuple[float, ...], _: Box) -> NDArray[np.bool_]:
+        from scipy import ndimage
+
+        sigma = [radius / 2 / step for step in sampling]
+        height: NDArray[np.float32] = ndimage.gaussian_filter(
+            part.astype(np.float32), sigma, mode="nearest"
+        )
+        voxels = int(np.count_nonzero(part))
+        level = float(np.sort(height, axis=None)[-voxels])
+        above: NDArray[np.bool_] = height >= level
+        return above
+
+    return _reshaped(mask, radius, unit, spacing, slice_index, rounded)
+
+
+_ROUNDING = 1e-6
+"""A distance that is the radius, but for rounding, is within it."""
+
+
+def _reshaped(
+    mask: NDArray[np.uint8],
+    radius: float,
+    unit: Unit,
+    spacing: Spacing | None,
+    slice_index: int | None,
+    change: Callable[[NDArray[np.bool_], tuple[float, ...], Box], NDArray[np.bool_]],
+) -> Edit | None:
+    sampling = _sampling(radius, unit, spacing)
+    if slice_index is not None:
+        check_slice(mask, slice_index)
+        planes = slice(slice_index, slice_index + 1)
+        # Far enough that no other slice could ever be reached.
+        sampling = (math.inf, *sampling[1:])
+        edit = _changed(mask[planes], radius, sampling, change)
+        return None if edit is None else Edit((planes, *edit.box[1:]), edit.values)
+    return _changed(mask, radius, sampling, change)
+
+
+def _changed(
+    mask: NDArray[np.uint8],
+    radius: float,
+    sampling: tuple[float, float, float],
+    change: Callable[[NDArray[np.bool_], tuple[float, ...], Box], NDArray[np.bool_]],
+) -> Edit | None:
+    tight = bounding_box(mask)
+    if tight is None or radius == 0:
+        return None
+    reach = [1 + math.floor(radius / step) for step in sampling]
+    box = grown(tight, reach, mask.shape)
+    part = mask[box] != 0
+    if math.isinf(sampling[0]):
+        return Edit.inside(mask, box, change(part[0], sampling[1:], box)[None])
+    return Edit.inside(mask, box, change(part, sampling, box))
+
+
+def _sampling(radius: float, unit: Unit, spacing: Spacing | None) -> tuple[float, float, float]:
+    if not (radius >= 0 and math.isfinite(radius)):
+        raise DataError(f"A radius of {radius} {unit} makes no sense.", "Give 0 or more.")
+    if unit == "voxels":
+        return 1.0, 1.0, 1.0
+    if spacing is None:
+        raise DataError(
+            f"A radius of {radius} mm cannot be kept: these images do not say how large a "
+            "voxel is.",
+            "Give the radius in voxels.",
+        )
+    return spacing
