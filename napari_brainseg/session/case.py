@@ -26,6 +26,7 @@ from napari_brainseg.session.case_log import (
 )
 from napari_brainseg.session.correction import Correction, CorrectionBase, check_mask
 from napari_brainseg.session.meter import Meter
+from napari_brainseg.session.write_right import WriteRight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,9 +50,15 @@ class Case:
         Content hash of the image; computed if left out.
     blind : bool
         Withhold predictions until the first contour is drawn.
+    window : str, optional
+        Which window the case is open in, see `WriteRight`.
+    editor : str, optional
+        Who sits there.
 
     Attributes
     ----------
+    right : WriteRight
+        Whether this window may paint.
     notes : tuple of str
         What the person should know, the reader's warnings included.
     """
@@ -66,6 +73,8 @@ class Case:
     """A stroke was made, undone or redone, or the prediction to compare with changed."""
     status_changed = Signal(str)
     """The new `CaseStatus`."""
+    write_right_changed = Signal(object)
+    """Why the case is read-only from now on, in words; `None`: it may be painted on."""
 
     def __init__(
         self,
@@ -74,6 +83,8 @@ class Case:
         *,
         image_sha256: str | None = None,
         blind: bool = False,
+        window: str | None = None,
+        editor: str | None = None,
     ) -> None:
         if image_sha256 is None:
             from napari_brainseg.core.dataset.hashing import image_sha256 as hash_image
@@ -87,6 +98,8 @@ class Case:
         self._correction: Correction | None = None
         self._is_blind = False
         self.id, self._status = register_case(catalogue, study, image_sha256)
+        self.right = WriteRight(catalogue, self.id, window=window)
+        self._read_only: str | None = None
         self.notes = study.warnings
         if has_correction_elsewhere(catalogue, self.id, study.patient):
             self.notes += (
@@ -95,6 +108,7 @@ class Case:
             )
         saved = active_correction(catalogue, self.id, self.shape)
         if saved is not None:
+            self._read_only = self.right.acquire(editor or saved.editor)
             self._adopt(saved)
         drawn = self._correction is not None and self._correction.meter.strokes > 0
         self._is_blind = blind and not drawn and self._status is not CaseStatus.APPROVED
@@ -134,6 +148,33 @@ class Case:
     def correction(self) -> Correction | None:
         """The mask being corrected, `None` before it is started."""
         return self._correction
+
+    @property
+    def read_only(self) -> str | None:
+        """Why strokes cannot be made here, e.g. ``Ada is correcting this case in another window``.
+
+        `None` if they can. Costs nothing; `write_right_changed` tells of a change.
+        """
+        return self._read_only
+
+    def take_over(self, editor: str | None = None) -> None:
+        """Correct here what another window corrects now; that one becomes read-only.
+
+        Writes to the disk: not for the GUI thread.
+
+        Parameters
+        ----------
+        editor : str, optional
+            Who takes it over.
+
+        Raises
+        ------
+        DataError
+            If the catalogue cannot be used.
+        """
+        self.right.take_over(editor)
+        self._read_only = None
+        self.write_right_changed.emit(None)
 
     @property
     def truth(self) -> NDArray[np.uint8] | None:

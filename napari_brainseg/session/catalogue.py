@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session import tables
+from napari_brainseg.session.migration import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +88,7 @@ class Catalogue:
                 "Update napari-brainseg, or choose another workspace.",
             )
         elif int(found) < tables.SCHEMA_VERSION:
-            # Later schemas only have more tables so far, and `create_all` has made those.
+            migrate(connection)
             _set(connection, _SCHEMA, str(tables.SCHEMA_VERSION))
 
     @contextmanager

@@ -5,15 +5,13 @@ Thread-safety: every method may be called from any thread.
 
 from __future__ import annotations
 
-import socket
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
 from sqlalchemy import delete, insert, select
 
 from napari_brainseg.session import tables
+from napari_brainseg.session.claimants import is_dead, place, this_process, time_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,19 +21,6 @@ if TYPE_CHECKING:
     from napari_brainseg.session.catalogue import Catalogue
 
 __all__ = ["OpenCases"]
-
-_SAME_START_S = 2.0
-"""Clocks that are set while the computer runs move the start times of processes a little."""
-
-_FORGOTTEN_S = 24 * 3600.0
-"""A claim from another computer cannot be checked; after a day it no longer counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Process:
-    host: str
-    pid: int
-    started: float
 
 
 class OpenCases:
@@ -52,8 +37,7 @@ class OpenCases:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        me = psutil.Process()
-        self._me = _Process(socket.gethostname(), me.pid, me.create_time())
+        self._me = this_process()
 
     def claim(self, window_id: str, case_id: int, patient: str, editor: str | None) -> None:
         """Note that a window shows a case now; what it showed before is free.
@@ -73,7 +57,7 @@ class OpenCases:
         """
         table = tables.open_cases
         with self._catalogue.write() as connection:
-            dead = [row.window for row in connection.execute(select(table)) if self._is_dead(row)]
+            dead = [row.window for row in connection.execute(select(table)) if is_dead(row)]
             connection.execute(delete(table).where(table.c.window.in_([window_id, *dead])))
             connection.execute(
                 insert(table).values(
@@ -109,24 +93,9 @@ class OpenCases:
             rows: Sequence[Row[tuple[object, ...]]] = connection.execute(
                 select(table).where(table.c.window != window_id).order_by(table.c.since)
             ).all()
-        return {row.patient: self._words(row) for row in rows if not self._is_dead(row)}
+        return {row.patient: _words(row) for row in rows if not is_dead(row)}
 
-    def _words(self, row: Row[tuple[object, ...]]) -> str:
-        where = "in another window" if row.host == self._me.host else f"on {row.host}"
-        who = f" by {row.editor}" if row.editor else ""
-        # A claim of yesterday evening must not read as one of today's.
-        then, now = time.localtime(row.since), time.localtime()
-        form = "%H:%M" if then[:3] == now[:3] else "%d %b %H:%M"
-        return f"open {where}{who} since {time.strftime(form, then)}"
 
-    def _is_dead(self, row: Row[tuple[object, ...]]) -> bool:
-        if row.host != self._me.host:
-            return bool(time.time() - row.since > _FORGOTTEN_S)
-        try:
-            process = psutil.Process(row.pid)
-            same = abs(process.create_time() - row.pid_started) < _SAME_START_S
-            return not same or process.status() == psutil.STATUS_ZOMBIE
-        except psutil.AccessDenied:
-            return False
-        except psutil.Error:
-            return True
+def _words(row: Row[tuple[object, ...]]) -> str:
+    who = f" by {row.editor}" if row.editor else ""
+    return f"open {place(row)}{who} since {time_words(row.since)}"
