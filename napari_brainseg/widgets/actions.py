@@ -45,7 +45,7 @@ def actions_of(dock: BrainSegDock) -> dict[str, Callable[..., Any]]:
         "next_case": workbench.open_next,
         "previous_case": workbench.open_previous,
         "predict": lambda: _press(dock.predict.predict_button),
-        "start_correction": lambda: _press(dock.correct.start_button),
+        "start_correction": lambda: _press_first(dock.start.start_button, dock.start.go_on_button),
         "approve": lambda: _press(dock.export.export_button),
         "worklist": room.go_to_worklist,
         "worklist_wide": worklist.toggle_wide,
@@ -94,6 +94,13 @@ def _press(button: QAbstractButton) -> None:
     # A key does what its button does now, and nothing where that is greyed out or away.
     if button.isEnabled() and not button.isHidden():
         button.click()
+
+
+def _press_first(*buttons: QAbstractButton) -> None:
+    for button in buttons:
+        if button.isEnabled() and not button.isHidden():
+            button.click()
+            return
 
 
 def _show_modality(display: Display, modality: Modality) -> None:

@@ -1,31 +1,25 @@
-"""Correction by brush: where it starts from, the tools, and the live figures."""
+"""Correction by brush: the tools, and the live figures."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
-
-from napari_brainseg.widgets import numbers
-from napari_brainseg.widgets.editor_field import EditorField
 from napari_brainseg.widgets.meter_view import MeterView
-from napari_brainseg.widgets.next_act import Act
-from napari_brainseg.widgets.panel import Panel, hint_label, mark_next
+from napari_brainseg.widgets.panel import Panel, hint_label
 from napari_brainseg.widgets.tools import Tools
 
 if TYPE_CHECKING:
-    from napari_brainseg.session.case import Case
+    from qtpy.QtWidgets import QWidget
+
     from napari_brainseg.session.desk import Desk
     from napari_brainseg.session.meter import Meter
     from napari_brainseg.viewer.case_view import CaseView
 
 __all__ = ["CorrectPanel"]
 
-_NAME_NEEDED = object()
-
 
 class CorrectPanel(Panel):
-    """Starts a correction and shows how it stands.
+    """What a correction is made with, and how it stands.
 
     Parameters
     ----------
@@ -37,140 +31,38 @@ class CorrectPanel(Panel):
 
     def __init__(self, desk: Desk, view: CaseView, parent: QWidget | None = None) -> None:
         super().__init__(desk, parent)
-        self._view = view
-        self._starting = False
-        self._act = Act.WAIT
         self.heading.setText(self.tr("Correct"))
-        self.empty = hint_label(self.tr("Open a study to correct its mask."))
-        self.base = QComboBox()
-        self.base.setToolTip(self.tr("The mask that you start from. A saved correction goes on."))
-        self.base.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.empty = hint_label(
+            self.tr("The tools come with a correction: start one in the tab Case.")
         )
-        self.base.setMinimumContentsLength(5)
-        for text, value in (
-            (self.tr("Prediction"), "prediction"),
-            (self.tr("Ground truth"), "truth"),
-            (self.tr("Empty mask"), "empty"),
-        ):
-            self.base.addItem(text, value)
-        self.start_button = QPushButton(self.tr("Correct"))
-        self.start_button.setToolTip(self.tr("Start painting on a copy of this mask"))
-        self.start_button.clicked.connect(self.start)
-        self.editor_field = EditorField()
         self.tools = Tools(view)
         self.meter = MeterView()
-        self.saved = hint_label()
-        self._from = QLabel(self.tr("Start from"))
-        starting = QHBoxLayout()
-        starting.addWidget(self._from)
-        starting.addWidget(self.base, 1)
-        starting.addWidget(self.start_button)
-        self.body.addWidget(self.empty)
-        self.body.addLayout(starting)
-        for widget in (self.editor_field, self.tools, self.meter, self.saved):
+        for widget in (self.empty, self.tools, self.meter):
             self.body.addWidget(widget)
-
-        self.ties.add(desk.opened, self._on_opened)
+        self.ties.add(desk.opened, lambda _case: self._on_opened())
         self.ties.add(desk.closed, self.refresh)
-        self.ties.add(desk.prediction_ready, lambda _prediction: self._offer_bases("prediction"))
         self.ties.add(desk.correction_started, lambda _correction: self.refresh())
         self.ties.add(desk.corrected, self._on_corrected)
         self.ties.add(view.editor.failed, self.fault.show_error)
         self.ties.add(view.shown, self.refresh)
-        self._offer_bases()
         self.refresh()
-
-    def start(self) -> None:
-        """Start the correction; ask for the editor's name if nobody is named yet."""
-        self._start(None)
 
     def refresh(self) -> None:
         """Follow the desk."""
         case = self.desk.case
         correction = None if case is None else case.correction
-        self.empty.setVisible(case is None)
-        for widget in (self._from, self.base, self.start_button):
-            widget.setVisible(case is not None and correction is None)
-        self.start_button.setEnabled(not self._starting)
-        for widget in (self.tools, self.meter, self.saved):
+        self.empty.setVisible(correction is None)
+        for widget in (self.tools, self.meter):
             widget.setVisible(correction is not None)
         if correction is not None:
-            self.editor_field.put_away()
             self.meter.show_meter(correction.meter)
-            self._describe(correction.meter)
             self.tools.refresh()
 
-    def show_next(self, act: Act) -> None:
-        """Fill the button of the next act."""
-        self._act = act
-        # While the name is asked for, going on with it is what comes next.
-        asking = self.editor_field.is_asking
-        mark_next(self.start_button, act is Act.CORRECT and not asking)
-
-    def _start(self, name: str | None) -> None:
-        base: Any = self.base.currentData()
-
-        def act() -> object:
-            if name is not None:
-                self.desk.editor = name
-            if self.desk.editor is None:
-                return _NAME_NEEDED
-            return self.desk.start_correction(base)
-
-        self._starting = True
-        self.refresh()
-        self.run(act, self._on_started, self._on_refused)
-
-    def _on_started(self, result: object) -> None:
-        self._starting = False
-        self.refresh()
-        if result is _NAME_NEEDED:
-            self.editor_field.ask(self._start)
-            self.show_next(self._act)
-        else:
-            self.tools.take("paint")
-
-    def _on_refused(self, error: Any) -> None:
-        self._starting = False
-        self.fault.show_error(error)
-        self.refresh()
-
-    def _on_opened(self, _case: Case) -> None:
-        self.editor_field.put_away()
+    def _on_opened(self) -> None:
         self.fault.clear()
-        self._offer_bases()
         self.refresh()
 
     def _on_corrected(self, meter: Meter) -> None:
         self.fault.clear()
         self.meter.show_meter(meter)
-        self._describe(meter)
         self.tools.refresh()
-
-    def _offer_bases(self, best: str | None = None) -> None:
-        case = self.desk.case
-        offered = {
-            "prediction": case is not None and case.prediction is not None,
-            "truth": case is not None and case.truth is not None,
-            "empty": True,
-        }
-        model: Any = self.base.model()
-        for index in range(self.base.count()):
-            model.item(index).setEnabled(offered[self.base.itemData(index)])
-        if best is None:
-            best = next(value for value, there in offered.items() if there)
-        self.base.setCurrentIndex(self.base.findData(best))
-
-    def _describe(self, meter: Meter) -> None:
-        if meter.strokes == 0:
-            self.saved.setText(self.tr("Every stroke is saved at once."))
-            return
-        strokes = self.tr("1 stroke") if meter.strokes == 1 else self.tr("{n} strokes").format(
-            n=meter.strokes
-        )  # fmt: skip
-        self.saved.setText(
-            self.tr("{strokes} saved, {time} of work").format(
-                strokes=strokes, time=numbers.duration(meter.seconds)
-            )
-        )

@@ -1,4 +1,4 @@
-"""The dock: two tabs, Case and Models, with one panel for each thing that can be done."""
+"""The dock: tabs Case, Correct and Models, with one panel for each thing that can be done."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from napari_brainseg.widgets.reading_room import (
     ReadingRoom,
 )
 from napari_brainseg.widgets.show_panel import ShowPanel
+from napari_brainseg.widgets.start_panel import StartPanel
 from napari_brainseg.widgets.study_panel import StudyPanel
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.training_panel import TrainingPanel
@@ -52,11 +53,14 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
     from napari_brainseg.core.imaging import BrainSegError
+    from napari_brainseg.session.case import Case
     from napari_brainseg.widgets.panel import Panel
 
-__all__ = ["BrainSegDock"]
+__all__ = ["CASE", "CORRECT", "MODELS", "BrainSegDock"]
 
 LEAST_WIDTH = 300
+CASE, CORRECT, MODELS = range(3)
+"""The tabs."""
 _TURN_MS = 10
 
 
@@ -84,6 +88,7 @@ class BrainSegDock(QWidget):
         self.views.layout().setContentsMargins(8, 6, 8, 0)
         self.show_panel = ShowPanel(view.display)
         self.predict = PredictPanel(desk, view)
+        self.start = StartPanel(desk)
         self.correct = CorrectPanel(desk, view)
         self.export = ExportPanel(desk)
         self.models = ModelsPanel(desk)
@@ -91,11 +96,10 @@ class BrainSegDock(QWidget):
         self.room = ReadingRoom(self._viewer, self.workbench, self.study.choose_folder, self)
         self.tabs = QTabWidget()
         self.tabs.addTab(
-            _column(
-                self.study, self.views, self.show_panel, self.predict, self.correct, self.export
-            ),
+            _column(self.study, self.views, self.show_panel, self.predict, self.start),
             self.tr("Case"),
         )
+        self.tabs.addTab(_column(self.correct, self.export), self.tr("Correct"))
         self.tabs.addTab(_column(self.models, self.training), self.tr("Models"))
         self.layers_button = QToolButton(text=self.tr("Layers"))
         self.layers_button.setToolTip(
@@ -133,7 +137,8 @@ class BrainSegDock(QWidget):
     def panels(self) -> tuple[Panel, ...]:
         """All panels."""
         return (
-            self.study, self.predict, self.correct, self.export, self.models, self.training,
+            self.study, self.predict, self.start, self.correct, self.export,
+            self.models, self.training,
         )  # fmt: skip
 
     def sizeHint(self) -> QSize:
@@ -163,10 +168,10 @@ class BrainSegDock(QWidget):
         act = next_act(self.workbench.desk, loading=self.study.is_loading, more=self.room.has_next)
         if self.predict.is_busy:
             act = Act.WAIT
-        for panel in (self.study, self.predict, self.correct, self.export):
+        for panel in (self.study, self.predict, self.start, self.correct, self.export):
             panel.show_next(act)
-        # Its button to open a folder is there twice, and the other tab has its own next act.
-        away = act is Act.OPEN or self.tabs.currentIndex() != 0
+        # Its button to open a folder is there twice, and the last tab has its own next act.
+        away = act is Act.OPEN or self.tabs.currentIndex() == MODELS
         self.room.worklist.show_next(Act.WAIT if away else act)
         # Only one tab is seen at a time, so each has its own next act.
         for panel in (self.models, self.training):
@@ -185,12 +190,24 @@ class BrainSegDock(QWidget):
             desk.training_started, desk.training_finished,
         ):  # fmt: skip
             self.ties.add(signal, self.refresh_next)
+        self.ties.add(desk.opened, self._turn_to_work)
+        self.ties.add(self.start.started, self._take_brush)
         self.room.worklist.next_case.suggested.connect(self.refresh_next)
         self.tabs.currentChanged.connect(self.refresh_next)
         self.models.selected_changed.connect(self.refresh_next)
         self.training.gathered.connect(self.refresh_next)
         self.ties.add(desk.fault, self._on_fault)
         self.ties.add_napari(self._viewer.events.theme, self._dress)
+
+    def _turn_to_work(self, case: Case) -> None:
+        # A correction goes on where it was left; who looks at the models stays there.
+        if self.tabs.currentIndex() != MODELS and case is self.workbench.desk.case:
+            begun = case.correction is not None and case.status.value != "approved"
+            self.tabs.setCurrentIndex(CORRECT if begun else CASE)
+
+    def _take_brush(self) -> None:
+        self.tabs.setCurrentIndex(CORRECT)
+        self.correct.tools.take("paint")
 
     def _toggle_layers(self) -> None:
         set_reading(self._viewer, not is_reading(self._viewer))

@@ -145,13 +145,13 @@ class Tour:
         desk, view = dock.workbench.desk, dock.workbench.view
         case = desk.case
         assert case is not None
-        hands.click(dock.correct.start_button)
+        hands.click(dock.start.start_button)
         hands.wait_for(
-            lambda: case.correction is not None or dock.correct.editor_field.isVisible(), 20,
+            lambda: case.correction is not None or dock.start.editor_field.isVisible(), 20,
             "the question for the editor's name",
         )  # fmt: skip
         if case.correction is None:
-            hands.type(dock.correct.editor_field.name, EDITOR)
+            hands.type(dock.start.editor_field.name, EDITOR)
         hands.wait_for(lambda: dock.correct.tools.isVisible(), 20, "the correction to start")
         correction, truth = case.correction, case.truth
         if correction is None or truth is None:
@@ -227,7 +227,7 @@ class Tour:
         epochs: list[object] = []
         desk.training_finished.connect(outcomes.append)
         desk.training_event.connect(epochs.append)
-        dock.tabs.setCurrentIndex(1)
+        dock.tabs.setCurrentIndex(2)
         training: Any = dock.training
         hands.wait_for(training.train_button.isEnabled, 30, "the waiting correction")
         training.form.fields["epochs"].setValue(2)

@@ -108,7 +108,7 @@ def main(root: Path, workspace: Path) -> dict[str, float]:
         watch.gap_ms(lambda p=patient: dock.workbench.select(p), shown(patient))
         if patient == second:
             watch.gap_ms(dock.predict.start, predicted)
-        gaps.append(watch.gap_ms(dock.correct.start, lambda: view.layers.correction is not None))
+        gaps.append(watch.gap_ms(dock.start.start, lambda: view.layers.correction is not None))
     found["correct_ms"] = min(gaps)
 
     def stroke(y: int) -> None:
@@ -123,7 +123,7 @@ def main(root: Path, workspace: Path) -> dict[str, float]:
         watch.gap_ms(dock.export.export, lambda: dock.export.export_button.isEnabled())
         for _ in range(2)
     )
-    found["models_tab_ms"] = watch.gap_ms(lambda: dock.tabs.setCurrentIndex(1), nothing, 1.5)
+    found["models_tab_ms"] = watch.gap_ms(lambda: dock.tabs.setCurrentIndex(2), nothing, 1.5)
     form = dock.training.form.fields
     form["epochs"].setValue(1)
     form["steps_per_epoch"].setValue(2)

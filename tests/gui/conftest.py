@@ -110,7 +110,7 @@ class Window:
         """Predict and start a correction; the brush is in the hand."""
         self.desk.editor = "A. Tester"
         self.predict()
-        self.dock.correct.start_button.click()
+        self.dock.start.start_button.click()
         self.wait(lambda: self.view.layers.correction is not None)
         self.wait(lambda: self.view.layers.correction.mode == "paint")
 

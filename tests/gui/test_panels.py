@@ -32,7 +32,7 @@ def test_the_next_act_is_the_only_filled_button(window):
     window.correct()
     window.dock.export.export_button.click()
     window.wait(lambda: window.dock.export.result.isVisible())
-    window.dock.tabs.setCurrentIndex(1)
+    window.dock.tabs.setCurrentIndex(2)
     window.wait(lambda: filled(window) == ["Fine-tune"])
 
 
@@ -84,7 +84,7 @@ def test_a_failed_prediction_is_told_in_its_panel_with_its_mend(window):
 def test_the_editor_is_asked_once_and_in_place(window):
     window.open()
     window.predict()
-    panel = window.dock.correct
+    panel = window.dock.start
     panel.start_button.click()
     window.wait(lambda: panel.editor_field.isVisible())
     assert not panel.editor_field.accept.isEnabled()
@@ -107,7 +107,7 @@ def test_the_editor_is_asked_once_and_in_place(window):
 def test_a_correction_may_start_from_truth_or_from_nothing(window, base):
     window.open()
     window.desk.editor = "A. Tester"
-    panel = window.dock.correct
+    panel = window.dock.start
     assert panel.base.currentData() == "truth"  # no prediction yet
     panel.base.setCurrentIndex(panel.base.findData(base))
     panel.start_button.click()

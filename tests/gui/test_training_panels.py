@@ -21,7 +21,7 @@ def ready(window):
     window.drag((8, 8), (8, 14))
     window.dock.export.export_button.click()
     window.wait(lambda: window.dock.export.result.isVisible())
-    window.dock.tabs.setCurrentIndex(1)
+    window.dock.tabs.setCurrentIndex(2)
     window.wait(lambda: window.dock.training.train_button.isEnabled())
     window.wait(lambda: window.dock.models.versions)
     return window
@@ -32,7 +32,7 @@ def name_run(window, name):
 
 
 def test_without_corrections_the_panel_teaches(window):
-    window.dock.tabs.setCurrentIndex(1)
+    window.dock.tabs.setCurrentIndex(2)
     window.wait(lambda: window.dock.models.versions)
     training = window.dock.training
     assert "None is waiting" in training.hint.text()
