@@ -44,7 +44,7 @@ def test_a_brush_stroke_is_on_disk_and_in_the_meter(window):
     panel = window.dock.correct
     assert panel.meter.changed.text() == f"+{meter.added_vox}  −0"
     assert panel.meter.dsc_truth.text() == f"{meter.dsc_truth:.3f}"
-    assert panel.saved.text().startswith("1 stroke saved")
+    assert window.dock.start.state.text().startswith("1 stroke saved")
 
 
 def test_the_eraser_removes_and_is_recorded(window):
