@@ -26,6 +26,14 @@ from napari_brainseg.session.case_log import (
 )
 from napari_brainseg.session.correction import Correction, CorrectionBase, check_mask
 from napari_brainseg.session.meter import Meter
+from napari_brainseg.session.readers import is_same_reader
+from napari_brainseg.session.review_log import (
+    Decision,
+    ReviewAct,
+    ReviewRecord,
+    decide,
+    second_reading,
+)
 from napari_brainseg.session.write_right import WriteRight
 
 if TYPE_CHECKING:
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
     from napari_brainseg.session.catalogue import Catalogue
 
 __all__ = ["Case", "CaseRecord", "CaseStatus", "case_records"]
+
+_SIGNED_OFF = (CaseStatus.APPROVED, CaseStatus.REJECTED)
 
 
 class Case:
@@ -111,7 +121,11 @@ class Case:
             self._read_only = self.right.acquire(editor or saved.editor)
             self._adopt(saved)
         drawn = self._correction is not None and self._correction.meter.strokes > 0
-        self._is_blind = blind and not drawn and self._status is not CaseStatus.APPROVED
+        self._is_blind = blind and not drawn and self._status not in _SIGNED_OFF
+        self._asked_by: str | None = None
+        if self._status is CaseStatus.SECOND_READER:
+            request = second_reading(catalogue, self.id)
+            self._asked_by = None if request is None else request.asked_by
 
     def __repr__(self) -> str:
         return f"Case({self.patient!r}, {self.status.value!r})"
@@ -271,8 +285,26 @@ class Case:
                 return
             set_status(self._catalogue, self.id, status)
             self._status = status
+        self._tell_status(status)
+
+    def decide(self, decision: Decision) -> ReviewRecord:
+        """Keep what a person decided, and the status that follows from it.
+
+        Raises
+        ------
+        DataError
+            If the first reader approves in place of the second, or it cannot be kept.
+        """
+        with self._lock:
+            record, status = decide(self._catalogue, self.id, self.patient, decision)
+            self._status = status
+            self._asked_by = record.editor if record.act is ReviewAct.ASK else None
+        self._tell_status(status)
+        return record
+
+    def _tell_status(self, status: CaseStatus) -> None:
         self.status_changed.emit(status.value)
-        if status is CaseStatus.APPROVED:
+        if status in _SIGNED_OFF:
             self._see()
 
     def _base_mask(self, base: CorrectionBase) -> tuple[NDArray[np.uint8], str | None]:
@@ -327,6 +359,13 @@ class Case:
         self.corrected.emit(meter)
 
     def _on_stroke(self) -> None:
-        # An approved case that is painted on is no longer what was signed off.
-        self.mark(CaseStatus.CORRECTED)
+        correction = self._correction
+        editor = "" if correction is None else correction.editor
+        waits = self._status is CaseStatus.SECOND_READER
+        if correction is not None and self._status in _SIGNED_OFF:
+            # A case that is painted on is no longer what was signed off.
+            self.decide(Decision(ReviewAct.REOPEN, editor, "Painted on.", correction.id))
+        elif not (waits and is_same_reader(self._asked_by, editor)):
+            # The first reader may go on painting: the request for a second one stands.
+            self.mark(CaseStatus.CORRECTED)
         self._see()

@@ -37,6 +37,7 @@ __all__ = [
     "register_case",
     "set_aside",
     "set_status",
+    "write_status",
 ]
 
 
@@ -46,8 +47,12 @@ class CaseStatus(StrEnum):
     NEW = "new"
     IN_PROGRESS = "in progress"
     CORRECTED = "corrected"
+    SECOND_READER = "second reader"
+    """The first reader asks another one to approve or to correct."""
     APPROVED = "approved"
     """Signed off into the training set."""
+    REJECTED = "rejected"
+    """Not fit for training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def add_correction(
                 active=True,
             )
         )
-        _write_status(connection, case_id, CaseStatus.IN_PROGRESS)
+        write_status(connection, case_id, CaseStatus.IN_PROGRESS)
     return _key(made.inserted_primary_key)
 
 
@@ -190,16 +195,17 @@ def set_aside(catalogue: Catalogue, case_id: int, correction_id: int) -> None:
             .where(tables.corrections.c.id == correction_id)
             .values(active=False)
         )
-        _write_status(connection, case_id, CaseStatus.NEW)
+        write_status(connection, case_id, CaseStatus.NEW)
 
 
 def set_status(catalogue: Catalogue, case_id: int, status: CaseStatus) -> None:
     """Keep how far the work on a case is."""
     with catalogue.write() as connection:
-        _write_status(connection, case_id, status)
+        write_status(connection, case_id, status)
 
 
-def _write_status(connection: Connection, case_id: int, status: CaseStatus) -> None:
+def write_status(connection: Connection, case_id: int, status: CaseStatus) -> None:
+    """Keep a status as part of a transaction."""
     connection.execute(
         update(tables.cases)
         .where(tables.cases.c.id == case_id)

@@ -21,6 +21,7 @@ from napari_brainseg.session.opened_case import OpenedCase
 from napari_brainseg.session.prediction import PredictionService
 from napari_brainseg.session.preferences import Preferences
 from napari_brainseg.session.reading import Reading
+from napari_brainseg.session.review import Review
 from napari_brainseg.session.shelf import Shelf
 from napari_brainseg.session.trainings import Trainings
 
@@ -73,6 +74,8 @@ class Desk:
     preferences : Preferences
     predictions : PredictionService
         Runs predictions of the open case and of the background.
+    review : Review
+        Checks before signing the open case off, and decisions on it.
     """
 
     opened = Signal(object)
@@ -125,6 +128,7 @@ class Desk:
         self._foreground = ForegroundPredictions(self.predictions)
         self._reading = Reading(self._shelf, self.predictions, self.preferences)
         self._opened = OpenedCase(self._shelf, self._reading, self._foreground, self.preferences)
+        self.review = Review(self._opened, self._shelf, self.preferences)
         self._errands = Errands()
         self._relay()
 
@@ -323,30 +327,19 @@ class Desk:
     def export(self) -> ManifestEntry:
         """Sign the correction off into the training set of the workspace.
 
-        Takes about a second: call it by `submit` from a window.
+        Takes about a second: call it by `submit` from a window. `Review.approve` is the same
+        with a note; here, what the checks find is let pass and recorded.
 
         Raises
         ------
         DataError
             If there is no correction, or what was read back differs.
         """
-        from napari_brainseg.session.case import CaseStatus
-        from napari_brainseg.session.training_set import export_case
-
-        case = self._need_case()
-        entry = export_case(case, self.workspace.training_set, editor=self._need_editor())
-        case.mark(CaseStatus.APPROVED)
-        self.exported.emit(entry)
-        return entry
+        return self.review.approve(findings=self.review.checks())
 
     def waiting_corrections(self) -> int:
-        """How many exported patients the model in use was not trained on."""
-        from napari_brainseg.core.dataset.splits import same_person
-        from napari_brainseg.session.training_set import exported_patients
-
-        seen = self.registry.current.train_patients
-        patients = exported_patients(self.workspace.training_set)
-        return sum(not same_person(p, seen) for p in patients)
+        """How many corrections of the training set wait for training; see `Review.waiting`."""
+        return self.review.waiting()
 
     # training ---------------------------------------------------------------------------------
 
@@ -455,6 +448,8 @@ class Desk:
             (opened.corrected, self.corrected),
             (opened.status_changed, self.status_changed),
             (opened.fault, self.fault),
+            (self.review.exported, self.exported),
+            (self.review.fault, self.fault),
             (foreground.started, self.prediction_started),
             (foreground.progress, self.prediction_progress),
             (foreground.finished, self.prediction_finished),

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from napari_brainseg.session.readers import is_same_reader
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -101,6 +103,7 @@ def order(
     seed: int = 0,
     blind_share: float = 0.0,
     day: str | None = None,
+    editor: str | None = None,
 ) -> tuple[Suggestion, ...]:
     """Put the cases that are still to do in order, the best first.
 
@@ -117,12 +120,16 @@ def order(
         their names and the seed only, so a patient stays blind however the worklist changes.
     day : str, optional
         The random order holds for it; today if left out.
+    editor : str, optional
+        Who reads: a case that waits for a second reader is to do for everybody but the one who
+        asked. Case of letters does not matter.
 
     Returns
     -------
     tuple of Suggestion
-        Without cases that are approved, cannot be read, vanished, or are open elsewhere. Cases
-        without the figure that the strategy needs come last, in worklist order.
+        Without cases that are approved or rejected, cannot be read, vanished, are open elsewhere,
+        or wait for another reader than `editor`. Cases without the figure that the strategy needs
+        come last, in worklist order.
 
     Raises
     ------
@@ -134,9 +141,12 @@ def order(
     share = blind_share
     if strategy == "blind" and share <= 0:
         share = DEFAULT_BLIND_SHARE
-    ranked = _rank(rows, strategy, seed, share, day or time.strftime("%Y-%m-%d"))
+    todo = [row for row in rows if _is_to_do(row, editor)]
+    ranked = _rank(rows, todo, strategy, seed, share, day or time.strftime("%Y-%m-%d"))
     return tuple(
-        Suggestion(row.patient, _BLIND, blind=True)
+        Suggestion(row.patient, _asked(row))
+        if row.status == "second reader"
+        else Suggestion(row.patient, _BLIND, blind=True)
         if _draw("blind", seed, row.patient) < share
         else Suggestion(row.patient, reason)
         for row, reason in ranked
@@ -146,8 +156,14 @@ def order(
 _Ranked = list[tuple["WorklistRow", str]]
 
 
-def _rank(rows: Sequence[WorklistRow], strategy: str, seed: int, share: float, day: str) -> _Ranked:
-    todo = [row for row in rows if _is_to_do(row)]
+def _rank(
+    rows: Sequence[WorklistRow],
+    todo: list[WorklistRow],
+    strategy: str,
+    seed: int,
+    share: float,
+    day: str,
+) -> _Ranked:
     if strategy == "worklist":
         return _in_order(rows, todo)
     if strategy == "random":
@@ -168,9 +184,15 @@ def _rank(rows: Sequence[WorklistRow], strategy: str, seed: int, share: float, d
     return ranked + [(row, none(row)) for row in todo if figure(row) is None]
 
 
-def _is_to_do(row: WorklistRow) -> bool:
+def _asked(row: WorklistRow) -> str:
+    return f"{row.asked_by or 'The first reader'} asks for a second reader"
+
+
+def _is_to_do(row: WorklistRow, editor: str | None) -> bool:
+    mine = row.status == "second reader" and is_same_reader(row.asked_by, editor)
     return (
-        row.status != "approved"
+        row.status not in ("approved", "rejected")
+        and not mine
         and row.fault is None
         and not row.vanished
         and row.open_elsewhere is None

@@ -72,6 +72,7 @@ class Reading:
         self._visit: Visit | None = None
         self._opening = 0
         self._at: tuple[Path, str] | None = None
+        self._editor: str | None = None
         self.worklist = Worklist(
             lambda: shelf.catalogue,
             version_in_use=lambda: shelf.registry.current_version,
@@ -116,6 +117,7 @@ class Reading:
             self._at = None
             self.batch.cancel()
             self.prefetcher.clear()
+        self._editor = self._shelf.editor
         self.worklist.enter(found)
 
     def folder(self, patient: str) -> StudyFolder:
@@ -187,11 +189,11 @@ class Reading:
         rows = self.worklist.rows
         values = self._preferences.values
         strategy = values.strategy if values.strategy in STRATEGIES else "worklist"
-        key = (rows, strategy, values.blind_share)
+        key = (rows, strategy, values.blind_share, self._editor)
         with self._lock:
             if self._ordered is not None and _is_same(self._ordered[0], key):
                 return self._ordered[1]
-        found = order(rows, strategy, blind_share=values.blind_share)
+        found = order(rows, strategy, blind_share=values.blind_share, editor=self._editor)
         with self._lock:
             self._ordered = (key, found)
         return found
@@ -257,6 +259,7 @@ class Reading:
 
     def name_editor(self, name: str) -> None:
         """Note who works from now on."""
+        self._editor = name
         visit = self._visit
         if visit is not None:
             visit.editor = name

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Worklist", "WorklistRow"]
 
-_STATUSES = ("new", "in progress", "corrected", "approved")
+_STATUSES = ("new", "in progress", "corrected", "second reader", "approved", "rejected")
+"""The values of `CaseStatus`, whose module brings the database along."""
 
 
 class Worklist:

@@ -140,6 +140,7 @@ def make_row(
         open_elsewhere=open_elsewhere,
         has_truth=truth is not None if folder is None else folder.has_masks,
         opened=None if case is None else case.opened,
+        asked_by=None if case is None or case.status != "second reader" else case.asked_by,
     )
 
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from napari_brainseg.session.tables import cases, corrections, predictions, strokes, visits
+from napari_brainseg.session.tables import (
+    cases,
+    corrections,
+    predictions,
+    reviews,
+    strokes,
+    visits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +50,7 @@ class CaseFacts:
     editor: str | None = None
     seconds: float = 0.0
     opened: float | None = None
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +214,14 @@ def _of(
 def _add_work(
     connection: Connection, by_id: dict[int, CaseFacts], chosen: Sequence[int] | None
 ) -> None:
-    """Add editor, seconds and last opening to cases."""
+    """Add editor, seconds, last opening and who asks for a second reader to cases."""
+    asked = select(reviews.c.case_id, reviews.c.editor).where(reviews.c.act == "ask")
+    for case_id, editor in _of(
+        connection, asked.order_by(reviews.c.id), reviews.c.case_id, chosen
+    ):
+        # The latest request comes last.
+        if case_id in by_id:
+            by_id[case_id].asked_by = editor
     visited = select(
         visits.c.case_id, func.sum(visits.c.seconds), func.max(visits.c.opened)
     ).group_by(visits.c.case_id)

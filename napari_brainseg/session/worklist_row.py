@@ -27,7 +27,7 @@ class WorklistRow:
     missing : tuple of str, optional
         Modalities that are absent; `None` until the pixels were looked at.
     status : str
-        Value of `CaseStatus`: "new", "in progress", "corrected" or "approved".
+        Value of `CaseStatus`, e.g. "new", "in progress" or "approved".
     volume_vox, volume_ml : int, float, optional
         Of the predicted lesion; millilitres where spacing is known.
     dsc : float, optional
@@ -56,6 +56,8 @@ class WorklistRow:
         Whether the files come with ground truth.
     opened : float, optional
         When it was opened last, Unix seconds.
+    asked_by : str, optional
+        Who asks for a second reader, where the status is "second reader".
     """
 
     patient: str
@@ -80,3 +82,4 @@ class WorklistRow:
     open_elsewhere: str | None = None
     has_truth: bool = False
     opened: float | None = None
+    asked_by: str | None = None

@@ -24,13 +24,22 @@ class Kind(StrEnum):
     NEW = "new"
     IN_PROGRESS = "in progress"
     CORRECTED = "corrected"
+    SECOND_READER = "second reader"
     APPROVED = "approved"
+    REJECTED = "rejected"
     FAULTS = "faults"
     VANISHED = "vanished"
     MISSING = "missing modality"
 
 
-STATUSES = (Kind.NEW, Kind.IN_PROGRESS, Kind.CORRECTED, Kind.APPROVED)
+STATUSES = (
+    Kind.NEW,
+    Kind.IN_PROGRESS,
+    Kind.CORRECTED,
+    Kind.SECOND_READER,
+    Kind.APPROVED,
+    Kind.REJECTED,
+)
 """The values of `CaseStatus`, whose module brings the database along."""
 
 
@@ -78,7 +87,9 @@ def status_word(status: str) -> str:
         Kind.NEW: QCoreApplication.translate("Worklist", "new"),
         Kind.IN_PROGRESS: QCoreApplication.translate("Worklist", "in progress"),
         Kind.CORRECTED: QCoreApplication.translate("Worklist", "corrected"),
+        Kind.SECOND_READER: QCoreApplication.translate("Worklist", "second reader"),
         Kind.APPROVED: QCoreApplication.translate("Worklist", "approved"),
+        Kind.REJECTED: QCoreApplication.translate("Worklist", "rejected"),
         Kind.FAULTS: QCoreApplication.translate("Worklist", "cannot be read"),
         Kind.VANISHED: QCoreApplication.translate("Worklist", "vanished"),
         Kind.MISSING: QCoreApplication.translate("Worklist", "without a modality"),

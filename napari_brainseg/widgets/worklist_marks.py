@@ -59,8 +59,8 @@ def draw_sign(painter: QPainter, sign: str, box: QRectF, ink: QColor) -> None:
     painter : QPainter
         Where.
     sign : str
-        A `Kind`: a ring is new, a wave in progress, a star corrected, a tick approved; a
-        triangle is a fault, a cross vanished.
+        A `Kind`: a ring is new, a wave in progress, a star corrected, a tick approved, a barred
+        ring rejected, two rings wait for a second reader; a triangle is a fault, a cross vanished.
     box : QRectF
         The square.
     ink : QColor
@@ -122,11 +122,26 @@ def _cross(painter: QPainter, box: QRectF) -> None:
     painter.drawLine(box.topRight(), box.bottomLeft())
 
 
+def _barred(painter: QPainter, box: QRectF) -> None:
+    painter.drawEllipse(box)
+    reach = box.width() / 2 * cos(pi / 4)
+    arm = QPointF(reach, reach)
+    painter.drawLine(box.center() - arm, box.center() + arm)
+
+
+def _two_rings(painter: QPainter, box: QRectF) -> None:
+    side = box.width() * 0.62
+    painter.drawEllipse(QRectF(box.left(), box.center().y() - side / 2, side, side))
+    painter.drawEllipse(QRectF(box.right() - side, box.center().y() - side / 2, side, side))
+
+
 _SHAPES = {
     Kind.NEW: _ring,
     Kind.IN_PROGRESS: _wave,
     Kind.CORRECTED: _star,
+    Kind.SECOND_READER: _two_rings,
     Kind.APPROVED: _tick,
+    Kind.REJECTED: _barred,
     Kind.FAULTS: _triangle,
     Kind.VANISHED: _cross,
 }

@@ -1,0 +1,274 @@
+"""Signing off: what to look at before, what people decide, and what goes into the training set.
+
+Thread-safety: methods may be called from any thread, and all of them take time: not for the GUI
+thread. Signals are emitted in the calling one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_brainseg.core.imaging import DataError
+from napari_brainseg.session.sign_off_checks import (
+    Finding,
+    FindingKind,
+    SignOffFacts,
+    sign_off_checks,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_brainseg.core.dataset.manifest import ManifestEntry
+    from napari_brainseg.session.case import Case
+    from napari_brainseg.session.correction import Correction
+    from napari_brainseg.session.opened_case import OpenedCase
+    from napari_brainseg.session.preferences import Preferences
+    from napari_brainseg.session.review_log import ReviewAct, ReviewRecord, SecondReading
+    from napari_brainseg.session.seen import SeenSlices
+    from napari_brainseg.session.shelf import Shelf
+
+__all__ = ["Finding", "FindingKind", "OpenFindingsError", "Review"]
+
+
+class OpenFindingsError(DataError):
+    """The checks found what must be acknowledged first.
+
+    Parameters
+    ----------
+    findings : tuple of Finding
+        Those that were not.
+    """
+
+    def __init__(self, patient: str, findings: tuple[Finding, ...]) -> None:
+        super().__init__(
+            f"{patient} was not approved: {' '.join(f.message for f in findings)}",
+            "Look at them, or approve anyway; they are recorded then.",
+        )
+        self.findings = findings
+
+
+class Review:
+    """Checks and decisions of the case that is open.
+
+    Parameters
+    ----------
+    opened : OpenedCase
+        Which case.
+    shelf : Shelf
+        Catalogue, training set, models, and who works.
+    preferences : Preferences
+        The least size of an island.
+    """
+
+    decided = Signal(object)
+    """`ReviewRecord` on the open case."""
+    exported = Signal(object)
+    """`ManifestEntry`."""
+    fault = Signal(object)
+    """`BrainSegError` of tidying up after signing off; the export itself stands."""
+
+    def __init__(self, opened: OpenedCase, shelf: Shelf, preferences: Preferences) -> None:
+        self._opened = opened
+        self._shelf = shelf
+        self._preferences = preferences
+        self._seen: tuple[Case, SeenSlices] | None = None
+
+    def follow_seen(self, case: Case, seen: SeenSlices) -> None:
+        """Take what is seen of a case from here; the catalogue learns it some seconds later."""
+        self._seen = (case, seen)
+
+    def checks(self) -> tuple[Finding, ...]:
+        """Tell what to look at before the open case is signed off; nothing without a correction.
+
+        Raises
+        ------
+        DataError
+            If the catalogue cannot be read.
+        """
+        case = self._opened.case
+        correction = None if case is None else case.correction
+        if case is None or correction is None:
+            return ()
+        # As painted: what was not committed yet will be, before it is signed off.
+        return self._checks(case, correction, correction.data)
+
+    def approve(self, note: str = "", findings: tuple[Finding, ...] | None = None) -> ManifestEntry:
+        """Sign the correction off into the training set. Training is never started by it.
+
+        Parameters
+        ----------
+        note : str
+            Whatever should be known later.
+        findings : tuple of Finding, optional
+            Those that the person lets pass ("approve anyway"); they are recorded.
+
+        Raises
+        ------
+        OpenFindingsError
+            If the checks find something of a kind that is not among `findings`.
+        DataError
+            If there is no correction, the case waits for a second reader, or the export failed;
+            the case stays as it was, and can be approved again.
+        """
+        from napari_brainseg.core.dataset.hashing import sha256_of_arrays
+        from napari_brainseg.session.review_log import ReviewAct
+        from napari_brainseg.session.training_set import export_case
+
+        case, editor = self._need_case(), self._need_editor()
+        correction = case.correction
+        if correction is None:
+            raise DataError(
+                f"{case.patient} has no correction to export.", "Start a correction first."
+            )
+        request = self.second_reading()
+        if request is not None:
+            request.refuse(editor, case.patient)
+        correction.commit()
+        mask = correction.saved
+        found = self._checks(case, correction, mask)
+        known = {finding.kind for finding in findings or ()}
+        open_ones = tuple(f for f in found if f.must_acknowledge and f.kind not in known)
+        if open_ones:
+            raise OpenFindingsError(case.patient, open_ones)
+        entry = export_case(case, self._shelf.workspace.training_set, editor=editor)
+        self._decide(case, ReviewAct.APPROVE, editor, note, sha256_of_arrays(mask), found)
+        self.exported.emit(entry)
+        return entry
+
+    def reject(self, note: str) -> ReviewRecord:
+        """Mark the open case as not fit for training, with the reason.
+
+        Raises
+        ------
+        DataError
+            If no reason is given, or it cannot be kept.
+        """
+        from napari_brainseg.session.review_log import ReviewAct
+
+        case, editor = self._need_case(), self._need_editor()
+        if not note.strip():
+            raise DataError(
+                f"{case.patient} was not rejected: no reason is given.", "Say why in a few words."
+            )
+        return self._decide(case, ReviewAct.REJECT, editor, note)
+
+    def reopen(self, note: str = "") -> ReviewRecord:
+        """Take the open case up again, whatever was decided; a request for a reader ends.
+
+        Raises
+        ------
+        DataError
+            If it cannot be kept.
+        """
+        from napari_brainseg.session.review_log import ReviewAct
+
+        case, editor = self._need_case(), self._need_editor()
+        return self._decide(case, ReviewAct.REOPEN, editor, note)
+
+    def ask_second_reader(self, note: str = "") -> ReviewRecord:
+        """Ask for another person to approve or correct the open case.
+
+        Raises
+        ------
+        DataError
+            If there is no correction to read, or it cannot be kept.
+        """
+        from napari_brainseg.session.review_log import ReviewAct
+
+        case, editor = self._need_case(), self._need_editor()
+        if case.correction is None:
+            raise DataError(
+                f"{case.patient} has no correction that a second reader could look at.",
+                "Start a correction first.",
+            )
+        return self._decide(case, ReviewAct.ASK, editor, note)
+
+    def reviews(self, case: Case | None = None) -> tuple[ReviewRecord, ...]:
+        """All decisions on a case, by default the open one, oldest first."""
+        from napari_brainseg.session.review_log import reviews_of
+
+        case = case or self._opened.case
+        return () if case is None else reviews_of(self._shelf.catalogue, case.id)
+
+    def second_reading(self) -> SecondReading | None:
+        """Return the request for a second reader of the open case that stands, if any."""
+        from napari_brainseg.session.review_log import second_reading
+
+        case = self._opened.case
+        return None if case is None else second_reading(self._shelf.catalogue, case.id)
+
+    def waiting(self) -> int:
+        """How many exported patients the model in use was not trained on."""
+        from napari_brainseg.core.dataset.splits import same_person
+        from napari_brainseg.session.training_set import exported_patients
+
+        seen = self._shelf.registry.current.train_patients
+        patients = exported_patients(self._shelf.workspace.training_set)
+        return sum(not same_person(p, seen) for p in patients)
+
+    # inside -----------------------------------------------------------------------------------
+
+    def _checks(
+        self, case: Case, correction: Correction, mask: NDArray[np.uint8]
+    ) -> tuple[Finding, ...]:
+        prediction = case.prediction
+        return sign_off_checks(
+            SignOffFacts(
+                mask=mask,
+                base=correction.base_mask,
+                prediction=None if prediction is None else prediction.mask,
+                truth=case.truth,
+                seen=self._seen_of(case),
+                least_island_vox=10,
+            )
+        )
+
+    def _seen_of(self, case: Case) -> NDArray[np.bool_]:
+        from napari_brainseg.session.seen import SeenSlices
+
+        kept = SeenSlices(self._shelf.catalogue, case.id, case.shape[0])
+        flags = kept.load()
+        if self._seen is not None and self._seen[0] is case:
+            flags |= self._seen[1].flags
+        return flags
+
+    def _decide(
+        self,
+        case: Case,
+        act: ReviewAct,
+        editor: str,
+        note: str,
+        mask_sha256: str | None = None,
+        findings: tuple[Finding, ...] = (),
+    ) -> ReviewRecord:
+        from napari_brainseg.session.review_log import Decision
+
+        correction = case.correction
+        record = case.decide(
+            Decision(
+                act,
+                editor,
+                note,
+                None if correction is None else correction.id,
+                mask_sha256,
+                findings,
+            )
+        )
+        self.decided.emit(record)
+        return record
+
+    def _need_case(self) -> Case:
+        case = self._opened.case
+        if case is None:
+            raise DataError("No patient is open.", "Open a patient's folder first.")
+        return case
+
+    def _need_editor(self) -> str:
+        name = self._shelf.editor
+        if name is None:
+            raise DataError("Nobody is named as editor.", "Give your name or your initials first.")
+        return name
