@@ -16,6 +16,7 @@ from napari_brainseg.viewer.overlay_layers import (
     MASKS,
     OVERLAYS,
     PREDICTION_NAME,
+    PREVIEW_NAME,
     TRUTH_NAME,
     OverlayLayers,
 )
@@ -131,6 +132,7 @@ class CaseLayers:
             self.show_overlay(CORRECTION_NAME, correction)
             for name, data in zip(OVERLAYS[:2], (doubt, difference), strict=True):
                 self.show_overlay(name, data)
+            self.show_overlay(PREVIEW_NAME, None)
         if self._viewer.dims.axis_labels != AXES:
             self._viewer.dims.axis_labels = AXES
         if self.correction is not None:

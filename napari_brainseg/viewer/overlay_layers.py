@@ -17,6 +17,7 @@ from psygnal import Signal
 
 from napari_brainseg.viewer import colours, difference
 from napari_brainseg.viewer.assign import assign
+from napari_brainseg.viewer.preview_picture import PREVIEW_COLOURS, PREVIEW_NAME
 from napari_brainseg.viewer.thumbnails import rest_unseen
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "DOUBT_NAME",
     "OVERLAYS",
     "PREDICTION_NAME",
+    "PREVIEW_NAME",
     "TRUTH_NAME",
     "OverlayLayers",
     "doubt_opacity",
@@ -44,6 +46,8 @@ DIFFERENCE_NAME = "Difference"
 DOUBT_NAME = "Doubt"
 OVERLAYS = (DOUBT_NAME, DIFFERENCE_NAME, TRUTH_NAME, PREDICTION_NAME, CORRECTION_NAME)
 """From the lowest to the one on top."""
+STACK = (*OVERLAYS[:-1], PREVIEW_NAME, OVERLAYS[-1])
+"""With what is there for a moment only: the preview of a tool, under the outline it is about."""
 MASKS = {
     TRUTH_NAME: colours.TRUTH,
     PREDICTION_NAME: colours.PREDICTION,
@@ -83,7 +87,7 @@ class OverlayLayers:
         self._viewer = viewer
         self._layers: dict[str, Labels | Image] = {}
         self._there: set[str] = set()
-        self._wanted = {name: name in MASKS for name in OVERLAYS}
+        self._wanted = {name: name in MASKS for name in STACK}
         self._hidden = False
         self._suspended = False
         self._busy = False
@@ -210,7 +214,7 @@ class OverlayLayers:
     def order(self) -> None:
         """Put the overlays on top of whatever the user added, the correction on top."""
         layers = self._viewer.layers
-        wanted = [m for name in OVERLAYS if (m := self.layer(name)) is not None]
+        wanted = [m for name in STACK if (m := self.layer(name)) is not None]
         if list(layers)[len(layers) - len(wanted) :] != wanted:
             for layer in wanted:
                 layers.move(layers.index(layer), len(layers))
@@ -224,7 +228,7 @@ class OverlayLayers:
         self._there.clear()
 
     def _place_of(self, name: str) -> int:
-        above = OVERLAYS[OVERLAYS.index(name) + 1 :]
+        above = STACK[STACK.index(name) + 1 :]
         layers = self._viewer.layers
         places = [layers.index(m) for other in above if (m := self.layer(other)) is not None]
         return min(places, default=len(layers))
@@ -254,6 +258,8 @@ class OverlayLayers:
     def _dress(self, name: str) -> None:
         width, fill, opacity = self._style
         layer = self._layers[name]
+        if name == PREVIEW_NAME:
+            return  # it is to be seen however faint the masks are
         if name in MASKS:
             contour = 0 if fill else width
             if layer.contour != contour:
@@ -285,8 +291,9 @@ def _make_labels(
 ) -> Labels:
     known: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     if name == DIFFERENCE_NAME:
-        for label, (colour, alpha) in DIFFERENCE_COLOURS.items():
-            known[label] = _with_alpha(colour, alpha)
+        known |= {k: _with_alpha(*colour) for k, colour in DIFFERENCE_COLOURS.items()}
+    elif name == PREVIEW_NAME:
+        known |= {k: _with_alpha(*colour) for k, colour in PREVIEW_COLOURS.items()}
     else:
         known[1] = MASKS[name]
     layer = Labels(
