@@ -1,19 +1,23 @@
-"""From brush to session: every stroke is committed, undo and redo come from its history."""
+"""From the hand to the session: every stroke is committed, undo and redo come from its history."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError
+from napari_brainseg.viewer.brush_stroke import BRUSH, ERASER, BrushSettings, BrushStroke
+from napari_brainseg.viewer.paint_modes import PaintModes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from napari.layers import Labels
     from napari.viewer import Viewer
 
+    from napari_brainseg.core.editing import Edit
     from napari_brainseg.session.correction import Correction
     from napari_brainseg.session.history import Stroke
 
@@ -30,6 +34,11 @@ class StrokeEditor:
     ----------
     viewer : napari.Viewer
         Its Ctrl+Z works whatever layer is active.
+
+    Attributes
+    ----------
+    settings : callable
+        Gives the `BrushSettings` of a stroke that begins; a plain brush by default.
     """
 
     failed = Signal(object)
@@ -38,16 +47,22 @@ class StrokeEditor:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._layer: Labels | None = None
+        self._modes: PaintModes | None = None
         self._correction: Correction | None = None
         self._later: list[Callable[[], None]] = []
+        self.settings: Callable[[], BrushSettings] = BrushSettings
         viewer.bind_key(UNDO_KEY, lambda _viewer: self.undo(), overwrite=True)
         viewer.bind_key(REDO_KEY, lambda _viewer: self.redo(), overwrite=True)
 
     @property
     def is_painting(self) -> bool:
         """Whether a stroke is under way."""
-        # napari has no public sign of it, see NAPARI.md.
-        return self._layer is not None and bool(self._layer._block_history)  # noqa: SLF001
+        return self._modes is not None and self._modes.is_painting
+
+    @property
+    def stroke(self) -> BrushStroke | None:
+        """The stroke of a brush that is under way."""
+        return None if self._modes is None else self._modes.stroke
 
     def edit(self, layer: Labels | None, correction: Correction | None) -> None:
         """Commit what is painted on `layer` to `correction`; `None` stops editing."""
@@ -73,19 +88,42 @@ class StrokeEditor:
         else:
             act()
 
-    def undo(self) -> Stroke | None:
-        """Take the last stroke back and show its slice."""
-        return self._step("undo")
+    def apply(self, edit: Edit, tool: str, parameters: Mapping[str, object]) -> Stroke | None:
+        """Make the change of a tool: one action of the history, drawn at once.
 
-    def redo(self) -> Stroke | None:
-        """Do the stroke undone last again and show its slice."""
-        return self._step("redo")
-
-    def _step(self, name: str) -> Stroke | None:
+        Returns
+        -------
+        Stroke or None
+            `None` while a stroke is under way, where nothing is edited, and where it failed
+            (see `failed`).
+        """
         if self._correction is None or self._layer is None or self.is_painting:
             return None
         try:
-            stroke: Stroke | None = getattr(self._correction, name)()
+            stroke = self._correction.apply(edit, tool, parameters)
+        except BrainSegError as error:
+            self.failed.emit(error)
+            stroke = None
+        _redraw(self._layer)
+        return stroke
+
+    def undo(self) -> Stroke | None:
+        """Take the last stroke back and show its slice."""
+        return self._step(lambda correction: correction.undo())
+
+    def redo(self) -> Stroke | None:
+        """Do the stroke undone last again and show its slice."""
+        return self._step(lambda correction: correction.redo())
+
+    def go_to(self, number: int) -> Stroke | None:
+        """Make a stroke, by its number, the last one in force; 0 for the start. Shows its slice."""
+        return self._step(lambda correction: correction.go_to(number))
+
+    def _step(self, act: Callable[[Correction], Stroke | None]) -> Stroke | None:
+        if self._correction is None or self._layer is None or self.is_painting:
+            return None
+        try:
+            stroke = act(self._correction)
         except BrainSegError as error:
             self.failed.emit(error)
             return None
@@ -95,28 +133,68 @@ class StrokeEditor:
         return stroke
 
     def _take(self, layer: Labels) -> None:
+        self._modes = PaintModes(layer, self._begin, self._catch_up)
         layer.events.paint.connect(self._on_paint)
+        layer.events.data.connect(self._on_data)
         layer.events.mode.connect(self._stay_last)
         layer.mouse_drag_callbacks.append(self._watch_drag)
         self.bind_keys(layer)
 
     def _let_go(self) -> None:
-        layer = self._layer
-        if layer is None:
+        layer, modes = self._layer, self._modes
+        if layer is None or modes is None:
             return
+        modes.close()
+        self._modes = None
         layer.events.paint.disconnect(self._on_paint)
+        layer.events.data.disconnect(self._on_data)
         layer.events.mode.disconnect(self._stay_last)
         if self._watch_drag in layer.mouse_drag_callbacks:
             layer.mouse_drag_callbacks.remove(self._watch_drag)
 
-    def _on_paint(self, _event: Any = None) -> None:
+    def _begin(self, erasing: bool) -> BrushStroke | None:
+        """Begin a stroke; what somebody wrote into the mask meanwhile is an action before it."""
+        correction = self._correction
+        if correction is None:
+            return None
+        self._commit("other", {})
+        settings = self.settings()
+        if erasing:
+            settings = BrushSettings(ERASER, settings.depth)
+        elif settings.image is None or settings.image.shape != correction.data.shape:
+            settings = BrushSettings(BRUSH, settings.depth)
+        return BrushStroke(correction.data, settings)
+
+    def _on_paint(self, event: Any = None) -> None:
+        modes = self._modes
+        if self._correction is None or modes is None:
+            return
+        tool, parameters = modes.tool_of(getattr(event, "value", None))
+        self._commit(tool, parameters)
+        self._catch_up()
+
+    def _commit(self, tool: str, parameters: Mapping[str, object]) -> None:
         if self._correction is None:
             return
         try:
-            self._correction.commit()
+            try:
+                self._correction.commit(tool=tool, parameters=parameters)
+            except TypeError:
+                self._correction.commit()
         except BrainSegError as error:
             self.failed.emit(error)
-        self._catch_up()
+
+    def _on_data(self, _event: Any = None) -> None:
+        # A script gave the layer another array: the mask of the correction takes its voxels.
+        correction, layer = self._correction, self._layer
+        if correction is None or layer is None:
+            return
+        if np.may_share_memory(layer.data, correction.data):
+            return
+        if layer.data.shape == correction.data.shape:
+            np.not_equal(layer.data, 0, out=correction.data.view(np.bool_))
+        layer.data = correction.data
+        self._commit("other", {})
 
     def _watch_drag(self, _layer: Labels, event: Any) -> Any:
         # A stroke that changes nothing sends no paint event; its end must be noticed as well.
