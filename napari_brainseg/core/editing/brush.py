@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from napari_brainseg.core.editing.adaptive import ADAPTIVE_TOLERANCE, adaptive
+from napari_brainseg.core.editing.footprint import Footprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,31 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["ADAPTIVE_TOLERANCE", "Footprint", "adaptive", "capsule", "within"]
-
-ADAPTIVE_TOLERANCE = 2.5
-"""Default of `adaptive`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Footprint:
-    """Pixels of a plane under a brush.
-
-    Parameters
-    ----------
-    rows, columns : slice
-        The part of the plane, half-open, inside the plane.
-    inside : ndarray of bool, shape (rows, columns)
-        Which pixels of that part.
-    """
-
-    rows: slice
-    columns: slice
-    inside: NDArray[np.bool_]
-
-    @property
-    def box(self) -> tuple[slice, slice]:
-        """Rows and columns, to index a plane with."""
-        return self.rows, self.columns
 
 
 def capsule(
@@ -101,49 +78,3 @@ def within(image_plane: NDArray[Any], footprint: Footprint, low: float, high: fl
     part = image_plane[footprint.box]
     inside = footprint.inside & (part >= low) & (part <= high)
     return Footprint(footprint.rows, footprint.columns, inside)
-
-
-def adaptive(
-    image_plane: NDArray[Any], footprint: Footprint, *, tolerance: float = ADAPTIVE_TOLERANCE
-) -> Footprint:
-    """Grow a footprint to the edge of the like region that it lies in.
-
-    Parameters
-    ----------
-    image_plane : ndarray, shape (Y, X)
-        The modality on show.
-    footprint : Footprint
-        What the brush covered.
-    tolerance : float
-        How unlike the intensities under the brush a pixel may be, in their standard deviations.
-
-    Returns
-    -------
-    Footprint
-        The region; at least what is like the middle of the brush.
-    """
-    from scipy import ndimage
-
-    across = min(footprint.inside.shape)
-    margin = max(8, 2 * across)
-    rows = slice(max(0, footprint.rows.start - margin), footprint.rows.stop + margin)
-    columns = slice(max(0, footprint.columns.start - margin), footprint.columns.stop + margin)
-    part = np.asarray(image_plane[rows, columns], np.float32)
-    seed = np.zeros(part.shape, bool)
-    top, left = footprint.rows.start - rows.start, footprint.columns.start - columns.start
-    height, width = footprint.inside.shape
-    seed[top : top + height, left : left + width] = footprint.inside
-    calm = ndimage.gaussian_filter(part, 1)
-    under = calm[seed]
-    centre = float(np.median(under))
-    spread = max(1.4826 * float(np.median(np.abs(under - centre))), 0.02 * float(np.ptp(part)))
-    like = np.abs(calm - centre) <= tolerance * spread
-    labels, _ = ndimage.label(like)
-    hit = np.unique(labels[seed & like])
-    region = np.isin(labels, hit[hit > 0])
-    region = ndimage.binary_fill_holes(ndimage.binary_opening(region)) | (seed & like)
-    return Footprint(
-        slice(rows.start, rows.start + part.shape[0]),
-        slice(columns.start, columns.start + part.shape[1]),
-        np.asarray(region, bool),
-    )
