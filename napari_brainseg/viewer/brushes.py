@@ -89,8 +89,11 @@ class Brushes:
         self._window: tuple[float, float] | None = None
         self._tolerance = float(ADAPTIVE_TOLERANCE)
         self._sizes: dict[str, int] = {}
-        self._told: tuple[str, int] = (MOVE, 0)
+        self._told = MOVE
         self._cutting = False
+        self._pencil: tuple[str | None, str] = (None, MASK)
+        self._before: str | None = None
+        self._taking = False
         view.editor.settings = self._settings
         view.shown.connect(self._follow)
         view.display.changed.connect(self._on_display)
@@ -143,13 +146,14 @@ class Brushes:
             return
         if tool in KINDS:
             self._kind = tool
+        self._taking = True
         self._view.make_active(layer)
         if tool in (LASSO, POLYGON):
-            layer.mode = "pan_zoom"
             self.regions.begin(tool)
         else:
             self.regions.put_away()
             layer.mode = _MODES.get(tool, "paint")
+        self._taking = False
         self._on_tool()
 
     @property
@@ -298,8 +302,8 @@ class Brushes:
 
     def _on_tool(self, _event: Any = None) -> None:
         tool, layer = self.tool, self._layer
-        if tool != self._told[0]:
-            self._told = (tool, 0)
+        if tool != self._told:
+            self._told = tool
             if tool in _SIZED and layer is not None:
                 wanted = self._sizes.setdefault(tool, int(layer.brush_size))
                 if layer.brush_size != wanted:
@@ -318,9 +322,27 @@ class Brushes:
             self.window = None
 
     def _on_regions(self) -> None:
-        if self.regions.cutting != self._cutting:
-            self._cutting = self.regions.cutting
+        regions, layer = self.regions, self._layer
+        if regions.cutting != self._cutting:
+            self._cutting = regions.cutting
             self.changed.emit("cutting")
+        pencil = (regions.kind, regions.purpose)
+        if pencil == self._pencil:
+            return
+        self._pencil = pencil
+        if layer is not None and regions.kind is not None:
+            if regions.purpose != MASK and self._before is None:
+                self._before = self._told
+            self._view.make_active(layer)
+            layer.mode = "pan_zoom"
+            layer.cursor = "cross"
+        elif layer is not None and regions.kind is None:
+            before, self._before = self._before, None
+            if str(layer.mode) == "pan_zoom":
+                layer.cursor = "standard"
+                if before is not None and not self._taking:
+                    # Another tool had asked for a region: the hand goes on with what it did.
+                    self.take(before)
         self._on_tool()
 
     def _on_drawn(self, region: Region) -> None:
