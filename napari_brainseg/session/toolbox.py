@@ -231,23 +231,20 @@ class Toolbox:
         """Compute at once what a tool would change; see `prepare` and `ToolJob.run`."""
         return self.prepare(tool, place, **parameters).run()
 
-    def apply(self, job: ToolJob, edit: Edit) -> Stroke | None:
-        """Enter what a job found into the history, as one action; on the painting thread.
+    def check(self, job: ToolJob) -> None:
+        """Raise if what a job found must not go into the history any more; on the painting thread.
 
         Raises
         ------
         StaleEditError
-            If the mask is no longer the one that the job looked at. Nothing is changed.
+            If the mask is no longer the one that the job looked at.
         ToolUnavailableError
             If the correction became read-only, or was set aside.
-        DataError
-            If it could not be saved; see `Correction.apply`.
         """
-        correction = job.correction
-        if correction is not self.case.correction:
+        if job.correction is not self.case.correction:
             raise ToolUnavailableError(
                 f"{job.spec.title}: the correction that it was for is no longer open.",
-                "Choose the tool again.",
+                "Use the tool again.",
             )
         reason = self.why_not(job.spec.id)
         if reason is not None:
@@ -257,7 +254,19 @@ class Toolbox:
                 f"{job.spec.title}: the mask changed meanwhile, so nothing was done.",
                 "Use the tool again.",
             )
-        return correction.apply(edit, job.spec.id, dict(job.recorded))
+
+    def apply(self, job: ToolJob, edit: Edit) -> Stroke | None:
+        """Enter what a job found into the history, as one action; on the painting thread.
+
+        Raises
+        ------
+        StaleEditError, ToolUnavailableError
+            See `check`. Nothing is changed.
+        DataError
+            If it could not be saved; see `Correction.apply`.
+        """
+        self.check(job)
+        return job.correction.apply(edit, job.spec.id, dict(job.recorded))
 
     @staticmethod
     def is_fresh(job: ToolJob) -> bool:
