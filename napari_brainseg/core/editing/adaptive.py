@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ADAPTIVE_TOLERANCE", "adaptive"]
 
-ADAPTIVE_TOLERANCE = 0.35
+ADAPTIVE_TOLERANCE = 0.4
 """Default of `adaptive`."""
 REACH = 2.0
 """How far beyond the stroke it grows, in widths of the brush."""
@@ -77,7 +77,7 @@ def adaptive(
     markers[(unlike > bound) | ~near] = 2
     markers[_touching((unlike <= SURE * bound) & near | seed, seed)] = 1
     edge = ndimage.gaussian_gradient_magnitude(part, EDGE_VOX)
-    grown = watershed(edge, markers) == 1
+    grown = watershed(edge, markers) == 1  # type: ignore[no-untyped-call]
     return Footprint(rows, columns, _finished(grown, seed))
 
 
