@@ -33,6 +33,9 @@ def stylesheet(theme_id: str) -> str:
     QLabel[role="title"] {{ font-size: 10pt; font-weight: 600; color: {text}; }}
     QLabel[role="hint"] {{ color: {quiet}; }}
     QLabel[role="figure"] {{ font-size: 10pt; font-weight: 600; color: {text}; }}
+    QLabel[role="column"] {{ color: {quiet}; padding: 0px; }}
+    QLabel[role="cell"] {{ font-weight: 600; color: {text}; padding: 0px; }}
+    QLabel[role="cell"]:disabled {{ font-weight: 400; color: {quiet}; }}
     QLabel[role="notice"] {{ border-left: 3px solid {_NOTICE}; padding-left: 6px; }}
     QFrame[role="fault"] {{ border-left: 3px solid {_FAULT}; background: {soft}; }}
     QFrame[role="panel"] {{ border: 0px; border-bottom: 1px solid {line}; }}
