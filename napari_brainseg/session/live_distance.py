@@ -91,7 +91,7 @@ class LiveDistance:
         self._ask(lambda: self._compare(against, mask))
 
     def apply(self, indices: NDArray[np.int64], values: NDArray[np.uint8]) -> None:
-        """Take changed voxels in (flat indices and new values); costs microseconds."""
+        """Take changed voxels in (flat indices and new values); kept, and costs microseconds."""
         self._ask(lambda: self._apply(indices, values))
 
     def wait(self, timeout: float | None = None) -> bool:
