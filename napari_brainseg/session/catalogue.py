@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, delete, event, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session import tables
+from napari_brainseg.session.backups import make_backup
+from napari_brainseg.session.catalogue_errors import explain, replaced
 from napari_brainseg.session.migration import migrate
+from napari_brainseg.session.rescue import State, look_at, make_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
+
+    from napari_brainseg.session.rescue import RescueNotice
 
 __all__ = ["Catalogue"]
 
@@ -40,16 +45,25 @@ class Catalogue:
         Path of an SQLite file (made if missing), or a database URL such as
         ``postgresql://host/brainseg``.
 
+    Attributes
+    ----------
+    notice : RescueNotice or None
+        What the user should know: a backup was opened, as the file was damaged or too new.
+
     Raises
     ------
     DataError
-        If it cannot be opened, is damaged, or was written by a later version.
+        If it cannot be opened, or was written by a later version and no backup fits this one.
     """
 
     def __init__(self, location: Path | str) -> None:
         text = str(location)
         self._url = make_url(text if "://" in text else f"sqlite:///{text}")
         self._lock = threading.RLock()
+        self.notice: RescueNotice | None = None
+        self._opened_as: tuple[int, int] | None = None
+        if self.file is not None:
+            self._prepare(self.file)
         self._engine = self._build()
         try:
             with self.write() as connection:
@@ -58,6 +72,7 @@ class Catalogue:
         except DataError:
             self._engine.dispose()
             raise
+        self._opened_as = self._identity()
 
     def __repr__(self) -> str:
         return f"Catalogue({self._url.render_as_string(hide_password=True)!r})"
@@ -68,6 +83,28 @@ class Catalogue:
         if self._url.get_backend_name() == "sqlite":
             return str(self._url.database)
         return self._url.render_as_string(hide_password=True)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; `None` for a database server."""
+        database = self._url.database
+        sqlite = self._url.get_backend_name() == "sqlite"
+        return Path(database) if sqlite and database and database != ":memory:" else None
+
+    def _prepare(self, file: Path) -> None:
+        found = look_at(file)
+        self.notice = make_sound(file, found)
+        if self.notice is None and found.state is State.OLD:
+            make_backup(file)
+
+    def _identity(self) -> tuple[int, int] | None:
+        if self.file is None:
+            return None
+        try:
+            found = self.file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _build(self) -> Engine:
         sqlite = self._url.get_backend_name() == "sqlite"
@@ -112,6 +149,10 @@ class Catalogue:
         DataError
             If the database fails; then nothing of the block was kept.
         """
+        if self._opened_as is not None and self._identity() != self._opened_as:
+            # What is written to a file that was moved away would be seen by nobody.
+            assert self.file is not None
+            raise replaced(self.file)
         with (
             self._lock,
             self._translated(),
@@ -126,13 +167,7 @@ class Catalogue:
             yield
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
-            damaged = isinstance(error, DatabaseError) and "not a database" in str(cause)
-            raise DataError(
-                f"The catalogue {self.location} cannot be used: {cause}.",
-                "The file is damaged: move it away and restore a copy."
-                if damaged
-                else "Check that the disk has space and that the folder may be written to.",
-            ) from error
+            raise explain(self.location, cause, file=self.file) from error
 
     def get(self, key: str) -> str | None:
         """Return a setting, `None` if never set."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_brainseg.core.formats import Discovery
+    from napari_brainseg.core.imaging import BrainSegError
     from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.session.backup_keeper import BackupKeeper
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.model_registry import ModelRegistry
     from napari_brainseg.session.prediction_store import PredictionStore
@@ -41,6 +43,8 @@ class Shelf:
     """Versions, their figures, the one in use, or the workspace changed."""
     editor_changed = Signal(str)
     """The new name of the editor."""
+    fault = Signal(object)
+    """`BrainSegError` that was not asked for: a backup was opened in place of a catalogue."""
 
     def __init__(
         self,
@@ -53,6 +57,9 @@ class Shelf:
         self._find_bundled = bundled
         self._lock = threading.RLock()
         self._catalogues: dict[Path, Catalogue] = {}
+        self._keepers: dict[Path, BackupKeeper] = {}
+        self._notice: BrainSegError | None = None
+        self._untold = False
         self._registries: dict[Path, ModelRegistry] = {}
         self._stores: dict[Path, PredictionStore] = {}
 
@@ -68,7 +75,27 @@ class Shelf:
     def catalogue(self) -> Catalogue:
         """Catalogue of the workspace in use."""
         with self._lock:
-            return self._catalogue_of(self.workspace)
+            catalogue = self._catalogue_of(self.workspace)
+            notice = self._notice if self._untold else None
+            self._untold = False
+        if notice is not None:
+            self.fault.emit(notice)
+        return catalogue
+
+    @property
+    def notice(self) -> BrainSegError | None:
+        """The latest word that a backup was opened in place of a catalogue; opens nothing."""
+        return self._notice
+
+    def back_up(self) -> None:
+        """Have the catalogue in use backed up soon, if it changed; does not wait.
+
+        Done by itself on opening and every ten minutes; called after a sign-off.
+        """
+        with self._lock:
+            keeper = None if self._workspace is None else self._keepers.get(self._workspace.root)
+        if keeper is not None:
+            keeper.back_up()
 
     @property
     def registry(self) -> ModelRegistry:
@@ -137,17 +164,27 @@ class Shelf:
             self.models_changed.emit()
 
     def close(self) -> None:
-        """Close the catalogues."""
+        """Close the catalogues; a backup that is being made is given up."""
+        with self._lock:
+            keepers = tuple(self._keepers.values())
+        for keeper in keepers:
+            keeper.close()
         with self._lock:
             for catalogue in self._catalogues.values():
                 catalogue.close()
 
     def _catalogue_of(self, workspace: Workspace) -> Catalogue:
         # SQLAlchemy takes a fifth of a second to import: not before something is kept.
+        from napari_brainseg.session.backup_keeper import BackupKeeper
         from napari_brainseg.session.catalogue import Catalogue
 
         if workspace.root not in self._catalogues:
-            self._catalogues[workspace.root] = Catalogue(workspace.create().catalogue)
+            catalogue = Catalogue(workspace.create().catalogue)
+            self._catalogues[workspace.root] = catalogue
+            self._keepers[workspace.root] = keeper = BackupKeeper(catalogue)
+            keeper.back_up()
+            if catalogue.notice is not None:
+                self._notice, self._untold = catalogue.notice, True
         return self._catalogues[workspace.root]
 
     def _user_catalogue(self) -> Catalogue | None:

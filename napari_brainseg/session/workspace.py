@@ -108,6 +108,11 @@ class Workspace:
         return self.root / "catalogue.sqlite"
 
     @property
+    def backups(self) -> Path:
+        """Copies of the catalogue, made while it is in use."""
+        return self.root / "backups"
+
+    @property
     def training_set(self) -> Path:
         """Exported corrections in kaggle_3m layout, with manifest and frozen split."""
         return self.root / "training_set"

@@ -83,14 +83,6 @@ def test_a_catalogue_of_a_later_version_is_refused(catalogue: Catalogue) -> None
     assert "Update" in caught.value.hint
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "catalogue.sqlite"
-    path.write_bytes(b"this is no database, although it is long enough to look at" * 100)
-    with pytest.raises(DataError, match=r"catalogue\.sqlite") as caught:
-        Catalogue(path)
-    assert "damaged" in caught.value.hint
-
-
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be used"):
         Catalogue(tmp_path / "absent" / "catalogue.sqlite")
