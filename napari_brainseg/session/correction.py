@@ -1,35 +1,38 @@
 """The mask that a person paints on: every stroke durable, undo across restarts, live figures.
 
 Thread-safety: all methods lock; signals are emitted in the calling thread, which is the thread
-that painted. `data` itself is written by the painter without a lock, so `commit`, `undo` and
-`redo` belong on the painting thread.
+that painted, or in the one that saves after a failure. `data` itself is written by the painter
+without a lock, so `commit`, `apply`, `undo`, `redo` and `go_to` belong on the painting thread.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import DataError
-from napari_brainseg.session.history import Stroke, StrokeHistory
+from napari_brainseg.core.imaging import BrainSegError, DataError
+from napari_brainseg.session.history import Stroke, StrokeHistory, StrokeRecord
+from napari_brainseg.session.idle_clock import IdleClock
 from napari_brainseg.session.meter import Meter, Overlap
+from napari_brainseg.session.stroke import Parameters, VoxelEdit
+from napari_brainseg.session.stroke_saving import Outcome, StrokeSaver
+from napari_brainseg.session.voxels import changed_voxels, checked_place, fullest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from psygnal import SignalInstance
 
+    from napari_brainseg.core.editing import Edit
     from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.history_journal import Right
 
 __all__ = ["Correction", "CorrectionBase"]
 
 CorrectionBase = Literal["prediction", "truth", "empty"]
 """What a correction starts from."""
-
-PAUSE_S = 60.0
-"""Longer gaps between two strokes are pauses: only this much of them counts as editing time."""
 
 
 class Correction:
@@ -53,6 +56,8 @@ class Correction:
         Masks that the meter compares with.
     voxel_volume_ml : float or None
         Volume of a voxel in millilitres.
+    right : Right, optional
+        Asked within every transaction whether this window may write, see `write_right`.
 
     Attributes
     ----------
@@ -61,11 +66,17 @@ class Correction:
     """
 
     committed = Signal(Stroke)
-    """A stroke is on disk."""
+    """A stroke is in the history; on disk as well, unless `unsaved` says otherwise."""
     undone = Signal(Stroke)
-    """A stroke was taken back; `data` is already changed."""
+    """A stroke was taken back, or the net change of several; `data` is already changed."""
     redone = Signal(Stroke)
-    """A stroke was done again; `data` is already changed."""
+    """A stroke was done again, or the net change of several; `data` is already changed."""
+    history_changed = Signal()
+    """`actions()`, the states in it or `unsaved` changed."""
+    saving_failed = Signal(BrainSegError)
+    """The disk does not take what was done. Nothing is lost: it is tried again, see `unsaved`."""
+    saved_again = Signal()
+    """All that was unsaved is on disk. May be emitted in a thread that saves."""
     meter_changed = Signal(Meter)
     """The live figures changed."""
 
@@ -81,6 +92,7 @@ class Correction:
         truth: NDArray[np.uint8] | None = None,
         prediction: NDArray[np.uint8] | None = None,
         voxel_volume_ml: float | None = None,
+        right: Right | None = None,
     ) -> None:
         self.id = correction_id
         self.base = base
@@ -91,12 +103,11 @@ class Correction:
         self.data = np.ascontiguousarray(base_mask).copy()
         self._voxel_volume_ml = voxel_volume_ml
         self._lock = threading.RLock()
-        self._history = StrokeHistory(catalogue, correction_id)
+        self._history = StrokeHistory(catalogue, correction_id, right)
         self._history.replay(self.data)
         self._shadow = self.data.copy()
-        self._seconds = self._history.seconds()
-        self._active_at = time.monotonic()
-        self._unsaved_seconds = 0.0
+        self._saver = StrokeSaver(self._history, self._tell_saved)
+        self._clock = IdleClock()
         self._from_base = Overlap(self.base_mask, self._shadow)
         self._from_truth = None if truth is None else Overlap(truth, self._shadow)
         self._from_prediction = None if prediction is None else Overlap(prediction, self._shadow)
@@ -131,12 +142,12 @@ class Correction:
                 added_vox=self._from_base.added_vox,
                 removed_vox=self._from_base.removed_vox,
                 strokes=self._history.done,
-                seconds=self._seconds,
+                seconds=self._history.seconds,
             )
 
     @property
     def saved(self) -> NDArray[np.uint8]:
-        """Copy of the mask as it is on disk, (Z, Y, X); unlike `data` never half a stroke."""
+        """Copy of the mask after the last action, (Z, Y, X); unlike `data` never half a stroke."""
         with self._lock:
             return self._shadow.copy()
 
@@ -146,8 +157,24 @@ class Correction:
             self._from_prediction = Overlap(prediction, self._shadow)
         self.meter_changed.emit(self.meter)
 
-    def commit(self) -> Stroke | None:
+    @property
+    def unsaved(self) -> int:
+        """Strokes that are in memory only, or not on disk as they are here."""
+        return self._history.unsaved
+
+    def actions(self) -> tuple[StrokeRecord, ...]:
+        """All strokes of this correction, oldest first; kept in memory."""
+        return self._history.actions()
+
+    def commit(self, tool: str = "other", parameters: Parameters | None = None) -> Stroke | None:
         """Make what was painted since the last commit durable, as one stroke.
+
+        Parameters
+        ----------
+        tool : str
+            What it was painted with, see `core.editing.Tool`.
+        parameters : mapping, optional
+            How the tool was set; JSON can hold it.
 
         Returns
         -------
@@ -157,86 +184,251 @@ class Correction:
         Raises
         ------
         DataError
-            If it could not be saved. The paint stays in `data`, and the next commit tries again.
+            If something is not on disk, this stroke or one before. It is in the history all the
+            same, and every later act, `retry` and a thread try to save it.
         """
         with self._lock:
-            stroke = self._difference()
-            if stroke is None:
-                return None
-            self._history.record(stroke, self.editor)
-            self._seconds += stroke.seconds
-            self._unsaved_seconds = 0.0
-            self._settle(stroke.indices, stroke.before, stroke.after)
-        self.committed.emit(stroke)
-        self.meter_changed.emit(self.meter)
+            stroke = self._enter(tool, parameters or {})
+            outcome = self._saver.save()
+        self._tell(self.committed, stroke, outcome)
+        if outcome.error is not None:
+            raise outcome.error
         return stroke
+
+    def apply(
+        self, edit: Edit | VoxelEdit, tool: str, parameters: Parameters | None = None
+    ) -> Stroke | None:
+        """Make the change of a tool, as one stroke.
+
+        Paint that was not committed yet is committed first, as a stroke of its own.
+
+        Parameters
+        ----------
+        edit : Edit or VoxelEdit
+            The change; written into `data` in place.
+        tool, parameters
+            As for `commit`.
+
+        Returns
+        -------
+        Stroke or None
+            As `commit`.
+
+        Raises
+        ------
+        DataError
+            If the edit reaches beyond the volume: then nothing is changed. Or as `commit`.
+        """
+        place = checked_place(edit, self.data.shape)
+        self._commit_first()
+        with self._lock:
+            if isinstance(edit, VoxelEdit):
+                self.data.reshape(-1)[edit.indices] = edit.values != 0
+            else:
+                self.data[place] = edit.values != 0
+        return self.commit(tool, parameters)
 
     def undo(self) -> Stroke | None:
         """Take the last stroke back, in `data` and on disk.
 
-        Paint that was not committed yet is committed first, so it is the stroke that goes.
+        Paint that was not committed yet is committed first, so it is the stroke that goes. A disk
+        that cannot be written does not hinder it (`saving_failed` tells).
 
         Returns
         -------
         Stroke or None
             The stroke taken back, so that the viewer can show its slice; `None` at the start.
+
+        Raises
+        ------
+        DataError
+            If the stroke cannot be read.
         """
-        with self._lock:
-            self.commit()
-            stroke = self._history.undo()
-            if stroke is None:
-                return None
-            self._write(stroke.indices, stroke.after, stroke.before)
-        self.undone.emit(stroke)
-        self.meter_changed.emit(self.meter)
-        return stroke
+        self._commit_first()
+        return self._travel(self._history.path(0)[:1])
 
     def redo(self) -> Stroke | None:
-        """Do the stroke undone last again, in `data` and on disk.
+        """Do the stroke undone last again, in `data` and on disk; see `undo`.
 
         Returns
         -------
         Stroke or None
             The stroke; `None` if none was undone, or if something was painted since.
         """
+        if self._commit_first() is not None:
+            return None
+        return self._travel(self._history.path_onwards()[:1])
+
+    def go_to(self, number: int) -> Stroke | None:
+        """Make an action the last one in force, in one transaction; see `undo`.
+
+        Parameters
+        ----------
+        number : int
+            Of an action that is in force or can be done again; 0 for the start.
+
+        Returns
+        -------
+        Stroke or None
+            The net change, which may have no voxels; `None` if the action is the last one already.
+
+        Raises
+        ------
+        DataError
+            If there is no such action, or it cannot be read.
+        """
+        self._commit_first()
+        return self._travel(self._history.path(number))
+
+    def retry(self) -> None:
+        """Try to save what is unsaved; `saved_again` or `saving_failed` tells how it went."""
+        outcome = self._saver.retry()
+        if outcome.error is not None:
+            self.saving_failed.emit(outcome.error)
+        elif outcome.recovered:
+            self._tell_saved(outcome)
+
+    def unsaved_edits(self) -> tuple[tuple[VoxelEdit, str, Parameters], ...]:
+        """Return what is unsaved, as changes to apply to the correction as another window left it.
+
+        Returns
+        -------
+        tuple of (VoxelEdit, str, mapping)
+            Change, tool and parameters, oldest first.
+        """
         with self._lock:
-            if self.commit() is not None:
-                return None
-            stroke = self._history.redo()
-            if stroke is None:
-                return None
-            self._write(stroke.indices, stroke.before, stroke.after)
-        self.redone.emit(stroke)
-        self.meter_changed.emit(self.meter)
+            new = self._history.unsaved_strokes()
+            mask = self._shadow.reshape(-1).copy()
+            for stroke in reversed(new):
+                mask[stroke.indices] = stroke.before
+            there, here = self._history.unsaved_moves()
+            saved = mask.copy()
+            for stroke in self._history.strokes(here, backwards=True):
+                saved[stroke.indices] = stroke.before
+            for stroke in self._history.strokes(there):
+                saved[stroke.indices] = stroke.after
+        edits = [(VoxelEdit(s.indices, s.after), s.tool, s.parameters) for s in new]
+        moved = np.flatnonzero(saved != mask)
+        if moved.size:
+            edits.insert(0, (VoxelEdit(moved, mask[moved]), "other", {}))
+        return tuple(edits)
+
+    def close(self, *, keep_unsaved: bool = True) -> None:
+        """Stop saving in the background, after a last try.
+
+        Strokes that cannot come into force any more, as another window has the case, are kept in
+        the catalogue as discarded.
+
+        Parameters
+        ----------
+        keep_unsaved : bool
+            False if what is unsaved was applied elsewhere.
+
+        Raises
+        ------
+        DataError
+            If something unsaved is lost.
+        """
+        self._saver.close()
+        with self._lock:
+            if not keep_unsaved:
+                self._history.forget_unsaved()
+                return
+            try:
+                self._history.save()
+            except DataError:
+                if not self._history.refused:
+                    raise
+                self._history.set_aside()
+
+    def _commit_first(self) -> Stroke | None:
+        """Commit paint; a failure was told by `saving_failed` and does not hinder what follows."""
+        with self._lock:
+            stroke = self._enter("other", {})
+            outcome = Outcome() if stroke is None else self._saver.save()
+        self._tell(self.committed, stroke, outcome)
         return stroke
 
-    def _difference(self) -> Stroke | None:
-        flat, shadow = self.data.reshape(-1), self._shadow.reshape(-1)
-        indices = np.flatnonzero(flat != shadow)
+    def _enter(self, tool: str, parameters: Parameters) -> Stroke | None:
+        """Put what was painted into the history, in memory."""
+        data, shadow = self.data.reshape(-1), self._shadow.reshape(-1)
+        indices = changed_voxels(data, shadow)
         if indices.size == 0:
             return None
-        # Other label values than 1 mean lesion too; the layer has one label only.
-        flat[indices] = flat[indices] != 0
-        indices = indices[flat[indices] != shadow[indices]]
-        if indices.size == 0:
-            return None
-        self._tick()
-        by_slice = np.bincount(indices // (self.data.shape[1] * self.data.shape[2]))
-        return Stroke(
+        self._clock.tick()
+        first, most, last = fullest(indices, self.shape)
+        stroke = Stroke(
             number=self._history.next_number,
-            slice_index=int(by_slice.argmax()),
+            slice_index=most,
             indices=indices,
             before=shadow[indices],
-            after=flat[indices],
-            seconds=self._unsaved_seconds,
+            after=data[indices],
+            seconds=self._clock.take(),
+            tool=str(tool),
+            parameters=parameters,
+            first_slice=first,
+            last_slice=last,
+        )
+        self._history.record(stroke, self.editor)
+        self._settle(indices, stroke.before, stroke.after)
+        return stroke
+
+    def _travel(self, numbers: tuple[int, ...]) -> Stroke | None:
+        """Take strokes back, latest first, or do them again, oldest first."""
+        if not numbers:
+            return None
+        with self._lock:
+            backwards = numbers[0] == self._history.at
+            stroke = self._net(numbers, backwards=backwards)
+            self._history.move(numbers)
+            old, new = stroke.before, stroke.after
+            if backwards:
+                old, new = new, old
+            self.data.reshape(-1)[stroke.indices] = new
+            self._clock.tick()
+            self._settle(stroke.indices, old, new)
+            outcome = self._saver.save()
+        self._tell(self.undone if backwards else self.redone, stroke, outcome)
+        return stroke
+
+    def _net(self, numbers: tuple[int, ...], *, backwards: bool) -> Stroke:
+        shadow = self._shadow.reshape(-1)
+        target = shadow if len(numbers) == 1 else shadow.copy()
+        for stroke in self._history.strokes(numbers, backwards=backwards):
+            if len(numbers) == 1:
+                return stroke
+            target[stroke.indices] = stroke.before if backwards else stroke.after
+        indices = np.flatnonzero(target != shadow)
+        old, new = shadow[indices], target[indices]
+        first, most, last = stroke.first_slice, stroke.slice_index, stroke.last_slice
+        if indices.size:
+            first, fullest_one, last = fullest(indices, self.shape)
+            # On to an action: its own slice is of interest.
+            most = fullest_one if backwards else most
+        return Stroke(
+            number=numbers[-1],
+            slice_index=most,
+            indices=indices,
+            before=new if backwards else old,
+            after=old if backwards else new,
+            seconds=0.0,
+            first_slice=first,
+            last_slice=last,
         )
 
-    def _write(
-        self, indices: NDArray[np.int64], before: NDArray[np.uint8], after: NDArray[np.uint8]
-    ) -> None:
-        self.data.reshape(-1)[indices] = after
-        self._tick()
-        self._settle(indices, before, after)
+    def _tell(self, signal: SignalInstance, stroke: Stroke | None, outcome: Outcome) -> None:
+        if stroke is not None:
+            signal.emit(stroke)
+            self.history_changed.emit()
+            self.meter_changed.emit(self.meter)
+        self._tell_saved(outcome)
+
+    def _tell_saved(self, outcome: Outcome) -> None:
+        if outcome.error is not None and outcome.is_new:
+            self.saving_failed.emit(outcome.error)
+        if outcome.recovered:
+            self.saved_again.emit()
+            self.history_changed.emit()
 
     def _settle(
         self, indices: NDArray[np.int64], before: NDArray[np.uint8], after: NDArray[np.uint8]
@@ -245,11 +437,6 @@ class Correction:
         for overlap in (self._from_base, self._from_truth, self._from_prediction):
             if overlap is not None:
                 overlap.apply(indices, before, after)
-
-    def _tick(self) -> None:
-        now = time.monotonic()
-        self._unsaved_seconds += min(now - self._active_at, PAUSE_S)
-        self._active_at = now
 
 
 def check_mask(mask: NDArray[np.uint8], shape: tuple[int, int, int], what: str) -> None:

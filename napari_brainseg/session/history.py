@@ -1,74 +1,43 @@
-"""The strokes of one correction in the catalogue: record, undo, redo, replay.
+"""The strokes of one correction: what is in force, undo, redo, jumps, and what the disk lacks.
 
-A stroke is `done`, `undone` (can be redone) or `discarded` (undone, then painted over). Rows are
-never deleted: the history is the audit trail as well.
+The state is kept in memory and written by `save`, in one transaction; what could not be written
+stays queued, and the next `save` writes all of it. Only records are kept of strokes on disk, their
+voxels are read when they are needed.
+
+Thread-safety: every method may be called from any thread; two that change the history must not
+run at once (`Correction` locks), `save` may run beside them.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from napari_brainseg.core.imaging import DataError
-from napari_brainseg.session import tables
-from napari_brainseg.session.deltas import pack_bits, pack_indices, unpack_bits, unpack_indices
+from napari_brainseg.session.history_journal import (
+    Batch,
+    PackedStroke,
+    RefusedError,
+    Right,
+    StrokeJournal,
+)
+from napari_brainseg.session.stroke import Stroke, StrokeRecord, StrokeState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
     from numpy.typing import NDArray
-    from sqlalchemy import Row
 
     from napari_brainseg.session.catalogue import Catalogue
 
-__all__ = ["Stroke", "StrokeHistory"]
-
-_DONE, _UNDONE, _DISCARDED = "done", "undone", "discarded"
-_T = tables.strokes.c
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stroke:
-    """One change of the correction.
-
-    Parameters
-    ----------
-    number : int
-        1 for the first stroke of the correction.
-    slice_index : int
-        Index along z (0-based) of the slice in which most voxels changed.
-    indices : ndarray of int64, shape (N,)
-        Flat indices (C order) of the changed voxels, ascending.
-    before, after : ndarray of uint8, shape (N,)
-        Values before and after the stroke, 0 or 1.
-    seconds : float
-        Editing time since the stroke before, pauses left out.
-    """
-
-    number: int
-    slice_index: int
-    indices: NDArray[np.int64]
-    before: NDArray[np.uint8]
-    after: NDArray[np.uint8]
-    seconds: float
-
-    @property
-    def added(self) -> int:
-        """Voxels that became lesion."""
-        return int(np.count_nonzero(self.after > self.before))
-
-    @property
-    def removed(self) -> int:
-        """Voxels that ceased to be lesion."""
-        return int(np.count_nonzero(self.before > self.after))
+__all__ = ["Stroke", "StrokeHistory", "StrokeRecord"]
 
 
 class StrokeHistory:
-    """History of one correction; every method is one transaction.
+    """History of one correction.
 
     Parameters
     ----------
@@ -76,25 +45,39 @@ class StrokeHistory:
         Where strokes are kept.
     correction_id : int
         Row of the correction.
+    right : Right, optional
+        Who may write.
     """
 
-    def __init__(self, catalogue: Catalogue, correction_id: int) -> None:
-        self._catalogue = catalogue
-        self._id = correction_id
-        with catalogue.read() as connection:
-            rows = connection.execute(
-                select(_T.number, _T.state)
-                .where(_T.correction_id == correction_id)
-                .order_by(_T.number)
-            ).all()
-        self._last = rows[-1].number if rows else 0
-        self._done = [row.number for row in rows if row.state == _DONE]
-        self._undone = [row.number for row in reversed(rows) if row.state == _UNDONE]
+    def __init__(
+        self, catalogue: Catalogue, correction_id: int, right: Right | None = None
+    ) -> None:
+        self._journal = StrokeJournal(catalogue, correction_id, right)
+        self._lock = threading.RLock()
+        # Taken before `_lock`, never after it.
+        self._writing = threading.Lock()
+        self._records = {record.number: record for record in self._journal.records()}
+        self._last = max(self._records, default=0)
+        self._done = [n for n, r in self._records.items() if r.state == "done"]
+        self._undone = [n for n, r in self._records.items() if r.state == "undone"][::-1]
+        self._seconds = sum(record.seconds for record in self._records.values())
+        self._new: dict[int, PackedStroke] = {}
+        # Strokes that the disk has, with the state that it knows.
+        self._moved: dict[int, StrokeState] = {}
+        # A write that failed may have been done all the same.
+        self._tried = False
+        self._actions: tuple[StrokeRecord, ...] | None = None
+        self.refused = False
 
     @property
     def done(self) -> int:
         """Number of strokes in force."""
         return len(self._done)
+
+    @property
+    def at(self) -> int:
+        """Number of the last stroke in force, 0 at the start."""
+        return self._done[-1] if self._done else 0
 
     @property
     def can_undo(self) -> bool:
@@ -111,73 +94,93 @@ class StrokeHistory:
         """Number that the next stroke will get."""
         return self._last + 1
 
+    @property
     def seconds(self) -> float:
         """Editing time of all strokes, undone ones too: the effort was made."""
-        with self._catalogue.read() as connection:
-            total = connection.execute(
-                select(func.sum(_T.seconds)).where(_T.correction_id == self._id)
-            ).scalar_one()
-        return float(total or 0.0)
+        return self._seconds
+
+    @property
+    def unsaved(self) -> int:
+        """Strokes that are not on disk as they are here."""
+        with self._lock:
+            return len(self._new) + len(self._moved)
+
+    def actions(self) -> tuple[StrokeRecord, ...]:
+        """All strokes, oldest first."""
+        with self._lock:
+            if self._actions is None:
+                self._actions = tuple(self._records.values())
+            return self._actions
 
     def record(self, stroke: Stroke, editor: str) -> None:
-        """Make a stroke durable; undone strokes can no longer be redone.
+        """Put a stroke in force, in memory; undone strokes can no longer be redone."""
+        packed = PackedStroke.of(stroke, editor, time.time())
+        with self._lock:
+            for number in self._undone:
+                self._set_state(number, "discarded")
+            self._undone.clear()
+            self._new[stroke.number] = packed
+            self._records[stroke.number] = packed.record
+            self._last = stroke.number
+            self._done.append(stroke.number)
+            self._seconds += stroke.seconds
+            self._actions = None
+
+    def path(self, number: int) -> tuple[int, ...]:
+        """Strokes to take back (latest first) or to do again (oldest first) to arrive at one.
 
         Raises
         ------
         DataError
-            If the catalogue cannot be written, or another window painted meanwhile.
+            If the stroke is not there, or was discarded.
         """
-        mine = _T.correction_id == self._id
-        with self._catalogue.write() as connection:
-            if self._undone:
-                connection.execute(
-                    update(tables.strokes).where(mine, _T.state == _UNDONE).values(state=_DISCARDED)
-                )
-            try:
-                connection.execute(
-                    insert(tables.strokes).values(
-                        correction_id=self._id,
-                        number=stroke.number,
-                        state=_DONE,
-                        slice_index=stroke.slice_index,
-                        voxels=pack_indices(stroke.indices),
-                        before=pack_bits(stroke.before),
-                        after=pack_bits(stroke.after),
-                        added=stroke.added,
-                        removed=stroke.removed,
-                        seconds=stroke.seconds,
-                        editor=editor,
-                        created=time.time(),
-                    )
-                )
-            except IntegrityError as error:
-                raise DataError(
-                    f"Stroke {stroke.number} was not saved: another window painted on the same "
-                    "correction.",
-                    "Close one of the windows and open the patient again.",
-                ) from error
-        self._last = stroke.number
-        self._done.append(stroke.number)
-        self._undone.clear()
+        with self._lock:
+            if number == 0 or number in self._done:
+                return tuple(n for n in reversed(self._done) if n > number)
+            if number in self._undone:
+                return tuple(n for n in reversed(self._undone) if n <= number)
+            known = number in self._records
+        raise DataError(
+            f"Action {number} cannot be gone to: "
+            + ("it was undone and painted over." if known else "there is no such action."),
+            f"Known: 0 (the start) to {self._last}.",
+        )
 
-    def undo(self) -> Stroke | None:
-        """Mark the last stroke as undone and return it; `None` if there is none."""
-        return self._move(self._done, self._undone, _UNDONE)
+    def path_onwards(self) -> tuple[int, ...]:
+        """Strokes that can be done again, oldest first."""
+        with self._lock:
+            return tuple(reversed(self._undone))
 
-    def redo(self) -> Stroke | None:
-        """Mark the stroke undone last as done and return it; `None` if there is none."""
-        return self._move(self._undone, self._done, _DONE)
+    def move(self, numbers: Sequence[int]) -> None:
+        """Take strokes back, or do them again, in memory; `numbers` as `path` gives them."""
+        with self._lock:
+            for number in numbers:
+                if self._done and self._done[-1] == number:
+                    self._undone.append(self._done.pop())
+                    self._set_state(number, "undone")
+                else:
+                    self._done.append(self._undone.pop())
+                    self._set_state(number, "done")
 
-    def _move(self, source: list[int], target: list[int], state: str) -> Stroke | None:
-        if not source:
-            return None
-        here = (_T.correction_id == self._id) & (_T.number == source[-1])
-        with self._catalogue.write() as connection:
-            row = connection.execute(select(tables.strokes).where(here)).one()
-            stroke = self._read(row)
-            connection.execute(update(tables.strokes).where(here).values(state=state))
-        target.append(source.pop())
-        return stroke
+    def strokes(self, numbers: Sequence[int], *, backwards: bool = False) -> Iterator[Stroke]:
+        """Read strokes, one by one; the latest first if `backwards`.
+
+        Raises
+        ------
+        DataError
+            If one cannot be read.
+        """
+        with self._lock:
+            new = {n: self._new[n] for n in numbers if n in self._new}
+        saved = self._journal.strokes([n for n in numbers if n not in new], backwards=backwards)
+        fresh = (new[n].unpack() for n in sorted(new, reverse=backwards))
+        # What is not on disk yet is younger than what is.
+        if backwards:
+            yield from fresh
+            yield from saved
+        else:
+            yield from saved
+            yield from fresh
 
     def replay(self, mask: NDArray[np.uint8]) -> None:
         """Write the strokes in force into `mask`, oldest first.
@@ -188,29 +191,87 @@ class StrokeHistory:
             If a stroke is damaged or reaches beyond the mask.
         """
         flat = mask.reshape(-1)
-        with self._catalogue.read() as connection:
-            rows = connection.execute(
-                select(tables.strokes)
-                .where(_T.correction_id == self._id, _T.state == _DONE)
-                .order_by(_T.number)
-            )
-            for row in rows:
-                stroke = self._read(row)
-                if stroke.indices.size and stroke.indices[-1] >= flat.size:
-                    raise self._damaged(f"it lies outside the image of shape {mask.shape}", row)
-                flat[stroke.indices] = stroke.after
+        for stroke in self._journal.strokes():
+            if stroke.indices.size and stroke.indices[-1] >= flat.size:
+                raise self._journal.outside(stroke, mask.shape)
+            flat[stroke.indices] = stroke.after
 
-    def _read(self, row: Row[Any]) -> Stroke:
-        try:
-            indices = unpack_indices(row.voxels)
-            before = unpack_bits(row.before, indices.shape)
-            after = unpack_bits(row.after, indices.shape)
-        except (ValueError, zlib.error) as error:
-            raise self._damaged(str(error), row) from error
-        return Stroke(row.number, row.slice_index, indices, before, after, row.seconds)
+    def save(self) -> None:
+        """Write what the disk lacks, in one transaction.
 
-    def _damaged(self, why: str, row: Row[Any]) -> DataError:
-        return DataError(
-            f"Stroke {row.number} of correction {self._id} cannot be read: {why}.",
-            f"The catalogue {self._catalogue.location} is damaged; restore a copy.",
-        )
+        Raises
+        ------
+        DataError
+            If it cannot be written; it stays queued. `refused` tells whether trying again helps.
+        """
+        with self._writing:
+            with self._lock:
+                # Discarded before they were ever saved: kept for the audit trail all the same.
+                states = {number: self._records[number].state for number in self._moved}
+                batch = Batch(tuple(self._new.values()), states, self._tried)
+                self._tried = True
+            if batch:
+                try:
+                    self._journal.write(batch)
+                except RefusedError as refused:
+                    self.refused = True
+                    raise refused.error from refused
+            with self._lock:
+                self._settle(batch)
+
+    def unsaved_moves(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Strokes in force on disk only, oldest first, and here only, the latest first."""
+        with self._lock:
+            moved = {n: (was, self._records[n].state) for n, was in self._moved.items()}
+        there = sorted(n for n, (was, now) in moved.items() if was == "done" != now)
+        here = sorted((n for n, (was, now) in moved.items() if was != "done" == now), reverse=True)
+        return tuple(there), tuple(here)
+
+    def unsaved_strokes(self) -> tuple[Stroke, ...]:
+        """Strokes in force that are not on disk, oldest first."""
+        with self._lock:
+            new = [packed for packed in self._new.values() if packed.record.state == "done"]
+        return tuple(packed.unpack() for packed in new)
+
+    def set_aside(self) -> None:
+        """Write new strokes as never in force, and forget them.
+
+        Raises
+        ------
+        DataError
+            If they cannot be written.
+        """
+        with self._writing:
+            with self._lock:
+                new = tuple(self._new.values())
+            if new:
+                self._journal.set_aside(new)
+            with self._lock:
+                self._new.clear()
+                self._moved.clear()
+
+    def forget_unsaved(self) -> None:
+        """Drop what the disk lacks."""
+        with self._lock:
+            self._new.clear()
+            self._moved.clear()
+
+    def _set_state(self, number: int, state: StrokeState) -> None:
+        was = self._records[number].state
+        record = self._records[number] = replace(self._records[number], state=state)
+        if number in self._new:
+            self._new[number] = replace(self._new[number], record=record)
+        elif self._moved.setdefault(number, was) == state and not self._tried:
+            del self._moved[number]
+        self._actions = None
+
+    def _settle(self, batch: Batch) -> None:
+        self.refused = False
+        written = {packed.record.number: packed.record.state for packed in batch.strokes}
+        for number, state in {**batch.states, **written}.items():
+            self._new.pop(number, None)
+            self._moved.pop(number, None)
+            # It may have been moved while the disk was busy.
+            if self._records[number].state != state:
+                self._moved[number] = state
+        self._tried = bool(self._new or self._moved)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from napari_brainseg.core.imaging import DataError, Study
 from napari_brainseg.core.segmentation.metrics import dsc
-from napari_brainseg.session import correction as correction_module
+from napari_brainseg.session import idle_clock
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.catalogue import Catalogue
 
@@ -166,13 +166,13 @@ def test_pauses_do_not_count_as_editing_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(correction_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(idle_clock.time, "monotonic", lambda: now[0])
     correction = Case(study, catalogue).start_correction("empty", "Ada")
     for wait in (5.0, 3600.0):
         now[0] += wait
         correction.data[0, 0, int(wait) % 32] = 1
         correction.commit()
-    assert correction.meter.seconds == 5.0 + correction_module.PAUSE_S
+    assert correction.meter.seconds == 5.0 + idle_clock.PAUSE_S
     assert reopened().meter.seconds == correction.meter.seconds
 
 
@@ -190,8 +190,10 @@ def test_paint_that_cannot_be_saved_stays_and_is_saved_later(
         with pytest.raises(DataError, match="full"):
             correction.commit()
     assert correction.data[0, 0, 0] == 1
-    assert correction.meter.strokes == 0
-    assert correction.commit() is not None
+    assert (correction.meter.strokes, correction.unsaved) == (1, 1)
+    assert reopened().data[0, 0, 0] == 0
+    assert correction.commit() is None
+    assert correction.unsaved == 0
     assert reopened().data[0, 0, 0] == 1
 
 
