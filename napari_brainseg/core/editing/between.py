@@ -195,7 +195,8 @@ def _moved(height: NDArray[np.float64], way: NDArray[np.float64]) -> NDArray[np.
 
 
 def _centre(shape: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.argwhere(shape).mean(axis=0)
+    centre: NDArray[np.float64] = np.argwhere(shape).mean(axis=0)
+    return centre
 
 
 def _radius(shape: NDArray[np.bool_]) -> float:
