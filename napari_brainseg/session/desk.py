@@ -128,7 +128,7 @@ class Desk:
         self._foreground = ForegroundPredictions(self.predictions)
         self._reading = Reading(self._shelf, self.predictions, self.preferences)
         self._opened = OpenedCase(self._shelf, self._reading, self._foreground, self.preferences)
-        self.review = Review(self._opened, self._shelf, self.preferences)
+        self.review = Review(self._opened, self._shelf, self.preferences, self.worklist)
         self._errands = Errands()
         self._relay()
 

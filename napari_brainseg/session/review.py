@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import DataError
+from napari_brainseg.core.imaging import BrainSegError, DataError
 from napari_brainseg.session.sign_off_checks import (
     Finding,
     FindingKind,
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_brainseg.core.dataset.manifest import ManifestEntry
-    from napari_brainseg.session.case import Case
+    from napari_brainseg.session.case import Case, CaseStatus
     from napari_brainseg.session.correction import Correction
     from napari_brainseg.session.opened_case import OpenedCase
     from napari_brainseg.session.preferences import Preferences
     from napari_brainseg.session.review_log import ReviewAct, ReviewRecord, SecondReading
     from napari_brainseg.session.seen import SeenSlices
     from napari_brainseg.session.shelf import Shelf
+    from napari_brainseg.session.worklist import Worklist
 
 __all__ = ["Finding", "FindingKind", "OpenFindingsError", "Review"]
 
@@ -62,6 +63,8 @@ class Review:
         Catalogue, training set, models, and who works.
     preferences : Preferences
         The least size of an island.
+    worklist : Worklist
+        Status of patients that are not open.
     """
 
     decided = Signal(object)
@@ -71,10 +74,13 @@ class Review:
     fault = Signal(object)
     """`BrainSegError` of tidying up after signing off; the export itself stands."""
 
-    def __init__(self, opened: OpenedCase, shelf: Shelf, preferences: Preferences) -> None:
+    def __init__(
+        self, opened: OpenedCase, shelf: Shelf, preferences: Preferences, worklist: Worklist
+    ) -> None:
         self._opened = opened
         self._shelf = shelf
         self._preferences = preferences
+        self._worklist = worklist
         self._seen: tuple[Case, SeenSlices] | None = None
 
     def follow_seen(self, case: Case, seen: SeenSlices) -> None:
@@ -114,11 +120,11 @@ class Review:
             If there is no correction, the case waits for a second reader, or the export failed;
             the case stays as it was, and can be approved again.
         """
-        from napari_brainseg.core.dataset.hashing import sha256_of_arrays
+        from napari_brainseg.session.correction_record import read_correction_record
         from napari_brainseg.session.review_log import ReviewAct
         from napari_brainseg.session.training_set import export_case
 
-        case, editor = self._need_case(), self._need_editor()
+        case, editor = self._need_own_case(), self._need_editor()
         correction = case.correction
         if correction is None:
             raise DataError(
@@ -128,19 +134,30 @@ class Review:
         if request is not None:
             request.refuse(editor, case.patient)
         correction.commit()
-        mask = correction.saved
-        found = self._checks(case, correction, mask)
+        found = self._checks(case, correction, correction.saved)
         known = {finding.kind for finding in findings or ()}
         open_ones = tuple(f for f in found if f.must_acknowledge and f.kind not in known)
         if open_ones:
             raise OpenFindingsError(case.patient, open_ones)
-        entry = export_case(case, self._shelf.workspace.training_set, editor=editor)
-        self._decide(case, ReviewAct.APPROVE, editor, note, sha256_of_arrays(mask), found)
+        entry = export_case(
+            case,
+            self._shelf.workspace.training_set,
+            editor=editor,
+            record=read_correction_record(self._shelf.catalogue, correction.id),
+            second_reader=None if request is None else request.second_reader(editor),
+            note=note.strip(),
+            findings=[finding.message for finding in found],
+        )
+        self._decide(case, ReviewAct.APPROVE, editor, note, entry.mask_sha256, found)
         self.exported.emit(entry)
+        self._tidy(correction.id)
         return entry
 
     def reject(self, note: str) -> ReviewRecord:
         """Mark the open case as not fit for training, with the reason.
+
+        If it was exported, it is withdrawn from the training set; its files stay among the older
+        versions.
 
         Raises
         ------
@@ -148,12 +165,15 @@ class Review:
             If no reason is given, or it cannot be kept.
         """
         from napari_brainseg.session.review_log import ReviewAct
+        from napari_brainseg.session.training_set import withdraw
 
-        case, editor = self._need_case(), self._need_editor()
+        case, editor = self._need_own_case(), self._need_editor()
         if not note.strip():
             raise DataError(
                 f"{case.patient} was not rejected: no reason is given.", "Say why in a few words."
             )
+        # First: a case that stays approved by a fault is tried again, one that trains is not seen.
+        withdraw(self._shelf.workspace.training_set, case.patient, editor=editor, note=note.strip())
         return self._decide(case, ReviewAct.REJECT, editor, note)
 
     def reopen(self, note: str = "") -> ReviewRecord:
@@ -166,7 +186,7 @@ class Review:
         """
         from napari_brainseg.session.review_log import ReviewAct
 
-        case, editor = self._need_case(), self._need_editor()
+        case, editor = self._need_own_case(), self._need_editor()
         return self._decide(case, ReviewAct.REOPEN, editor, note)
 
     def ask_second_reader(self, note: str = "") -> ReviewRecord:
@@ -179,7 +199,7 @@ class Review:
         """
         from napari_brainseg.session.review_log import ReviewAct
 
-        case, editor = self._need_case(), self._need_editor()
+        case, editor = self._need_own_case(), self._need_editor()
         if case.correction is None:
             raise DataError(
                 f"{case.patient} has no correction that a second reader could look at.",
@@ -202,13 +222,61 @@ class Review:
         return None if case is None else second_reading(self._shelf.catalogue, case.id)
 
     def waiting(self) -> int:
-        """How many exported patients the model in use was not trained on."""
-        from napari_brainseg.core.dataset.splits import same_person
-        from napari_brainseg.session.training_set import exported_patients
+        """How many corrections of the training set the model in use was not trained on.
 
-        seen = self._shelf.registry.current.train_patients
-        patients = exported_patients(self._shelf.workspace.training_set)
-        return sum(not same_person(p, seen) for p in patients)
+        See `waiting_patients` for what counts; patients that validate in this workspace never
+        train, so they do not wait.
+
+        Raises
+        ------
+        BrainSegError
+            If manifest, split or model cannot be read.
+        """
+        from napari_brainseg.core.dataset.splits import load_split
+        from napari_brainseg.session.training_begin import training_began
+        from napari_brainseg.session.training_set import waiting_patients
+
+        workspace, bundle = self._shelf.workspace, self._shelf.registry.current
+        held_out = load_split(workspace.splits).validation if workspace.splits.is_file() else ()
+        began = training_began(self._shelf.catalogue, bundle.version)
+        return len(
+            waiting_patients(workspace.training_set, bundle, began=began, validation=held_out)
+        )
+
+    def mark(self, patient: str, status: str) -> None:
+        """Set how far the work on any patient of the worklist is, without checks or export.
+
+        A patient that is rejected is withdrawn from the training set all the same.
+
+        Parameters
+        ----------
+        patient : str
+            Name in the worklist.
+        status : str
+            Value of `CaseStatus`.
+
+        Raises
+        ------
+        DataError
+            If there is no such status, the first reader approves in place of the second, or it
+            cannot be kept.
+        """
+        from napari_brainseg.session.case import CaseStatus
+        from napari_brainseg.session.review_log import act_for
+        from napari_brainseg.session.training_set import withdraw
+
+        case, editor = self._opened.case, self._shelf.editor
+        if status == CaseStatus.REJECTED:
+            withdraw(
+                self._shelf.workspace.training_set, patient, editor=editor or "unknown", note=""
+            )
+        if case is None or case.patient != patient:
+            self._worklist.set_status(patient, status)
+        elif editor is None:
+            case.mark(CaseStatus(status))
+        else:
+            wanted = CaseStatus(status)
+            self._decide(case, act_for(wanted), editor, "", status=wanted)
 
     # inside -----------------------------------------------------------------------------------
 
@@ -223,7 +291,8 @@ class Review:
                 prediction=None if prediction is None else prediction.mask,
                 truth=case.truth,
                 seen=self._seen_of(case),
-                least_island_vox=10,
+                least_island_vox=self._preferences.get("least_island_vox"),
+                unsaved=getattr(correction, "unsaved", 0),
             )
         )
 
@@ -244,19 +313,14 @@ class Review:
         note: str,
         mask_sha256: str | None = None,
         findings: tuple[Finding, ...] = (),
+        status: CaseStatus | None = None,
     ) -> ReviewRecord:
         from napari_brainseg.session.review_log import Decision
 
         correction = case.correction
+        number = None if correction is None else correction.id
         record = case.decide(
-            Decision(
-                act,
-                editor,
-                note,
-                None if correction is None else correction.id,
-                mask_sha256,
-                findings,
-            )
+            Decision(act, editor, note, number, mask_sha256, findings, status=status)
         )
         self.decided.emit(record)
         return record
@@ -266,6 +330,22 @@ class Review:
         if case is None:
             raise DataError("No patient is open.", "Open a patient's folder first.")
         return case
+
+    def _need_own_case(self) -> Case:
+        case = self._need_case()
+        if case.read_only is not None:
+            raise DataError(
+                f"{case.patient} cannot be signed off here: {case.read_only}",
+                "Sign it off there, or take the case over first.",
+            )
+        return case
+
+    def _tidy(self, correction_id: int) -> None:
+        """Do what follows a sign-off; its faults are told and change nothing."""
+        try:
+            self._shelf.back_up()
+        except BrainSegError as error:
+            self.fault.emit(error)
 
     def _need_editor(self) -> str:
         name = self._shelf.editor

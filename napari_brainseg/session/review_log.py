@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from napari_brainseg.session.catalogue import Catalogue
 
-__all__ = ["Decision", "ReviewAct", "ReviewRecord", "SecondReading", "decide", "reviews_of",
-           "second_reading"]  # fmt: skip
+__all__ = ["Decision", "ReviewAct", "ReviewRecord", "SecondReading", "act_for", "decide",
+           "reviews_of", "second_reading"]  # fmt: skip
 
 _T = tables.reviews.c
 
@@ -58,6 +58,8 @@ class Decision:
         Content hash of its mask.
     findings : tuple of Finding
         What the checks found and was let pass.
+    status : CaseStatus or None
+        What the case is from now on; `None`: what follows from the act.
     """
 
     act: ReviewAct
@@ -66,6 +68,7 @@ class Decision:
     correction_id: int | None = None
     mask_sha256: str | None = None
     findings: tuple[Finding, ...] = ()
+    status: CaseStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,16 @@ class SecondReading:
         return self.corrected_by if is_same_reader(editor, self.asked_by) else editor
 
 
+def act_for(status: CaseStatus) -> ReviewAct:
+    """Return the decision that a status stands for."""
+    acts = {
+        CaseStatus.APPROVED: ReviewAct.APPROVE,
+        CaseStatus.REJECTED: ReviewAct.REJECT,
+        CaseStatus.SECOND_READER: ReviewAct.ASK,
+    }
+    return acts.get(status, ReviewAct.REOPEN)
+
+
 def decide(
     catalogue: Catalogue, case_id: int, patient: str, decision: Decision
 ) -> tuple[ReviewRecord, CaseStatus]:
@@ -147,7 +160,7 @@ def decide(
             request = _second_reading(connection, case_id)
             if request is not None:
                 request.refuse(decision.editor, patient)
-        status = _status_after(connection, case_id, decision.act)
+        status = decision.status or _status_after(connection, case_id, decision.act)
         connection.execute(insert(tables.reviews).values(values))
         write_status(connection, case_id, status)
         row = connection.execute(

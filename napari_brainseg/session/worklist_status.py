@@ -8,6 +8,7 @@ from napari_brainseg.core.dataset.hashing import image_sha256
 from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session.case_log import CaseStatus, register_case, set_status
+from napari_brainseg.session.review_log import Decision, act_for, decide
 from napari_brainseg.session.worklist_query import NOTHING, read_known
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ def keep_status(
     Raises
     ------
     DataError
-        If the patient has no case and cannot be read.
+        If the patient has no case and cannot be read, or its first reader approves it in place
+        of the second.
     """
     known = read_known(catalogue, [patient]).get(patient, NOTHING)
     case = known.case_of(None if record is None else record.image_sha256)
     if case is not None:
-        set_status(catalogue, case.id, CaseStatus(status))
+        _set(catalogue, case.id, patient, CaseStatus(status))
         return
     if folder is None:
         raise DataError(
@@ -46,4 +48,12 @@ def keep_status(
         )
     study = load_study(folder)
     case_id, _ = register_case(catalogue, study, image_sha256(study))
-    set_status(catalogue, case_id, CaseStatus(status))
+    _set(catalogue, case_id, patient, CaseStatus(status))
+
+
+def _set(catalogue: Catalogue, case_id: int, patient: str, status: CaseStatus) -> None:
+    editor = catalogue.editor
+    if editor is None:
+        set_status(catalogue, case_id, status)
+    else:
+        decide(catalogue, case_id, patient, Decision(act_for(status), editor, status=status))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QGuiApplication
@@ -89,12 +89,6 @@ def row_menu(
     return menu
 
 
-def mark(desk: Desk, patient: str, status: str) -> Any:
+def mark(desk: Desk, patient: str, status: str) -> None:
     """Set the status of a patient; waits for the catalogue, so run it in a worker."""
-    from napari_brainseg.session.case import CaseStatus
-
-    case = desk.case
-    if case is not None and case.patient == patient:
-        case.mark(CaseStatus(status))
-    else:
-        desk.worklist.set_status(patient, status)
+    desk.review.mark(patient, status)

@@ -15,12 +15,12 @@ from napari_brainseg.core.dataset.durable import sync_folder
 from napari_brainseg.core.imaging import KAGGLE_ORDER, DataError, LabelVolume, ScalarVolume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["recover", "write_patient"]
+__all__ = ["recover", "remove_patient", "write_patient"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LEFTOVER = re.compile(r"\.(?P<patient>.+)\.(?P<kind>new|old)-[0-9a-f]{8}")
@@ -39,6 +39,8 @@ def write_patient(
     *,
     overwrite: bool = False,
     durable: bool = True,
+    check: Callable[[Path], None] | None = None,
+    record: Callable[[], None] | None = None,
 ) -> Path:
     """Write ``root/PATIENT/PATIENT_N.tif`` and ``PATIENT_N_mask.tif`` for every slice.
 
@@ -61,6 +63,12 @@ def write_patient(
         Replace the patient's folder, with all that it holds, if there is one.
     durable : bool
         Wait until the disk has everything. Data that can be made again need not wait.
+    check : callable, optional
+        Gets the finished folder before it takes the patient's place. What it raises is passed
+        on, and nothing is changed.
+    record : callable, optional
+        Called when the patient stands. What it raises is passed on, and the patient is as it was
+        before.
 
     Returns
     -------
@@ -88,7 +96,9 @@ def write_patient(
         scratch.mkdir()
         try:
             _write_slices(scratch, patient, planes, lesions, slice_numbers, durable)
-            _swap(scratch, target)
+            if check is not None:
+                check(scratch)
+            _swap(scratch, target, record)
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
@@ -100,6 +110,29 @@ def write_patient(
             "Check permissions and free space.",
         ) from error
     return target
+
+
+def remove_patient(root: Path, patient: str) -> None:
+    """Remove a patient's folder: a reader sees all of it or nothing.
+
+    Raises
+    ------
+    DataError
+        If it cannot be removed.
+    """
+    target = root / patient
+    if not target.is_dir():
+        return
+    # `recover` takes it for a half-written patient if this is cut off.
+    scratch = root / f".{patient}.new-{uuid.uuid4().hex[:8]}"
+    try:
+        target.replace(scratch)
+        shutil.rmtree(scratch)
+        sync_folder(root)
+    except OSError as error:
+        raise DataError(
+            f"Cannot remove {target}: {error.strerror or error}.", "Check permissions."
+        ) from error
 
 
 def recover(root: Path) -> None:
@@ -135,18 +168,24 @@ def _recover(root: Path, patient: str | None) -> None:
             shutil.rmtree(path)
 
 
-def _swap(scratch: Path, target: Path) -> None:
-    """Put a finished folder in place of another; if that fails, the other is back."""
-    if not target.exists():
-        scratch.replace(target)
-        return
+def _swap(scratch: Path, target: Path, record: Callable[[], None] | None) -> None:
+    """Put a finished folder in place of another; if that or `record` fails, the other is back."""
     old = target.with_name(f".{target.name}.old-{uuid.uuid4().hex[:8]}")
-    target.replace(old)
+    is_new = not target.exists()
+    if not is_new:
+        target.replace(old)
     try:
         scratch.replace(target)
-    except OSError:
-        old.replace(target)
+        if record is not None:
+            record()
+    except BaseException:
+        if target.exists():
+            target.replace(scratch)
+        if not is_new:
+            old.replace(target)
         raise
+    if is_new:
+        return
     # The new patient stands; what is left of the old one, `recover` removes later.
     shutil.rmtree(old, ignore_errors=True)
 
