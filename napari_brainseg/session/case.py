@@ -5,13 +5,14 @@ Thread-safety: methods lock; signals are emitted in the calling thread, which ma
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import DataError, Study
+from napari_brainseg.core.imaging import BrainSegError, DataError, Study
 from napari_brainseg.session.case_log import (
     CaseRecord,
     CaseStatus,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "CaseRecord", "CaseStatus", "case_records"]
 
+_log = logging.getLogger(__name__)
 _SIGNED_OFF = (CaseStatus.APPROVED, CaseStatus.REJECTED)
 
 
@@ -275,8 +277,10 @@ class Case:
         discarded.committed.disconnect(self._on_stroke)
         discarded.undone.disconnect(self._on_stroke)
         discarded.redone.disconnect(self._on_stroke)
+        discarded.saved_again.disconnect(self._on_stroke)
         self.status_changed.emit(self._status.value)
         self.correction_discarded.emit()
+        discarded.close()
 
     def mark(self, status: CaseStatus) -> None:
         """Set how far the work is."""
@@ -286,6 +290,17 @@ class Case:
             set_status(self._catalogue, self.id, status)
             self._status = status
         self._tell_status(status)
+
+    def close(self) -> None:
+        """Let go of the correction, after a last try to save what is unsaved.
+
+        Raises
+        ------
+        DataError
+            If something unsaved is lost.
+        """
+        if self._correction is not None:
+            self._correction.close()
 
     def decide(self, decision: Decision) -> ReviewRecord:
         """Keep what a person decided, and the status that follows from it.
@@ -352,6 +367,7 @@ class Case:
         correction.committed.connect(self._on_stroke)
         correction.undone.connect(self._on_stroke)
         correction.redone.connect(self._on_stroke)
+        correction.saved_again.connect(self._on_stroke)
         self._correction = correction
         return correction
 
@@ -360,6 +376,15 @@ class Case:
 
     def _on_stroke(self) -> None:
         correction = self._correction
+        if correction is None or correction.unsaved == 0:
+            try:
+                self._note_painting(correction)
+            except BrainSegError:
+                # The stroke itself is saved; the next one, or what saves it, tries again.
+                _log.warning("The status of %s was not saved", self.patient, exc_info=True)
+        self._see()
+
+    def _note_painting(self, correction: Correction | None) -> None:
         editor = "" if correction is None else correction.editor
         waits = self._status is CaseStatus.SECOND_READER
         if correction is not None and self._status in _SIGNED_OFF:
@@ -368,4 +393,3 @@ class Case:
         elif not (waits and is_same_reader(self._asked_by, editor)):
             # The first reader may go on painting: the request for a second one stands.
             self.mark(CaseStatus.CORRECTED)
-        self._see()

@@ -16,7 +16,8 @@ from psygnal import Signal
 from napari_brainseg.core.imaging import BrainSegError, DataError
 from napari_brainseg.session.history import Stroke, StrokeHistory, StrokeRecord
 from napari_brainseg.session.idle_clock import IdleClock
-from napari_brainseg.session.meter import Meter, Overlap
+from napari_brainseg.session.live_meter import LiveMeter
+from napari_brainseg.session.meter import Meter
 from napari_brainseg.session.stroke import Parameters, VoxelEdit
 from napari_brainseg.session.stroke_saving import Outcome, StrokeSaver
 from napari_brainseg.session.voxels import changed_voxels, checked_place, fullest
@@ -56,6 +57,8 @@ class Correction:
         Masks that the meter compares with.
     voxel_volume_ml : float or None
         Volume of a voxel in millilitres.
+    spacing_mm : tuple of float or None
+        Of voxels along z, y and x; the meter's distances are in voxels without it.
     right : Right, optional
         Asked within every transaction whether this window may write, see `write_right`.
 
@@ -78,7 +81,7 @@ class Correction:
     saved_again = Signal()
     """All that was unsaved is on disk. May be emitted in a thread that saves."""
     meter_changed = Signal(Meter)
-    """The live figures changed."""
+    """The live figures changed, or the distances caught up: then in the thread that measured."""
 
     def __init__(
         self,
@@ -92,6 +95,7 @@ class Correction:
         truth: NDArray[np.uint8] | None = None,
         prediction: NDArray[np.uint8] | None = None,
         voxel_volume_ml: float | None = None,
+        spacing_mm: tuple[float, float, float] | None = None,
         right: Right | None = None,
     ) -> None:
         self.id = correction_id
@@ -101,16 +105,21 @@ class Correction:
         self.base_mask.flags.writeable = False
         self.editor = editor
         self.data = np.ascontiguousarray(base_mask).copy()
-        self._voxel_volume_ml = voxel_volume_ml
         self._lock = threading.RLock()
         self._history = StrokeHistory(catalogue, correction_id, right)
         self._history.replay(self.data)
         self._shadow = self.data.copy()
         self._saver = StrokeSaver(self._history, self._tell_saved)
         self._clock = IdleClock()
-        self._from_base = Overlap(self.base_mask, self._shadow)
-        self._from_truth = None if truth is None else Overlap(truth, self._shadow)
-        self._from_prediction = None if prediction is None else Overlap(prediction, self._shadow)
+        self._meter = LiveMeter(
+            self.base_mask,
+            self._shadow,
+            truth=truth,
+            prediction=prediction,
+            spacing_mm=spacing_mm,
+            voxel_volume_ml=voxel_volume_ml,
+        )
+        self._meter.changed.connect(self._on_distances)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -132,18 +141,7 @@ class Correction:
     def meter(self) -> Meter:
         """Figures of the strokes committed so far; costs microseconds."""
         with self._lock:
-            volume = self._from_base.current_vox
-            ml = self._voxel_volume_ml
-            return Meter(
-                dsc_truth=None if self._from_truth is None else self._from_truth.dsc,
-                dsc_prediction=None if self._from_prediction is None else self._from_prediction.dsc,
-                volume_vox=volume,
-                volume_ml=None if ml is None else volume * ml,
-                added_vox=self._from_base.added_vox,
-                removed_vox=self._from_base.removed_vox,
-                strokes=self._history.done,
-                seconds=self._history.seconds,
-            )
+            return self._meter.read(strokes=self._history.done, seconds=self._history.seconds)
 
     @property
     def saved(self) -> NDArray[np.uint8]:
@@ -154,13 +152,18 @@ class Correction:
     def compare_with(self, prediction: NDArray[np.uint8]) -> None:
         """Set the prediction that the meter compares with, shape (Z, Y, X)."""
         with self._lock:
-            self._from_prediction = Overlap(prediction, self._shadow)
+            self._meter.compare_with(prediction, self._shadow)
         self.meter_changed.emit(self.meter)
 
     @property
     def unsaved(self) -> int:
         """Strokes that are in memory only, or not on disk as they are here."""
         return self._history.unsaved
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether what is unsaved cannot be saved any more: another window has the case."""
+        return self._history.refused
 
     def actions(self) -> tuple[StrokeRecord, ...]:
         """All strokes of this correction, oldest first; kept in memory."""
@@ -434,9 +437,10 @@ class Correction:
         self, indices: NDArray[np.int64], before: NDArray[np.uint8], after: NDArray[np.uint8]
     ) -> None:
         self._shadow.reshape(-1)[indices] = after
-        for overlap in (self._from_base, self._from_truth, self._from_prediction):
-            if overlap is not None:
-                overlap.apply(indices, before, after)
+        self._meter.apply(indices, before, after)
+
+    def _on_distances(self) -> None:
+        self.meter_changed.emit(self.meter)
 
 
 def check_mask(mask: NDArray[np.uint8], shape: tuple[int, int, int], what: str) -> None:

@@ -83,12 +83,18 @@ class OpenedCase:
         return self._suggestion
 
     def show(self, loaded: LoadedCase) -> Case:
-        """Open a patient in place of the one before."""
+        """Open a patient in place of the one before.
+
+        Raises
+        ------
+        DataError
+            If the one before has strokes that the disk does not take: it stays open.
+        """
         from napari_brainseg.session.case import Case
 
         # What was painted must be on disk before the same patient may be opened again.
         if self._case is not None:
-            self._save(self._case)
+            self._save(self._case, must=True)
         suggestion = self._reading.suggestion_of(loaded.study.patient)
         case = Case(
             loaded.study,
@@ -148,13 +154,21 @@ class OpenedCase:
         case.status_changed.disconnect(self._on_status)
         self._foreground.leave(case)
         self._save(case)
+        try:
+            case.close()
+        except BrainSegError as error:
+            self.fault.emit(error)
 
-    def _save(self, case: Case) -> None:
-        if case.correction is not None:
-            try:
-                case.correction.commit()
-            except BrainSegError as error:
-                self.fault.emit(error)
+    def _save(self, case: Case, *, must: bool = False) -> None:
+        correction = case.correction
+        if correction is None:
+            return
+        try:
+            correction.commit()
+        except BrainSegError as error:
+            if must and correction.unsaved and not correction.is_lost:
+                raise
+            self.fault.emit(error)
 
     def _on_prediction(self, prediction: Prediction) -> None:
         self.prediction_ready.emit(prediction)
