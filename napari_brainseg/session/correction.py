@@ -106,6 +106,7 @@ class Correction:
         self.editor = editor
         self.data = np.ascontiguousarray(base_mask).copy()
         self._lock = threading.RLock()
+        self._telling = threading.RLock()
         self._history = StrokeHistory(catalogue, correction_id, right)
         self._history.replay(self.data)
         self._shadow = self.data.copy()
@@ -119,7 +120,7 @@ class Correction:
             spacing_mm=spacing_mm,
             voxel_volume_ml=voxel_volume_ml,
         )
-        self._meter.changed.connect(self._on_distances)
+        self._meter.changed.connect(self._tell_meter)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -153,7 +154,7 @@ class Correction:
         """Set the prediction that the meter compares with, shape (Z, Y, X)."""
         with self._lock:
             self._meter.compare_with(prediction, self._shadow)
-        self.meter_changed.emit(self.meter)
+        self._tell_meter()
 
     @property
     def unsaved(self) -> int:
@@ -423,7 +424,7 @@ class Correction:
         if stroke is not None:
             signal.emit(stroke)
             self.history_changed.emit()
-            self.meter_changed.emit(self.meter)
+            self._tell_meter()
         self._tell_saved(outcome)
 
     def _tell_saved(self, outcome: Outcome) -> None:
@@ -439,8 +440,10 @@ class Correction:
         self._shadow.reshape(-1)[indices] = after
         self._meter.apply(indices, before, after)
 
-    def _on_distances(self) -> None:
-        self.meter_changed.emit(self.meter)
+    def _tell_meter(self) -> None:
+        # Two threads tell of it; the figures told last must be the latest.
+        with self._telling:
+            self.meter_changed.emit(self.meter)
 
 
 def check_mask(mask: NDArray[np.uint8], shape: tuple[int, int, int], what: str) -> None:
