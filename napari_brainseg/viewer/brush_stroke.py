@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_brainseg.core.editing.brush import ADAPTIVE_TOLERANCE, adaptive, capsule, within
+from napari_brainseg.core.editing.brush import (
+    ADAPTIVE_TOLERANCE,
+    Footprint,
+    adaptive,
+    capsule,
+    within,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from napari_brainseg.core.editing.brush import Footprint
 
 __all__ = [
     "ADAPTIVE",
@@ -32,6 +36,12 @@ _SPREAD = 2.0
 """Half width of a window taken from under the cursor, in standard deviations."""
 _LEAST_SHARE = 0.03
 """Half width of such a window where all is alike, as a share of the image's range."""
+_QUICK_PX = 5_000
+"""Pixels that the adaptive brush may look at while the mouse waits: about 2 ms."""
+_LOOK = 2
+"""How far around itself it looks, in widths, see `core.editing.adaptive`."""
+Box = tuple[slice, slice]
+"""Rows and columns of a slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class BrushSettings:
         (low, high) in which the threshold brush paints, ends included; `None`: taken from what
         lies under the press.
     tolerance : float
-        How unlike the adaptive brush lets a region be.
+        Of the adaptive brush, see `core.editing.adaptive`.
     """
 
     tool: str = BRUSH
@@ -90,6 +100,7 @@ class BrushStroke:
         self._window = settings.window
         self._size = 1
         self._grows = settings.tool == ADAPTIVE and settings.image is not None
+        self._pending: dict[int, Footprint] = {}
         self._cancelled = False
 
     @property
@@ -114,7 +125,13 @@ class BrushStroke:
                 found["grown"] = False
         return found
 
-    def move_to(self, z: int, y: float, x: float, size: int) -> tuple[slice, slice] | None:
+    @property
+    def pending(self) -> tuple[int, ...]:
+        """Slices where the brush covered what has not grown yet, the one pointed at first."""
+        here = 0 if self._last is None else self._last[0]
+        return tuple(sorted(self._pending, key=lambda z: abs(z - here)))
+
+    def move_to(self, z: int, y: float, x: float, size: int) -> Box | None:
         """Paint from where the brush was to a place, in voxels.
 
         Parameters
@@ -141,13 +158,28 @@ class BrushStroke:
             return None
         self._size = max(self._size, int(size))
         reach = self._settings.depth
-        boxes = [
+        for here in range(max(0, z - reach), min(depth, z + reach + 1)):
             self._paint(here, footprint)
-            for here in range(max(0, z - reach), min(depth, z + reach + 1))
-        ]
-        return _hull(boxes)
+        if self.grows and self._looks_at(self._pending[z]) <= _QUICK_PX:
+            return self.grow(z)
+        return footprint.box
 
-    def cancel_growth(self) -> tuple[slice, slice] | None:
+    def grow(self, z: int) -> Box | None:
+        """Let what the brush covered in a slice, since it last grew there, grow to the edge.
+
+        Returns
+        -------
+        (slice, slice) or None
+            Rows and columns in which voxels may have changed.
+        """
+        footprint, image = self._pending.pop(z, None), self._settings.image
+        if footprint is None or image is None:
+            return None
+        grown = adaptive(image[z], footprint, tolerance=self._settings.tolerance)
+        self._write(z, grown, 1)
+        return grown.box
+
+    def cancel_growth(self) -> Box | None:
         """Take back what grew beyond the brush, and paint no more in this stroke.
 
         Returns
@@ -158,6 +190,7 @@ class BrushStroke:
         if not self.grows:
             return None
         self._cancelled = True
+        self._pending.clear()
         for z, plane in self._planes.items():
             self._mask[z] = np.where(plane.covered, 1, plane.before)
         return slice(0, self._mask.shape[1]), slice(0, self._mask.shape[2])
@@ -176,7 +209,7 @@ class BrushStroke:
         where = tuple(np.concatenate(indices, axis=1))
         return where, np.concatenate(before), self._mask[where]
 
-    def _paint(self, z: int, footprint: Footprint) -> tuple[slice, slice]:
+    def _paint(self, z: int, footprint: Footprint) -> None:
         plane = self._planes.get(z)
         if plane is None:
             plane = self._planes[z] = _Plane(self._mask[z].copy())
@@ -186,13 +219,16 @@ class BrushStroke:
                 self._window = window_under(image[z], footprint)
             footprint = within(image[z], footprint, *self._window)
         plane.covered[footprint.box] |= footprint.inside
-        if self._grows and image is not None:
-            grown = adaptive(image[z], footprint, tolerance=self._settings.tolerance)
-            self._write(z, grown, 1)
-            self._write(z, footprint, 1)
-            return _hull([grown.box, footprint.box]) or grown.box
+        if self._grows:
+            before = self._pending.get(z)
+            self._pending[z] = footprint if before is None else _both(before, footprint)
         self._write(z, footprint, 0 if self.tool == ERASER else 1)
-        return footprint.box
+
+    def _looks_at(self, footprint: Footprint) -> int:
+        """Pixels that growing from a footprint takes a look at."""
+        margin = 2 * _LOOK * self._size
+        height, width = footprint.inside.shape
+        return int((height + margin) * (width + margin))
 
     def _write(self, z: int, footprint: Footprint, value: int) -> None:
         self._mask[z][footprint.box][footprint.inside] = value
@@ -218,10 +254,14 @@ def window_under(image_plane: NDArray[Any], footprint: Footprint) -> tuple[float
     return max(low, float(image_plane.min())), min(high, float(image_plane.max()))
 
 
-def _hull(boxes: list[tuple[slice, slice]]) -> tuple[slice, slice] | None:
-    if not boxes:
-        return None
-    (top, bottom), (left, right) = (
-        (min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in (0, 1)
+def _both(one: Footprint, other: Footprint) -> Footprint:
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop))
+        for a, b in zip(one.box, other.box, strict=True)
     )
-    return slice(top, bottom), slice(left, right)
+    inside = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.bool_)
+    for part in (one, other):
+        top, left = part.rows.start - rows.start, part.columns.start - columns.start
+        height, width = part.inside.shape
+        inside[top : top + height, left : left + width] |= part.inside
+    return Footprint(rows, columns, inside)

@@ -37,6 +37,7 @@ __all__ = [
     "FILL",
     "KINDS",
     "LARGEST",
+    "LEAST_TOLERANCE",
     "MOVE",
     "SEEDS",
     "THRESHOLD",
@@ -48,6 +49,7 @@ LARGEST = 200
 """Largest diameter in voxels."""
 DEEPEST = 20
 """Most slices painted above and below."""
+LEAST_TOLERANCE = 0.05
 _MODES = {ERASER: "erase", FILL: "fill", MOVE: "pan_zoom"}
 _TOOLS = {mode: tool for tool, mode in _MODES.items()} | {"polygon": POLYGON}
 _SIZED = (*KINDS, ERASER)
@@ -95,9 +97,10 @@ class Brushes:
         self._before: str | None = None
         self._taking = False
         view.editor.settings = self._settings
+        view.editor.turn = lambda act: view.turn(act)
         view.shown.connect(self._follow)
         view.display.changed.connect(self._on_display)
-        viewer.layers.selection.events.active.connect(self._on_tool)
+        viewer.layers.selection.events.active.connect(self._on_active)
         self.regions.changed.connect(self._on_regions)
         self.regions.drawn.connect(self._on_drawn)
         self._follow()
@@ -214,12 +217,12 @@ class Brushes:
 
     @property
     def tolerance(self) -> float:
-        """How unlike the adaptive brush lets a region be, in standard deviations, 0.5 to 10."""
+        """How unlike the adaptive brush lets a region be, as a share of the intensities, to 1."""
         return self._tolerance
 
     @tolerance.setter
     def tolerance(self, tolerance: float) -> None:
-        tolerance = min(max(float(tolerance), 0.5), 10.0)
+        tolerance = min(max(float(tolerance), LEAST_TOLERANCE), 1.0)
         if tolerance != self._tolerance:
             self._tolerance = tolerance
             self.changed.emit("tolerance")
@@ -253,8 +256,9 @@ class Brushes:
         """Let go of the viewer."""
         self._view.shown.disconnect(self._follow)
         self._view.display.changed.disconnect(self._on_display)
-        self._viewer.layers.selection.events.active.disconnect(self._on_tool)
+        self._viewer.layers.selection.events.active.disconnect(self._on_active)
         self._view.editor.settings = BrushSettings
+        self._view.editor.turn = lambda act: act()
         self._watch(None)
 
     # inside -----------------------------------------------------------------------------------
@@ -300,6 +304,13 @@ class Brushes:
             self.regions.put_away()
         self._on_tool()
 
+    def _on_active(self, _event: Any = None) -> None:
+        active = self._viewer.layers.selection.active
+        if active is not None and active is not self._layer:
+            # The mouse is for another layer now.
+            self.regions.put_away()
+        self._on_tool()
+
     def _on_tool(self, _event: Any = None) -> None:
         tool, layer = self.tool, self._layer
         if tool != self._told:
@@ -340,7 +351,8 @@ class Brushes:
             before, self._before = self._before, None
             if str(layer.mode) == "pan_zoom":
                 layer.cursor = "standard"
-                if before is not None and not self._taking:
+                is_active = self._viewer.layers.selection.active is layer
+                if before is not None and is_active and not self._taking:
                     # Another tool had asked for a region: the hand goes on with what it did.
                     self.take(before)
         self._on_tool()

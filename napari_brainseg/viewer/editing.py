@@ -39,6 +39,8 @@ class StrokeEditor:
     ----------
     settings : callable
         Gives the `BrushSettings` of a stroke that begins; a plain brush by default.
+    turn : callable
+        Runs an act later, after other events; at once by default.
     """
 
     failed = Signal(object)
@@ -51,6 +53,7 @@ class StrokeEditor:
         self._correction: Correction | None = None
         self._later: list[Callable[[], None]] = []
         self.settings: Callable[[], BrushSettings] = BrushSettings
+        self.turn: Callable[[Callable[[], None]], None] = _at_once
         viewer.bind_key(UNDO_KEY, lambda _viewer: self.undo(), overwrite=True)
         viewer.bind_key(REDO_KEY, lambda _viewer: self.redo(), overwrite=True)
 
@@ -97,6 +100,7 @@ class StrokeEditor:
             `None` while a stroke is under way, where nothing is edited, and where it failed
             (see `failed`).
         """
+        self._settle()
         if self._correction is None or self._layer is None or self.is_painting:
             return None
         try:
@@ -120,6 +124,7 @@ class StrokeEditor:
         return self._step(lambda correction: correction.go_to(number))
 
     def _step(self, act: Callable[[Correction], Stroke | None]) -> Stroke | None:
+        self._settle()
         if self._correction is None or self._layer is None or self.is_painting:
             return None
         try:
@@ -132,8 +137,12 @@ class StrokeEditor:
             self._viewer.dims.set_current_step(0, stroke.slice_index)
         return stroke
 
+    def _settle(self) -> None:
+        if self._modes is not None:
+            self._modes.settle()
+
     def _take(self, layer: Labels) -> None:
-        self._modes = PaintModes(layer, self._begin, self._catch_up)
+        self._modes = PaintModes(layer, self._begin, self._catch_up, lambda act: self.turn(act))
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
         layer.events.mode.connect(self._stay_last)
@@ -177,10 +186,7 @@ class StrokeEditor:
         if self._correction is None:
             return
         try:
-            try:
-                self._correction.commit(tool=tool, parameters=parameters)
-            except TypeError:
-                self._correction.commit()
+            self._correction.commit(tool=tool, parameters=parameters)
         except BrainSegError as error:
             self.failed.emit(error)
 
@@ -213,6 +219,10 @@ class StrokeEditor:
     def _catch_up(self) -> None:
         while self._later and not self.is_painting:
             self._later.pop(0)()
+
+
+def _at_once(act: Callable[[], None]) -> None:
+    act()
 
 
 def _redraw(layer: Labels) -> None:

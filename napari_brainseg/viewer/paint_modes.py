@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_brainseg.viewer.brush_stroke import BrushStroke
+    from napari_brainseg.viewer.brush_stroke import Box, BrushStroke
 
 __all__ = ["PAINTED", "PaintModes"]
 
@@ -35,6 +35,8 @@ class PaintModes:
         Makes the stroke that a press begins; gets whether it takes away. `None` refuses it.
     ended : callable
         Called after each stroke, whether it changed anything or not.
+    turn : callable
+        Runs an act later, after other events.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class PaintModes:
         layer: Labels,
         begin: Callable[[bool], BrushStroke | None],
         ended: Callable[[], None],
+        turn: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._layer, self._begin, self._ended = layer, begin, ended
+        self._layer, self._begin, self._ended, self._turn = layer, begin, ended, turn
+        self._released = self._growing = False
         self.stroke: BrushStroke | None = None
         self._z = 0
         self._by_napari: str | None = None
@@ -69,11 +73,19 @@ class PaintModes:
         self._layer.events.mode.disconnect(self._on_mode)
         self._exchange(self._own)
 
+    def settle(self) -> None:
+        """End a stroke that was released, and only grows on, at once."""
+        if self._released:
+            self.end()
+
     def end(self) -> None:
-        """End the stroke under way, as a release does."""
+        """End the stroke under way."""
         stroke = self.stroke
         if stroke is None:
             return
+        for z in stroke.pending:
+            self._redraw(stroke.grow(z))
+        self._released = False
         layer: Any = self._layer
         where, before, after = stroke.changes()
         try:
@@ -122,8 +134,7 @@ class PaintModes:
                 self._move(stroke, event)
                 yield
         finally:
-            if self.stroke is stroke:
-                self.end()
+            self._release(stroke)
 
     def _fill(self, layer: Any, event: Any) -> Iterator[None]:
         if event.button == 1:
@@ -137,25 +148,52 @@ class PaintModes:
             self._by_napari = None
 
     def _move(self, stroke: BrushStroke, event: Any) -> None:
-        if self.stroke is stroke:
-            z, y, x = self._layer.world_to_data(event.position)
-            self._z = round(z)
-            box = stroke.move_to(self._z, y, x, int(self._layer.brush_size))
-            self._redraw(box, self._z)
+        if self.stroke is not stroke:
+            return
+        z, y, x = self._layer.world_to_data(event.position)
+        self._z = round(z)
+        self._redraw(stroke.move_to(self._z, y, x, int(self._layer.brush_size)))
+        self._grow_later()
 
-    def _redraw(self, box: tuple[slice, slice] | None, z: int) -> None:
+    def _release(self, stroke: BrushStroke) -> None:
+        if self.stroke is not stroke:
+            return
+        if stroke.pending:
+            self._released = True
+            self._grow_later()
+        else:
+            self.end()
+
+    def _grow_later(self) -> None:
+        if self.stroke is not None and self.stroke.pending and not self._growing:
+            self._growing = True
+            self._turn(self._grow)
+
+    def _grow(self) -> None:
+        self._growing = False
+        stroke = self.stroke
+        if stroke is None:
+            return
+        if stroke.pending:
+            self._redraw(stroke.grow(stroke.pending[0]))
+        if stroke.pending:
+            self._grow_later()
+        elif self._released:
+            self.end()
+
+    def _redraw(self, box: Box | None) -> None:
         layer: Any = self._layer
         if box is None or not layer.visible:
             return
         # napari's own way of drawing only what changed; the side planes listen to its event.
-        rows, columns = box
-        layer._accumulate_updated_slice((slice(z, z + 1), rows, columns))  # noqa: SLF001
+        layer._accumulate_updated_slice((slice(self._z, self._z + 1), *box))  # noqa: SLF001
         layer._partial_labels_refresh()  # noqa: SLF001
 
     def _on_mode(self, _event: Any = None) -> None:
         stroke = self.stroke
-        if stroke is not None and stroke.grows and str(self._layer.mode) == "erase":
-            self._redraw(stroke.cancel_growth(), self._z)
+        if stroke is not None and str(self._layer.mode) == "erase":
+            self._redraw(stroke.cancel_growth())
+            self.settle()
 
     def _exchange(self, modes: Any) -> None:
         layer: Any = self._layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, QRect, Qt, QTimer
 from qtpy.QtWidgets import QLabel
 
 from napari_brainseg.viewer.brushes import (
@@ -35,7 +35,7 @@ _MARGIN = 8
 
 
 class BrushBadge(QLabel):
-    """A line in the middle of the canvas's upper edge, where no annotation stands.
+    """A line in the middle of the canvas's upper edge, between the annotations or under them.
 
     Parameters
     ----------
@@ -53,6 +53,9 @@ class BrushBadge(QLabel):
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setStyleSheet(_PLATE)
+        # After the annotations in the corners have found their places.
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._place)
         canvas.installEventFilter(self)
         self._ties = ties = Subscriptions(self)
         ties.add(brushes.changed, lambda _what: self.refresh())
@@ -69,16 +72,25 @@ class BrushBadge(QLabel):
             self.setText(text)
             self.setVisible(bool(text))
             self._place()
+            self._soon.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay in the middle."""
         if event.type() == QEvent.Type.Resize:
-            self._place()
+            self._soon.start()
         return False
 
     def _place(self) -> None:
         self.adjustSize()
-        self.move((self._canvas.width() - self.width()) // 2, _MARGIN)
+        left, top = (self._canvas.width() - self.width()) // 2, _MARGIN
+        place = QRect(left, top, self.width(), self.height())
+        direct = Qt.FindChildOption.FindDirectChildrenOnly
+        for other in self._canvas.findChildren(QLabel, options=direct):
+            near = other.geometry().adjusted(-_MARGIN, 0, _MARGIN, 0)
+            if other is not self and not other.isHidden() and near.intersects(place):
+                # No room between the corners: under them.
+                place.moveTop(max(place.top(), other.geometry().bottom() + _MARGIN))
+        self.move(place.topLeft())
         self.raise_()
 
     def _words(self) -> str:
@@ -110,7 +122,7 @@ class BrushBadge(QLabel):
                 else self.tr("{low}–{high}").format(low=f"{window[0]:g}", high=f"{window[1]:g}")
             )
         if tool == ADAPTIVE:
-            parts.append(self.tr("tolerance {value}").format(value=f"{brushes.tolerance:g}"))
+            parts.append(self.tr("tolerance {n} %").format(n=f"{100 * brushes.tolerance:.0f}"))
         return " · ".join(parts)
 
     def _region_words(self, kind: str) -> str:
