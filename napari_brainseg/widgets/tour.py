@@ -234,7 +234,7 @@ class Tour:
         training.form.fields["crop"].setValue(160)
         hands.click(training.train_button)
         hands.wait_for(
-            lambda: any(getattr(e, "kind", "") == "epoch" for e in epochs) or bool(outcomes), 180,
+            lambda: any(getattr(e, "kind", "") == "epoch" for e in epochs) or bool(outcomes), 400,
             "the first epoch",
         )  # fmt: skip
         self._show(
@@ -242,7 +242,7 @@ class Tour:
             start,
         )  # fmt: skip
         start = time.perf_counter()
-        hands.wait_for(lambda: bool(outcomes), 180, "the end of the run")
+        hands.wait_for(lambda: bool(outcomes), 400, "the end of the run")
         outcome = outcomes[0]
         if outcome.reason.value != "completed":
             raise TourError(f"The run ended as {outcome.reason.value}: {outcome.message}")

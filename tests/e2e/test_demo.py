@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.gui
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(1200)
 def test_the_whole_job_without_a_screen(tmp_path: Path) -> None:
     env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
     done = subprocess.run(

@@ -27,6 +27,8 @@ def overlay(qtbot):
     overlay = HelpOverlay(window)
     window.show()
     window.activateWindow()
+    # Keys of a window act in the active one only, which it becomes in the X server's own time.
+    qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
     yield overlay
     get_settings().shortcuts.shortcuts = {}
     uninstall(viewer)
