@@ -282,7 +282,10 @@ class Toolbox:
             first_and_last = self._gap(place.slice_index)
             default = first_and_last[parameter.name == "last"]
             return replace(parameter, default=default, low=0, high=last)
-        if parameter.name == "unit" and self.case.study.image.geometry.spacing_mm is None:
+        is_known = self.case.study.image.geometry.spacing_mm is not None
+        if parameter.name == "radius" and not is_known:
+            return replace(parameter, unit=VOXELS)
+        if parameter.name == "unit" and not is_known:
             kept = tuple(choice for choice in parameter.choices if choice[0] != MM)
             return replace(parameter, default=VOXELS, choices=kept)
         known = [value for value, _title in parameter.choices]

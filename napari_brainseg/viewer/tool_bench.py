@@ -142,9 +142,14 @@ class ToolBench:
         return self._share
 
     @property
+    def previewed(self) -> bool:
+        """Whether the tool in hand waits for being taken; others act with the next click."""
+        return self._tool is not None and spec_of(self._tool).previewed
+
+    @property
     def can_take(self) -> bool:
         """Whether there is something to take, or soon will be."""
-        return self._tool is not None and (self._found is not None or self.is_busy)
+        return self.previewed and (self._found is not None or self.is_busy)
 
     def why_not(self, tool: str) -> str | None:
         """Say why a tool cannot be used in this case; `None` if it can."""
@@ -171,6 +176,7 @@ class ToolBench:
             self._say(reason)
             return
         needs = spec_of(tool).needs
+        self.pointing.begin()
         self.pointing.point = self.pointing.under_mouse()
         self._tool, self._chosen = tool, dict(parameters)
         if not spec_of(tool).previewed and (Need.POINT not in needs or self.pointing.point):
@@ -443,6 +449,7 @@ class ToolBench:
             self._request()
 
     def _on_mask(self, _stroke: Any = None) -> None:
+        self.changed.emit("history")
         if self._tool is not None:
             self._request()
 

@@ -67,6 +67,7 @@ class ToolPointing:
         self.point: tuple[int, int, int] | None = None
         self.region: DrawnRegion | None = None
         self._before: str | None = None
+        self._hand = ""
         self._wanted = ""
         self._busy = False
         brushes.changed.connect(self._on_hand)
@@ -109,6 +110,10 @@ class ToolPointing:
         if not self._viewer.mouse_over_canvas:
             return None
         return self._voxel(self._viewer.cursor.position)
+
+    def begin(self) -> None:
+        """Take note of what is in hand: a tool comes that may leave it there."""
+        self._hand = self._brushes.tool
 
     def ask(self, what: str) -> None:
         """Let the hand give a ``"point"``, draw a ``"region"``, or scribble ``"seeds"``."""
@@ -213,9 +218,9 @@ class ToolPointing:
     def _on_hand(self, what: str) -> None:
         if what != "tool" or self._busy:
             return
-        allowed = {"": None, "region": ("lasso", "polygon", "move")}
-        stays = allowed.get(self._wanted, ("move", "grow from seeds"))
-        if stays is None or self._brushes.tool not in stays:
+        mine = {"region": ("lasso", "polygon"), "seeds": ("grow from seeds",)}
+        stays = mine.get(self._wanted, () if self._wanted else (self._hand,))
+        if self._brushes.tool not in ("move", *stays):
             # What was taken instead stays in hand.
             self._before = None
             self.taken_away.emit()
