@@ -6,6 +6,7 @@ thread. Signals are emitted in the calling one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from napari_brainseg.session.shelf import Shelf
     from napari_brainseg.session.worklist import Worklist
 
-__all__ = ["Finding", "FindingKind", "OpenFindingsError", "Review"]
+__all__ = ["Finding", "FindingKind", "OpenFindingsError", "Review", "SignOffState"]
 
 
 class OpenFindingsError(DataError):
@@ -50,6 +51,36 @@ class OpenFindingsError(DataError):
             "Look at them, or approve anyway; they are recorded then.",
         )
         self.findings = findings
+
+
+@dataclass(frozen=True, slots=True)
+class SignOffState:
+    """What a panel shows of the sign-off; see `Review.state`.
+
+    Parameters
+    ----------
+    findings : tuple of Finding
+        What the checks find now.
+    reviews : tuple of ReviewRecord
+        Decisions on the open case, oldest first.
+    refused : str or None
+        Why this editor may not approve, `None` if they may.
+    second_reader : str or None
+        Who read the mask in the training set as well.
+    waiting : int or None
+        Corrections that wait for training; `None` where the model in use cannot be told.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    reviews: tuple[ReviewRecord, ...] = ()
+    refused: str | None = None
+    second_reader: str | None = None
+    waiting: int | None = None
+
+    @property
+    def must_acknowledge(self) -> bool:
+        """Whether the case is approved only by saying so."""
+        return any(finding.must_acknowledge for finding in self.findings)
 
 
 class Review:
@@ -71,6 +102,8 @@ class Review:
     """`ReviewRecord` on the open case."""
     exported = Signal(object)
     """`ManifestEntry`."""
+    seen_changed = Signal()
+    """Another slice of the open case was looked at."""
     fault = Signal(object)
     """`BrainSegError` of tidying up after signing off; the export itself stands."""
 
@@ -86,6 +119,26 @@ class Review:
     def follow_seen(self, case: Case, seen: SeenSlices) -> None:
         """Take what is seen of a case from here; the catalogue learns it some seconds later."""
         self._seen = (case, seen)
+        seen.changed.connect(self._on_seen)
+
+    def state(self) -> SignOffState:
+        """All that can be told of the sign-off, in one go.
+
+        Raises
+        ------
+        DataError
+            If the catalogue cannot be read.
+        """
+        case, request, editor = self._opened.case, self.second_reading(), self._shelf.editor
+        refused = second = None
+        if case is not None and request is not None and editor is not None:
+            try:
+                request.refuse(editor, case.patient)
+            except DataError as error:
+                refused = error.message
+        if case is not None and case.status == "approved":
+            second = self._second_reader_of(case)
+        return SignOffState(self.checks(), self.reviews(), refused, second, self._waiting())
 
     def checks(self) -> tuple[Finding, ...]:
         """Tell what to look at before the open case is signed off; nothing without a correction.
@@ -295,6 +348,22 @@ class Review:
                 unsaved=getattr(correction, "unsaved", 0),
             )
         )
+
+    def _second_reader_of(self, case: Case) -> str | None:
+        from napari_brainseg.core.dataset.manifest import current_entries
+
+        entry = current_entries(self._shelf.workspace.training_set).get(case.patient)
+        return None if entry is None else entry.second_reader
+
+    def _waiting(self) -> int | None:
+        try:
+            return self.waiting()
+        except BrainSegError:
+            # A model that cannot be opened is told where models are shown.
+            return None
+
+    def _on_seen(self) -> None:
+        self.seen_changed.emit()
 
     def _seen_of(self, case: Case) -> NDArray[np.bool_]:
         from napari_brainseg.session.seen import SeenSlices
