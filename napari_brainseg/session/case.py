@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
@@ -25,7 +26,9 @@ from napari_brainseg.session.case_log import (
     set_aside,
     set_status,
 )
+from napari_brainseg.session.case_sharing import CaseSharing
 from napari_brainseg.session.correction import Correction, CorrectionBase, check_mask
+from napari_brainseg.session.followed_correction import FollowedCorrection
 from napari_brainseg.session.meter import Meter
 from napari_brainseg.session.readers import is_same_reader
 from napari_brainseg.session.review_log import (
@@ -35,7 +38,7 @@ from napari_brainseg.session.review_log import (
     decide,
     second_reading,
 )
-from napari_brainseg.session.write_right import WriteRight
+from napari_brainseg.session.write_right import TakenOverError, WriteRight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +81,7 @@ class Case:
     prediction_changed = Signal(object)
     """A `Prediction` for this case is there, and may be shown."""
     correction_started = Signal(Correction)
-    """There is a correction to paint on."""
+    """There is a correction to paint on, or to look at, in place of the one before."""
     correction_discarded = Signal()
     """The correction was set aside."""
     corrected = Signal(Meter)
@@ -87,6 +90,8 @@ class Case:
     """The new `CaseStatus`."""
     write_right_changed = Signal(object)
     """Why the case is read-only from now on, in words; `None`: it may be painted on."""
+    out_of_step = Signal()
+    """Another window did something that must be read: `follow` is called for, by a worker."""
 
     def __init__(
         self,
@@ -111,7 +116,7 @@ class Case:
         self._is_blind = False
         self.id, self._status = register_case(catalogue, study, image_sha256)
         self.right = WriteRight(catalogue, self.id, window=window)
-        self._read_only: str | None = None
+        self._sharing = CaseSharing(self, catalogue, self.right)
         self.notes = study.warnings
         if has_correction_elsewhere(catalogue, self.id, study.patient):
             self.notes += (
@@ -120,8 +125,9 @@ class Case:
             )
         saved = active_correction(catalogue, self.id, self.shape)
         if saved is not None:
-            self._read_only = self.right.acquire(editor or saved.editor)
-            self._adopt(saved)
+            self._sharing.begin(editor or saved.editor)
+            # Read again: the window that had it may have painted until now.
+            self._tie(self.read_again(self._sharing.words))
         drawn = self._correction is not None and self._correction.meter.strokes > 0
         self._is_blind = blind and not drawn and self._status not in _SIGNED_OFF
         self._asked_by: str | None = None
@@ -171,12 +177,13 @@ class Case:
 
         `None` if they can. Costs nothing; `write_right_changed` tells of a change.
         """
-        return self._read_only
+        return self._sharing.words
 
     def take_over(self, editor: str | None = None) -> None:
         """Correct here what another window corrects now; that one becomes read-only.
 
-        Writes to the disk: not for the GUI thread.
+        What this window could not save before is laid on top, as actions of their own. Writes to
+        the disk and reads the correction: not for the GUI thread.
 
         Parameters
         ----------
@@ -188,9 +195,17 @@ class Case:
         DataError
             If the catalogue cannot be used.
         """
-        self.right.take_over(editor)
-        self._read_only = None
-        self.write_right_changed.emit(None)
+        self._sharing.take_over(editor)
+
+    def follow(self) -> None:
+        """Take in what other windows did to the case; a worker calls it every second or two.
+
+        Raises
+        ------
+        DataError
+            If the catalogue cannot be read.
+        """
+        self._sharing.follow()
 
     @property
     def truth(self) -> NDArray[np.uint8] | None:
@@ -242,17 +257,23 @@ class Case:
 
         Raises
         ------
+        TakenOverError
+            If another window corrects the case.
         DataError
             If the base is not at hand, or the editor is not named.
         """
         if not editor.strip():
             raise DataError("Nobody is named as editor.", "Give your name or your initials first.")
+        name = editor.strip()
+        if self._correction is None:
+            mask, version = self._base_mask(base)
+            # Not under the lock: another window may have started one, which is then taken in.
+            self._sharing.start(name)
+        self._sharing.require()
         with self._lock:
             if self._correction is not None:
-                self._correction.editor = editor.strip()
+                self._correction.editor = name
                 return self._correction
-            mask, version = self._base_mask(base)
-            name = editor.strip()
             row = add_correction(self._catalogue, self.id, base, version, mask, name)
             self._status = CaseStatus.IN_PROGRESS
             correction = self._adopt(SavedCorrection(row, base, version, mask, name))
@@ -265,6 +286,7 @@ class Case:
 
         It stays in the catalogue for the audit trail.
         """
+        self._sharing.require()
         with self._lock:
             discarded = self._correction
             if discarded is None:
@@ -273,13 +295,7 @@ class Case:
             self._correction = None
             self._status = CaseStatus.NEW
         # Not under the lock: a signal that is being emitted elsewhere holds its own.
-        discarded.meter_changed.disconnect(self._on_meter)
-        discarded.committed.disconnect(self._on_stroke)
-        discarded.undone.disconnect(self._on_stroke)
-        discarded.redone.disconnect(self._on_stroke)
-        discarded.saved_again.disconnect(self._on_stroke)
-        self.status_changed.emit(self._status.value)
-        self.correction_discarded.emit()
+        self._untie(discarded)
         discarded.close()
 
     def mark(self, status: CaseStatus) -> None:
@@ -299,8 +315,7 @@ class Case:
         DataError
             If something unsaved is lost.
         """
-        if self._correction is not None:
-            self._correction.close()
+        self._sharing.close()
 
     def decide(self, decision: Decision) -> ReviewRecord:
         """Keep what a person decided, and the status that follows from it.
@@ -349,30 +364,90 @@ class Case:
         )
 
     def _adopt(self, saved: SavedCorrection) -> Correction:
+        correction = self._made(saved, None)
+        self._tie(correction)
+        return correction
+
+    def _made(self, saved: SavedCorrection, read_only: str | None) -> Correction:
         prediction = saved.base_mask if saved.base == "prediction" else None
         if self.prediction is not None:
             prediction = self.prediction.mask
-        correction = Correction(
-            self._catalogue,
-            saved.id,
-            base=saved.base,
-            base_version=saved.base_version,
-            base_mask=saved.base_mask,
-            editor=saved.editor,
-            truth=self.truth,
-            prediction=prediction,
-            voxel_volume_ml=self.study.image.geometry.voxel_volume_ml,
-        )
-        correction.meter_changed.connect(self._on_meter)
-        correction.committed.connect(self._on_stroke)
-        correction.undone.connect(self._on_stroke)
-        correction.redone.connect(self._on_stroke)
-        correction.saved_again.connect(self._on_stroke)
+        options: dict[str, Any] = {
+            "base": saved.base,
+            "base_version": saved.base_version,
+            "base_mask": saved.base_mask,
+            "editor": saved.editor,
+            "truth": self.truth,
+            "prediction": prediction,
+            "voxel_volume_ml": self.study.image.geometry.voxel_volume_ml,
+        }
+        if read_only is not None:
+            return FollowedCorrection(self._catalogue, saved.id, why=read_only, **options)
+        return Correction(self._catalogue, saved.id, right=self.right.ticket(), **options)
+
+    def _tie(self, correction: Correction | None) -> None:
+        if correction is not None:
+            correction.meter_changed.connect(self._on_meter)
+            correction.committed.connect(self._on_stroke)
+            correction.undone.connect(self._on_stroke)
+            correction.redone.connect(self._on_stroke)
+            correction.saved_again.connect(self._on_stroke)
+            correction.saving_failed.connect(self._on_saving_failed)
         self._correction = correction
-        return correction
+
+    def _untie(self, correction: Correction) -> None:
+        correction.meter_changed.disconnect(self._on_meter)
+        correction.committed.disconnect(self._on_stroke)
+        correction.undone.disconnect(self._on_stroke)
+        correction.redone.disconnect(self._on_stroke)
+        correction.saved_again.disconnect(self._on_stroke)
+        correction.saving_failed.disconnect(self._on_saving_failed)
+
+    # what the sharing asks for ----------------------------------------------------------------
+
+    def read_again(self, read_only: str | None) -> Correction | None:
+        """Read the correction from the catalogue; to be looked at if `read_only` says why."""
+        saved = active_correction(self._catalogue, self.id, self.shape)
+        if saved is None:
+            return None
+        if self._correction is not None and not read_only:
+            saved = replace(saved, editor=self._correction.editor)
+        return self._made(saved, read_only)
+
+    def replace_correction(self, correction: Correction | None) -> None:
+        """Use another correction from now on, and tell; the status may have changed elsewhere."""
+        _, status = register_case(self._catalogue, self.study, self.image_sha256)
+        with self._lock:
+            before = self._correction
+            self._tie(correction)
+            moved = self._status is not status
+            self._status = status
+        if before is not None:
+            self._untie(before)
+        if moved:
+            self._tell_status(status)
+        if correction is not None:
+            self.correction_started.emit(correction)
+            self.corrected.emit(correction.meter)
+            if correction.meter.strokes:
+                self._see()
+        elif before is not None:
+            self.correction_discarded.emit()
+
+    def note_strokes(self) -> None:
+        """Draw the conclusions of a stroke."""
+        self._on_stroke()
+
+    def tell_right(self, words: str | None) -> None:
+        """Say that the case is read-only, and why, or that it may be painted on."""
+        self.write_right_changed.emit(words)
 
     def _on_meter(self, meter: Meter) -> None:
         self.corrected.emit(meter)
+
+    def _on_saving_failed(self, error: BrainSegError) -> None:
+        if isinstance(error, TakenOverError):
+            self.out_of_step.emit()
 
     def _on_stroke(self) -> None:
         correction = self._correction

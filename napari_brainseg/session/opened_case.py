@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError
+from napari_brainseg.session.case_follower import CaseFollower
 
 if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.inference import Prediction
@@ -70,6 +71,7 @@ class OpenedCase:
         self._preferences = preferences
         self._lock = threading.RLock()
         self._case: Case | None = None
+        self._follower: CaseFollower | None = None
         self._suggestion: Suggestion | None = None
 
     @property
@@ -101,6 +103,8 @@ class OpenedCase:
             self._shelf.catalogue,
             image_sha256=loaded.sha,
             blind=suggestion is not None and suggestion.blind,
+            window=self._reading.window,
+            editor=self._shelf.editor,
         )
         predict = bool(self._preferences.get("predict_on_open"))
         if predict:
@@ -113,9 +117,10 @@ class OpenedCase:
         case.status_changed.connect(self._on_status)
         with self._lock:
             before, self._case = self._case, case
+            follower, self._follower = self._follower, CaseFollower(case)
             self._suggestion = suggestion
         if before is not None:
-            self._leave(before)
+            self._leave(before, follower)
         self.opened.emit(case)
         if predict and loaded.prediction is None:
             self._predict(case)
@@ -126,9 +131,10 @@ class OpenedCase:
         """Close the case. Paint that was not committed is committed."""
         with self._lock:
             case, self._case = self._case, None
+            follower, self._follower = self._follower, None
             self._suggestion = None
         if case is not None:
-            self._leave(case)
+            self._leave(case, follower)
             self._reading.leave(case.patient)
             self.closed.emit()
 
@@ -146,7 +152,9 @@ class OpenedCase:
             # The patient can be looked at and corrected all the same.
             self.fault.emit(error)
 
-    def _leave(self, case: Case) -> None:
+    def _leave(self, case: Case, follower: CaseFollower | None) -> None:
+        if follower is not None:
+            follower.close()
         # Not under the lock: a signal that is being emitted elsewhere holds its own.
         case.prediction_changed.disconnect(self._on_prediction)
         case.correction_started.disconnect(self._on_correction_started)

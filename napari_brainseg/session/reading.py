@@ -92,6 +92,11 @@ class Reading:
         preferences.changed.connect(self._on_preference)
 
     @property
+    def window(self) -> str:
+        """Names this window to others, for its whole life."""
+        return self._window
+
+    @property
     def studies(self) -> Discovery | None:
         """What the opened path holds, as of the last look; patients come and go."""
         studies, later = self._studies, self.worklist.discovery

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.session.catalogue import Catalogue
 
-__all__ = ["TakenOverError", "WriteRight"]
+__all__ = ["RightTicket", "TakenOverError", "WriteRight"]
 
 _W = tables.writers.c
 _HINT = "Your last stroke is kept in memory. Take the case over to go on, or look on."
@@ -59,6 +59,12 @@ class WriteRight:
         # Asked for, but the disk did not take it: the next stroke asks again.
         self._wanted = False
         self._editor: str | None = None
+        self._turns = 0
+
+    def ticket(self) -> RightTicket:
+        """Return the right for a correction read from the catalogue now; earlier ones are void."""
+        self._turns += 1
+        return RightTicket(self, self._turns)
 
     @property
     def holder(self) -> str | None:
@@ -67,15 +73,19 @@ class WriteRight:
         `None` if this window has the right, or nobody. Asks the catalogue, not for the GUI thread.
         """
         with self._catalogue.read() as connection:
-            row = self._other(connection)
+            return self.holder_in(connection)
+
+    def holder_in(self, connection: Connection) -> str | None:
+        """Like `holder`, by a connection that is open already."""
+        row = self._other(connection)
         return None if row is None else _words(row)
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether this window has the right; asks the catalogue."""
-        with self._catalogue.read() as connection:
-            row = self._row(connection)
-        return row is not None and row.window == self._window
+    def is_ours(self, connection: Connection) -> bool:
+        """Whether this window has had the right ever since it got it, or has nobody before it."""
+        row = self._row(connection)
+        if row is None or row.window != self._window:
+            return self._wanted and self._other(connection) is None
+        return self._is_same(row)
 
     def acquire(self, editor: str | None = None) -> str | None:
         """Take the right if no living window has it.
@@ -125,7 +135,7 @@ class WriteRight:
         """
         row = self._row(connection)
         if row is not None and row.window == self._window:
-            if self._window == _nameless or row.since == self._since:
+            if self._is_same(row):
                 return
             raise TakenOverError("This case was opened anew in this window.", "Go on there.")
         if row is not None and not self._yields(row):
@@ -147,6 +157,9 @@ class WriteRight:
                 )
             )
         self._since = None
+
+    def _is_same(self, row: Row[tuple[object, ...]]) -> bool:
+        return self._window == _nameless or row.since == self._since
 
     def _row(self, connection: Connection) -> Row[tuple[object, ...]] | None:
         return connection.execute(
@@ -178,6 +191,30 @@ class WriteRight:
             )
         )
         self._since, self._wanted = since, False
+
+
+class RightTicket:
+    """The right for one correction in memory; void once the correction was read anew.
+
+    What another window did in between is not in it. Made by `WriteRight.ticket`.
+
+    Parameters
+    ----------
+    right : WriteRight
+        Of the window.
+    turn : int
+        Number of the ticket; only the latest one counts.
+    """
+
+    def __init__(self, right: WriteRight, turn: int) -> None:
+        self._right = right
+        self._turn = turn
+
+    def check(self, connection: Connection) -> None:
+        """As `WriteRight.check`."""
+        self._right.check(connection)
+        if self._turn != self._right._turns:  # noqa: SLF001 -- its own
+            raise TakenOverError("This correction was read anew.", _HINT)
 
 
 def _words(row: Row[tuple[object, ...]]) -> str:
