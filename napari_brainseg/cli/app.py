@@ -8,9 +8,11 @@ import typer
 
 from napari_brainseg import __version__
 from napari_brainseg.cli.doctor import doctor
+from napari_brainseg.cli.effort import effort
 from napari_brainseg.cli.evaluate import evaluate
 from napari_brainseg.cli.phantom import phantom
 from napari_brainseg.cli.predict import predict
+from napari_brainseg.cli.training_set import app as training_set
 from napari_brainseg.cli.window import demo, run
 
 __all__ = ["app"]
@@ -60,4 +62,6 @@ app.command()(evaluate)
 app.command()(phantom)
 app.command()(run)
 app.command()(demo)
+app.command()(effort)
 app.command()(doctor)
+app.add_typer(training_set)

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from statistics import median
@@ -24,16 +25,27 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, func, select
 
 from napari_brainseg.core.dataset.durable import write_atomically
+from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session import tables
+from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.visits import time_spent
+from napari_brainseg.session.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from napari_brainseg.session.catalogue import Catalogue
-
-__all__ = ["EffortRow", "VersionEffort", "effort", "summary", "to_csv", "write_csv"]
+__all__ = [
+    "EffortRow",
+    "VersionEffort",
+    "effort",
+    "effort_of_workspace",
+    "summary",
+    "to_csv",
+    "to_json",
+    "utc",
+    "write_csv",
+]
 
 _NEW, _IN_PROGRESS = "new", "in progress"  # of `CaseStatus`
 _IS_BEGUN = attrgetter("is_begun")
@@ -223,6 +235,32 @@ def effort(catalogue: Catalogue) -> tuple[EffortRow, ...]:
     return tuple(rows)
 
 
+def effort_of_workspace(folder: Path) -> tuple[EffortRow, ...]:
+    """Effort of a workspace that no window needs to have open; see `effort`.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the workspace, or its catalogue.
+
+    Raises
+    ------
+    DataError
+        If there is no catalogue, or it cannot be read.
+    """
+    path = Workspace(folder).catalogue if folder.is_dir() else folder
+    if not path.is_file():
+        raise DataError(
+            f"{folder} is no workspace: it has no {Workspace(folder).catalogue.name}.",
+            "`brainseg doctor` names the folder of the workspaces.",
+        )
+    catalogue = Catalogue(path)
+    try:
+        return effort(catalogue)
+    finally:
+        catalogue.close()
+
+
 def summary(rows: Iterable[EffortRow]) -> tuple[VersionEffort, ...]:
     """Medians by model version, in the order in which the versions were first corrected.
 
@@ -253,6 +291,19 @@ def to_csv(rows: Iterable[EffortRow]) -> str:
     for row in rows:
         writer.writerow([value(row) for _name, value in _COLUMNS])
     return text.getvalue()
+
+
+def to_json(rows: Iterable[EffortRow]) -> str:
+    """Cases and their summary as JSON; times in seconds, `created` in Unix seconds."""
+    cases = tuple(rows)
+    return json.dumps(
+        {
+            "cases": [asdict(row) for row in cases],
+            "medians": [asdict(version) for version in summary(cases)],
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
 
 
 def write_csv(rows: Iterable[EffortRow], path: Path) -> None:
