@@ -10,7 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["pack_bits", "pack_indices", "unpack_bits", "unpack_indices"]
+__all__ = ["Voxels", "pack_bits", "pack_indices", "unpack_bits", "unpack_indices", "unpack_voxels"]
+
+Voxels = tuple["NDArray[np.int64]", "NDArray[np.uint8]", "NDArray[np.uint8]"]
+"""What a stroke changed: flat indices, values before, values after."""
 
 _LEVEL = 1  # a stroke must be on disk at once; higher levels gain a few per cent only
 
@@ -48,3 +51,15 @@ def unpack_bits(blob: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     if packed.size * 8 < count:
         raise ValueError(f"{packed.size * 8} stored values do not fill the shape {shape}")
     return np.unpackbits(packed, count=count).reshape(shape)
+
+
+def unpack_voxels(indices: bytes, before: bytes, after: bytes) -> Voxels:
+    """Read what a stroke changed.
+
+    Raises
+    ------
+    ValueError, zlib.error
+        If it is damaged.
+    """
+    found = unpack_indices(indices)
+    return found, unpack_bits(before, found.shape), unpack_bits(after, found.shape)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session import tables
-from napari_brainseg.session.deltas import pack_bits, pack_indices, unpack_bits, unpack_indices
+from napari_brainseg.session.deltas import Voxels, pack_bits, pack_indices, unpack_voxels
 from napari_brainseg.session.stroke import Stroke, StrokeRecord, StrokeState, to_json
 from napari_brainseg.session.stroke_archive import ArchiveShelf
 
@@ -84,14 +84,7 @@ class PackedStroke:
 
     def unpack(self) -> Stroke:
         """Inverse of `of`."""
-        indices = unpack_indices(self.voxels)
-        before = unpack_bits(self.before, indices.shape)
-        after = unpack_bits(self.after, indices.shape)
-        record = self.record
-        return Stroke(
-            record.number, record.slice_index, indices, before, after, record.seconds,
-            record.tool, record.parameters, record.first_slice, record.last_slice,
-        )  # fmt: skip
+        return _join(self.record, unpack_voxels(self.voxels, self.before, self.after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,16 +268,12 @@ class StrokeJournal:
     def _stroke(self, connection: Connection, row: Row[Any]) -> Stroke:
         try:
             if row.voxels:
-                packed = PackedStroke(_record(row), row.voxels, row.before, row.after)
-                return packed.unpack()
-            indices, before, after = self._archives.voxels(connection, row.number)
+                voxels = unpack_voxels(row.voxels, row.before, row.after)
+            else:
+                voxels = self._archives.voxels(connection, row.number)
         except (ValueError, zlib.error) as error:
             raise self._damaged(str(error), row.number) from error
-        record = _record(row)
-        return Stroke(
-            record.number, record.slice_index, indices, before, after, record.seconds,
-            record.tool, record.parameters, record.first_slice, record.last_slice,
-        )  # fmt: skip
+        return _join(_record(row), voxels)
 
     def _damaged(self, why: str, number: int) -> DataError:
         return DataError(
@@ -309,6 +298,13 @@ def _record(row: Row[Any]) -> StrokeRecord:
     return StrokeRecord(
         row.number, row.tool, parameters, first, last, row.slice_index, row.added,
         row.removed, row.seconds, row.editor, row.created, row.state,
+    )  # fmt: skip
+
+
+def _join(record: StrokeRecord, voxels: Voxels) -> Stroke:
+    return Stroke(
+        record.number, record.slice_index, *voxels, record.seconds, record.tool,
+        record.parameters, record.first_slice, record.last_slice,
     )  # fmt: skip
 
 

@@ -23,12 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from napari_brainseg.session.stroke import Stroke
+    from napari_brainseg.session.deltas import Voxels
 
-__all__ = ["ArchiveShelf", "StrokeArchive", "Voxels"]
-
-Voxels = tuple["NDArray[np.int64]", "NDArray[np.uint8]", "NDArray[np.uint8]"]
-"""Flat indices, values before, values after."""
+__all__ = ["ArchiveShelf", "StrokeArchive"]
 
 _MAGIC = b"BSA1"
 _WORD = np.dtype("<u4")
@@ -87,19 +84,19 @@ class StrokeArchive:
         return indices, _bits(self._before, first, last), _bits(self._after, first, last)
 
     @staticmethod
-    def pack(strokes: Iterable[Stroke]) -> bytes:
-        """Pack strokes; the order does not matter for reading, neighbours in time pack best."""
+    def pack(strokes: Iterable[tuple[int, Voxels]]) -> bytes:
+        """Pack strokes by number, at least one; neighbours in time pack best."""
         numbers, counts, sizes = [], [], []
         gaps, lengths, before, after = [], [], [], []
-        for stroke in strokes:
-            starts, stops = _runs(stroke.indices)
-            numbers.append(stroke.number)
+        for number, (indices, old, new) in strokes:
+            starts, stops = _runs(indices)
+            numbers.append(number)
             counts.append(starts.size)
-            sizes.append(stroke.indices.size)
+            sizes.append(indices.size)
             gaps.append(np.diff(starts, prepend=0) - np.concatenate([[0], (stops - starts)[:-1]]))
             lengths.append(stops - starts)
-            before.append(stroke.before)
-            after.append(stroke.after)
+            before.append(old)
+            after.append(new)
         head = [len(numbers), sum(counts), sum(sizes)]
         parts = [np.array(part, np.int64) for part in (head, numbers, counts, sizes)]
         parts += [np.concatenate(part) for part in (gaps, lengths)]
