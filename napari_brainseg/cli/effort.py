@@ -73,7 +73,6 @@ def _show(rows: tuple[EffortRow, ...], versions: tuple[VersionEffort, ...]) -> N
             f"{row.seconds:.0f}",
             f"{row.reading_seconds:.0f}",
             str(row.strokes),
-            str(row.undone),
             str(row.voxels_added),
             str(row.voxels_removed),
         )

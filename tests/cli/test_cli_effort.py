@@ -34,6 +34,9 @@ def test_tables_name_cases_and_medians(brainseg, workspace):
     assert "TEST_AB_0001" in result.stdout
     assert "empty mask" in result.stdout
     assert "Medians of a case" in result.stdout
+    line = next(line for line in result.stdout.splitlines() if "TEST_AB_0001" in line)
+    strokes, added, removed = [cell.strip() for cell in line.split("│")][-4:-1]
+    assert (strokes, added, removed) == ("1", "8", "0")
 
 
 def test_csv_and_json(brainseg, workspace, tmp_path):
