@@ -12,6 +12,7 @@ from napari_brainseg.cli.effort import effort
 from napari_brainseg.cli.evaluate import evaluate
 from napari_brainseg.cli.phantom import phantom
 from napari_brainseg.cli.predict import predict
+from napari_brainseg.cli.training_set import app as training_set
 from napari_brainseg.cli.window import demo, run
 
 __all__ = ["app"]
@@ -63,3 +64,4 @@ app.command()(run)
 app.command()(demo)
 app.command()(effort)
 app.command()(doctor)
+app.add_typer(training_set)

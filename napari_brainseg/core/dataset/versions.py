@@ -70,7 +70,7 @@ def load_mask(training_set: Path, digest: str) -> NDArray[np.uint8]:
     path = _mask_path(training_set, digest)
     hint = "Restore the file from a backup of the workspace."
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             shape = tuple(int(n) for n in file["shape"])
             mask = np.unpackbits(file["bits"], count=int(np.prod(shape))).reshape(shape)
     except FileNotFoundError as error:
