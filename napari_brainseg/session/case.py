@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.segmentation.inference import Prediction
     from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.disk_watch import SourceChange, SourceFiles
 
 __all__ = ["Case", "CaseRecord", "CaseStatus", "case_records"]
 
@@ -76,6 +77,8 @@ class Case:
         Whether this window may paint.
     notes : tuple of str
         What the person should know, the reader's warnings included.
+    sources : SourceFiles or None
+        The files it was read from, if they are watched.
     """
 
     prediction_changed = Signal(object)
@@ -92,6 +95,9 @@ class Case:
     """Why the case is read-only from now on, in words; `None`: it may be painted on."""
     out_of_step = Signal()
     """Another window did something that must be read: `follow` is called for, by a worker."""
+
+    sources_changed = Signal(object)
+    """`SourceChange`: another program changed files of the patient; `None`: no longer so."""
 
     def __init__(
         self,
@@ -117,6 +123,8 @@ class Case:
         self.id, self._status = register_case(catalogue, study, image_sha256)
         self.right = WriteRight(catalogue, self.id, window=window)
         self._sharing = CaseSharing(self, catalogue, self.right)
+        self.sources: SourceFiles | None = None
+        self._source_change: SourceChange | None = None
         self.notes = study.warnings
         if has_correction_elsewhere(catalogue, self.id, study.patient):
             self.notes += (
@@ -130,10 +138,6 @@ class Case:
             self._tie(self.read_again(self._sharing.words))
         drawn = self._correction is not None and self._correction.meter.strokes > 0
         self._is_blind = blind and not drawn and self._status not in _SIGNED_OFF
-        self._asked_by: str | None = None
-        if self._status is CaseStatus.SECOND_READER:
-            request = second_reading(catalogue, self.id)
-            self._asked_by = None if request is None else request.asked_by
 
     def __repr__(self) -> str:
         return f"Case({self.patient!r}, {self.status.value!r})"
@@ -206,6 +210,16 @@ class Case:
             If the catalogue cannot be read.
         """
         self._sharing.follow()
+
+    @property
+    def source_change(self) -> SourceChange | None:
+        """Files of the patient that another program changed since they were read."""
+        return self._source_change
+
+    def note_sources(self, change: SourceChange | None) -> None:
+        """Take in what the watch over the files found."""
+        self._source_change = change
+        self.sources_changed.emit(change)
 
     @property
     def truth(self) -> NDArray[np.uint8] | None:
@@ -328,7 +342,6 @@ class Case:
         with self._lock:
             record, status = decide(self._catalogue, self.id, self.patient, decision)
             self._status = status
-            self._asked_by = record.editor if record.act is ReviewAct.ASK else None
         self._tell_status(status)
         return record
 
@@ -461,10 +474,15 @@ class Case:
 
     def _note_painting(self, correction: Correction | None) -> None:
         editor = "" if correction is None else correction.editor
-        waits = self._status is CaseStatus.SECOND_READER
         if correction is not None and self._status in _SIGNED_OFF:
             # A case that is painted on is no longer what was signed off.
             self.decide(Decision(ReviewAct.REOPEN, editor, "Painted on.", correction.id))
-        elif not (waits and is_same_reader(self._asked_by, editor)):
-            # The first reader may go on painting: the request for a second one stands.
+        elif not self._has_asked(editor):
+            # Who asked for a second reader may go on painting: the request stands.
             self.mark(CaseStatus.CORRECTED)
+
+    def _has_asked(self, editor: str) -> bool:
+        if self._status is not CaseStatus.SECOND_READER:
+            return False
+        request = second_reading(self._catalogue, self.id)
+        return request is not None and is_same_reader(request.asked_by, editor)

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.session.case_follower import CaseFollower
+from napari_brainseg.session.disk_watch import SourceFiles, SourceWatch
 
 if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.inference import Prediction
@@ -71,7 +72,7 @@ class OpenedCase:
         self._preferences = preferences
         self._lock = threading.RLock()
         self._case: Case | None = None
-        self._follower: CaseFollower | None = None
+        self._watches: tuple[CaseFollower | SourceWatch, ...] = ()
         self._suggestion: Suggestion | None = None
 
     @property
@@ -117,10 +118,10 @@ class OpenedCase:
         case.status_changed.connect(self._on_status)
         with self._lock:
             before, self._case = self._case, case
-            follower, self._follower = self._follower, CaseFollower(case)
+            watches, self._watches = self._watches, _watches_of(case, loaded)
             self._suggestion = suggestion
         if before is not None:
-            self._leave(before, follower)
+            self._leave(before, watches)
         self.opened.emit(case)
         if predict and loaded.prediction is None:
             self._predict(case)
@@ -131,10 +132,10 @@ class OpenedCase:
         """Close the case. Paint that was not committed is committed."""
         with self._lock:
             case, self._case = self._case, None
-            follower, self._follower = self._follower, None
+            watches, self._watches = self._watches, ()
             self._suggestion = None
         if case is not None:
-            self._leave(case, follower)
+            self._leave(case, watches)
             self._reading.leave(case.patient)
             self.closed.emit()
 
@@ -152,9 +153,9 @@ class OpenedCase:
             # The patient can be looked at and corrected all the same.
             self.fault.emit(error)
 
-    def _leave(self, case: Case, follower: CaseFollower | None) -> None:
-        if follower is not None:
-            follower.close()
+    def _leave(self, case: Case, watches: tuple[CaseFollower | SourceWatch, ...]) -> None:
+        for watch in watches:
+            watch.close()
         # Not under the lock: a signal that is being emitted elsewhere holds its own.
         case.prediction_changed.disconnect(self._on_prediction)
         case.correction_started.disconnect(self._on_correction_started)
@@ -193,3 +194,12 @@ class OpenedCase:
         if case is not None:
             self._reading.worklist.update(case.patient)
         self.status_changed.emit(status)
+
+
+def _watches_of(case: Case, loaded: LoadedCase) -> tuple[CaseFollower | SourceWatch, ...]:
+    """Look after what other windows and programs do to a case."""
+    follower = CaseFollower(case)
+    if case.study.path is None:
+        return (follower,)
+    case.sources = SourceFiles(case.study, fingerprint=loaded.fingerprint)
+    return follower, SourceWatch(case.sources, case.note_sources)

@@ -200,7 +200,9 @@ class OverlayLayers:
             layer.scale = scale
         if isinstance(layer, Labels):
             layer._reset_history()  # noqa: SLF001 -- no public way, see NAPARI.md
-            layer.editable = name == CORRECTION_NAME and data is not None
+            # One that another window corrects is read-only, like the other masks.
+            writable = data is not None and data.flags.writeable
+            layer.editable = name == CORRECTION_NAME and writable
         if data is not None:
             self._there.add(name)
             self._apply(name)
