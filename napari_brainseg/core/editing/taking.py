@@ -85,8 +85,9 @@ def take(
         Only this slice (0-based), as it is in the source.
     point : (int, int, int), optional
         Only the island under this voxel. If the source has one there, it takes the place of all
-        islands of the mask that it touches; if only the mask has one, that is replaced by what
-        the source holds under it. With `slice_index`: within that slice.
+        islands of the mask that it touches or would hang together with; if only the mask has
+        one, that is replaced by what the source holds under it. With `slice_index`: within that
+        slice.
 
     Raises
     ------
@@ -121,10 +122,10 @@ def _exchanged(
 ) -> NDArray[np.bool_]:
     from scipy import ndimage
 
-    labels, count = ndimage.label(mask != 0)
-    touched = np.zeros(count + 1, bool)
-    touched[labels[box][island]] = True
-    touched[0] = False
-    after: NDArray[np.bool_] = (mask != 0) & ~touched[labels]
+    after: NDArray[np.bool_] = mask != 0
+    after[box] |= island
+    # Labelled with the new island in, so that what would only hang on to it goes as well.
+    labels, _ = ndimage.label(after)
+    after &= labels != labels[box][island][0]
     after[box] |= island
     return after
