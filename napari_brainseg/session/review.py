@@ -6,26 +6,18 @@ thread. Signals are emitted in the calling one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError, DataError
-from napari_brainseg.session.sign_off_checks import (
-    Finding,
-    FindingKind,
-    SignOffFacts,
-    sign_off_checks,
-)
+from napari_brainseg.session.live_checks import LiveChecks
+from napari_brainseg.session.sign_off_checks import Finding, FindingKind
+from napari_brainseg.session.sign_off_state import SignOffState
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_brainseg.core.dataset.manifest import ManifestEntry
     from napari_brainseg.session.case import Case, CaseStatus
-    from napari_brainseg.session.correction import Correction
     from napari_brainseg.session.opened_case import OpenedCase
     from napari_brainseg.session.preferences import Preferences
     from napari_brainseg.session.review_log import ReviewAct, ReviewRecord, SecondReading
@@ -51,36 +43,6 @@ class OpenFindingsError(DataError):
             "Look at them, or approve anyway; they are recorded then.",
         )
         self.findings = findings
-
-
-@dataclass(frozen=True, slots=True)
-class SignOffState:
-    """What a panel shows of the sign-off; see `Review.state`.
-
-    Parameters
-    ----------
-    findings : tuple of Finding
-        What the checks find now.
-    reviews : tuple of ReviewRecord
-        Decisions on the open case, oldest first.
-    refused : str or None
-        Why this editor may not approve, `None` if they may.
-    second_reader : str or None
-        Who read the mask in the training set as well.
-    waiting : int or None
-        Corrections that wait for training; `None` where the model in use cannot be told.
-    """
-
-    findings: tuple[Finding, ...] = ()
-    reviews: tuple[ReviewRecord, ...] = ()
-    refused: str | None = None
-    second_reader: str | None = None
-    waiting: int | None = None
-
-    @property
-    def must_acknowledge(self) -> bool:
-        """Whether the case is approved only by saying so."""
-        return any(finding.must_acknowledge for finding in self.findings)
 
 
 class Review:
@@ -112,14 +74,13 @@ class Review:
     ) -> None:
         self._opened = opened
         self._shelf = shelf
-        self._preferences = preferences
         self._worklist = worklist
-        self._seen: tuple[Case, SeenSlices] | None = None
+        self._checks = LiveChecks(shelf, preferences)
+        self._checks.seen_changed.connect(self.seen_changed.emit)
 
     def follow_seen(self, case: Case, seen: SeenSlices) -> None:
         """Take what is seen of a case from here; the catalogue learns it some seconds later."""
-        self._seen = (case, seen)
-        seen.changed.connect(self._on_seen)
+        self._checks.follow_seen(case, seen)
 
     def state(self) -> SignOffState:
         """All that can be told of the sign-off, in one go.
@@ -129,16 +90,13 @@ class Review:
         DataError
             If the catalogue cannot be read.
         """
-        case, request, editor = self._opened.case, self.second_reading(), self._shelf.editor
-        refused = second = None
-        if case is not None and request is not None and editor is not None:
-            try:
-                request.refuse(editor, case.patient)
-            except DataError as error:
-                refused = error.message
-        if case is not None and case.status == "approved":
-            second = self._second_reader_of(case)
-        return SignOffState(self.checks(), self.reviews(), refused, second, self._waiting())
+        case = self._opened.case
+        if case is None:
+            return SignOffState(waiting=self._waiting())
+        second = self._second_reader_of(case) if case.status == "approved" else None
+        return SignOffState(
+            self.checks(), self.reviews(case), self._refusal(case), second, self._waiting()
+        )
 
     def checks(self) -> tuple[Finding, ...]:
         """Tell what to look at before the open case is signed off; nothing without a correction.
@@ -153,7 +111,7 @@ class Review:
         if case is None or correction is None:
             return ()
         # As painted: what was not committed yet will be, before it is signed off.
-        return self._checks(case, correction, correction.data)
+        return self._checks.look(case, correction, correction.data)
 
     def approve(self, note: str = "", findings: tuple[Finding, ...] | None = None) -> ManifestEntry:
         """Sign the correction off into the training set. Training is never started by it.
@@ -173,6 +131,8 @@ class Review:
             If there is no correction, the case waits for a second reader, or the export failed;
             the case stays as it was, and can be approved again.
         """
+        from napari_brainseg.core.dataset.hashing import sha256_of_arrays
+        from napari_brainseg.session.case import CaseStatus
         from napari_brainseg.session.correction_record import read_correction_record
         from napari_brainseg.session.review_log import ReviewAct
         from napari_brainseg.session.training_set import export_case
@@ -183,11 +143,11 @@ class Review:
             raise DataError(
                 f"{case.patient} has no correction to export.", "Start a correction first."
             )
-        request = self.second_reading()
+        request = self._request(case)
         if request is not None:
             request.refuse(editor, case.patient)
         correction.commit()
-        found = self._checks(case, correction, correction.saved)
+        found = self._checks.look(case, correction, correction.saved, thorough=True)
         known = {finding.kind for finding in findings or ()}
         open_ones = tuple(f for f in found if f.must_acknowledge and f.kind not in known)
         if open_ones:
@@ -202,6 +162,9 @@ class Review:
             findings=[finding.message for finding in found],
         )
         self._decide(case, ReviewAct.APPROVE, editor, note, entry.mask_sha256, found)
+        if sha256_of_arrays(correction.saved) != entry.mask_sha256:
+            # Painted on meanwhile: that is not what was signed off.
+            case.mark(CaseStatus.CORRECTED)
         self.exported.emit(entry)
         self._tidy(correction.id)
         return entry
@@ -269,10 +232,8 @@ class Review:
 
     def second_reading(self) -> SecondReading | None:
         """Return the request for a second reader of the open case that stands, if any."""
-        from napari_brainseg.session.review_log import second_reading
-
         case = self._opened.case
-        return None if case is None else second_reading(self._shelf.catalogue, case.id)
+        return None if case is None else self._request(case)
 
     def waiting(self) -> int:
         """How many corrections of the training set the model in use was not trained on.
@@ -333,21 +294,21 @@ class Review:
 
     # inside -----------------------------------------------------------------------------------
 
-    def _checks(
-        self, case: Case, correction: Correction, mask: NDArray[np.uint8]
-    ) -> tuple[Finding, ...]:
-        prediction = case.prediction
-        return sign_off_checks(
-            SignOffFacts(
-                mask=mask,
-                base=correction.base_mask,
-                prediction=None if prediction is None else prediction.mask,
-                truth=case.truth,
-                seen=self._seen_of(case),
-                least_island_vox=self._preferences.get("least_island_vox"),
-                unsaved=getattr(correction, "unsaved", 0),
-            )
-        )
+    def _request(self, case: Case) -> SecondReading | None:
+        from napari_brainseg.session.review_log import second_reading
+
+        return second_reading(self._shelf.catalogue, case.id)
+
+    def _refusal(self, case: Case) -> str | None:
+        """Say why the editor may not approve."""
+        request, editor = self._request(case), self._shelf.editor
+        if case.read_only is not None or request is None or editor is None:
+            return case.read_only
+        try:
+            request.refuse(editor, case.patient)
+        except DataError as error:
+            return error.message
+        return None
 
     def _second_reader_of(self, case: Case) -> str | None:
         from napari_brainseg.core.dataset.manifest import current_entries
@@ -361,18 +322,6 @@ class Review:
         except BrainSegError:
             # A model that cannot be opened is told where models are shown.
             return None
-
-    def _on_seen(self) -> None:
-        self.seen_changed.emit()
-
-    def _seen_of(self, case: Case) -> NDArray[np.bool_]:
-        from napari_brainseg.session.seen import SeenSlices
-
-        kept = SeenSlices(self._shelf.catalogue, case.id, case.shape[0])
-        flags = kept.load()
-        if self._seen is not None and self._seen[0] is case:
-            flags |= self._seen[1].flags
-        return flags
 
     def _decide(
         self,
@@ -411,10 +360,16 @@ class Review:
 
     def _tidy(self, correction_id: int) -> None:
         """Do what follows a sign-off; its faults are told and change nothing."""
-        try:
-            self._shelf.back_up()
-        except BrainSegError as error:
-            self.fault.emit(error)
+        from napari_brainseg.session.compaction import compact
+
+        def pack() -> None:
+            compact(self._shelf.catalogue, correction_id)
+
+        for act in (pack, self._shelf.back_up):
+            try:
+                act()
+            except BrainSegError as error:
+                self.fault.emit(error)
 
     def _need_editor(self) -> str:
         name = self._shelf.editor
