@@ -6,43 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import BrainSegError
-from napari_brainseg.session.tool_runs import ToolRuns
 from napari_brainseg.session.tool_specs import ISLAND, REGION, Need, spec_of
-from napari_brainseg.session.toolbox import StaleEditError, Toolbox, ToolUnavailableError
-from napari_brainseg.viewer.preview_picture import picture_of
+from napari_brainseg.session.toolbox import Toolbox
 from napari_brainseg.viewer.tool_pointing import ToolPointing
-from napari_brainseg.viewer.tool_preview import ToolPreview
+from napari_brainseg.viewer.tool_work import ASKING, ToolWork
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_brainseg.core.editing import Edit
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.correction import Correction
-    from napari_brainseg.session.tool_runs import ToolOutcome, ToolProgress
     from napari_brainseg.session.tool_specs import Parameter
-    from napari_brainseg.session.toolbox import Changes, ToolJob
+    from napari_brainseg.session.toolbox import Changes
     from napari_brainseg.viewer.brushes import Brushes
     from napari_brainseg.viewer.case_view import CaseView
-    from napari_brainseg.viewer.preview_picture import PreviewPicture
     from napari_brainseg.viewer.seed_scribbles import SeedScribbles
 
-__all__ = ["ASKING", "NOTHING", "ToolBench"]
-
-NOTHING = "Nothing would change."
-ASKING = {
-    "point": "Click on the picture.",
-    "region": "Draw around a region on the slice.",
-    "seeds": "Scribble in the lesion and around it.",
-}
-"""What is said while the hand is asked for something."""
-_TRIES = 3
-"""So often a tool that acts at once is run anew where the mask changed meanwhile."""
+__all__ = ["ToolBench"]
 
 
 class ToolBench:
-    """Runs the tools of a window. Main thread only; computing is done in a thread of its own.
+    """The tools of a window. Main thread only.
 
     Parameters
     ----------
@@ -61,7 +45,8 @@ class ToolBench:
 
     ``"tool"``: another one is in hand, or none. ``"parameters"``: a value, or a range.
     ``"preview"``: what it would do. ``"busy"``: a run began or ended, or went on. ``"message"``:
-    what there is to say. ``"available"``: whether tools can be used.
+    what there is to say. ``"available"``: whether tools can be used. ``"history"``: an action was
+    made, undone or redone.
     """
     failed = Signal(object)
     """`BrainSegError`: a tool could not do its work. The mask is as it was."""
@@ -77,22 +62,17 @@ class ToolBench:
     ) -> None:
         self._viewer, self._view = viewer, view
         self.pointing = ToolPointing(viewer, view, brushes, seeds)
-        self.preview = ToolPreview(view.layers)
-        self._runs = ToolRuns(_draw)
+        self._work = ToolWork(view, self.pointing)
         self._case: Case | None = None
         self._correction: Correction | None = None
-        self._box: Toolbox | None = None
         self._tool: str | None = None
         self._chosen: dict[str, Any] = {}
-        self._found: tuple[ToolJob, Edit] | None = None
-        self._changes: Changes | None = None
-        self._message = ""
-        self._share: float | None = None
-        self._run: int | None = None
-        self._once: tuple[str, dict[str, Any], int] | None = None
-        self._take_when_done = False
-        self._runs.ended.connect(self._on_ended, thread="main")
-        self._runs.progressed.connect(self._on_progress, thread="main")
+        self._queue: list[tuple[str, dict[str, Any]]] = []
+        work = self._work
+        work.changed.connect(self._on_work)
+        work.failed.connect(self.failed.emit)
+        work.landing.connect(self._put_down)
+        work.applied.connect(self.applied.emit)
         self.pointing.changed.connect(self._on_pointed)
         self.pointing.taken_away.connect(self.drop)
         view.shown.connect(self._follow)
@@ -111,9 +91,10 @@ class ToolBench:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """What can be set of the tool in hand, for this case and place."""
-        if self._tool is None or self._box is None:
+        box = self._work.box
+        if self._tool is None or box is None:
             return ()
-        return self._box.parameters(self._tool, self.pointing.place())
+        return box.parameters(self._tool, self.pointing.place(light=True))
 
     def value(self, name: str) -> Any:
         """Return the value of a parameter of the tool in hand; `None` if it has none such."""
@@ -124,22 +105,22 @@ class ToolBench:
     @property
     def changes(self) -> Changes | None:
         """How much the tool in hand would change, `None` while that is not known."""
-        return self._changes
+        return self._work.changes
 
     @property
     def message(self) -> str:
         """What there is to say: what is missing, or that nothing would change."""
-        return self._message
+        return self._work.message
 
     @property
     def is_busy(self) -> bool:
         """Whether something is being computed."""
-        return self._run is not None
+        return self._work.is_busy
 
     @property
     def share(self) -> float | None:
         """How far that is, 0 to 1; `None` where nothing is told."""
-        return self._share
+        return self._work.share
 
     @property
     def previewed(self) -> bool:
@@ -149,11 +130,12 @@ class ToolBench:
     @property
     def can_take(self) -> bool:
         """Whether there is something to take, or soon will be."""
-        return self.previewed and (self._found is not None or self.is_busy)
+        return self.previewed and (self._work.has_found or self.is_busy)
 
     def why_not(self, tool: str) -> str | None:
         """Say why a tool cannot be used in this case; `None` if it can."""
-        return "Open a study first." if self._box is None else self._box.why_not(tool)
+        box = self._work.box
+        return "Open a study first." if box is None else box.why_not(tool)
 
     # what is done -----------------------------------------------------------------------------
 
@@ -170,19 +152,22 @@ class ToolBench:
         parameters
             By name, in place of the defaults.
         """
+        if self._work.is_acting:
+            # Two presses of a key are two actions, however quickly they come.
+            self._queue.append((tool, parameters))
+            return
         self.drop()
         reason = self.why_not(tool)
         if reason is not None:
-            self._say(reason)
+            self._work.say(reason)
             return
-        needs = spec_of(tool).needs
+        spec = spec_of(tool)
         self.pointing.begin()
         self.pointing.point = self.pointing.under_mouse()
-        self._tool, self._chosen = tool, dict(parameters)
-        if not spec_of(tool).previewed and (Need.POINT not in needs or self.pointing.point):
-            self._tool = None
-            self._act(tool, dict(parameters), _TRIES)
+        if not spec.previewed and (Need.POINT not in spec.needs or self.pointing.point):
+            self._work.start(tool, parameters, at_once=True)
             return
+        self._tool, self._chosen = tool, dict(parameters)
         self._ask()
         self.changed.emit("tool")
         self._request()
@@ -211,228 +196,86 @@ class ToolBench:
 
     def take(self) -> bool:
         """Do what the preview shows, or will show; whether there is a tool in hand."""
-        if self._tool is None:
-            return False
-        if self.is_busy:
-            self._take_when_done = True
-        else:
-            self._land_found()
-        return True
+        had = self._tool is not None
+        if self.can_take:
+            self._work.take()
+        return had
 
     def drop(self) -> bool:
         """Put the tool in hand away, stop what runs; whether there was anything."""
         had = self._tool is not None or self.is_busy
-        self._stop()
-        if self._message:
-            self._say("")
-        if self._tool is not None:
-            self._tool, self._chosen = None, {}
-            self.pointing.give_back()
-            self.changed.emit("tool")
+        self._queue.clear()
+        self._put_down()
         return had
 
     def draw_region(self) -> None:
         """Draw the region of the tool in hand anew."""
         if self._tool is not None:
             self.pointing.region = None
-            self.pointing.ask("")
-            self.set("scope", REGION)
+            self.pointing.give_back()
+            self._chosen["scope"] = REGION
             self._ask()
+            self.changed.emit("parameters")
             self._request()
 
     def close(self) -> None:
         """Stop following; the window is going."""
         self._leave()
-        self._runs.ended.disconnect(self._on_ended)
-        self._runs.progressed.disconnect(self._on_progress)
-        self._runs.close()
+        self._work.close()
         self.pointing.close()
         self._view.shown.disconnect(self._follow)
         self._view.display.changed.disconnect(self._on_display)
         self._viewer.dims.events.current_step.disconnect(self._on_slice)
         self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
 
-    # running ----------------------------------------------------------------------------------
+    # inside -----------------------------------------------------------------------------------
+
+    def _put_down(self) -> None:
+        self._work.stop()
+        if self._tool is not None:
+            self._tool, self._chosen = None, {}
+            self.pointing.give_back()
+            self.changed.emit("tool")
 
     def _request(self) -> None:
         """Have the preview of the tool in hand computed, in place of the one before."""
-        if self._tool is not None:
-            self._take_when_done = False
-            self._start(self._tool, self._chosen)
-
-    def _act(self, tool: str, parameters: dict[str, Any], tries: int) -> None:
-        self._once = (tool, parameters, tries)
-        self._start(tool, parameters)
-
-    def _start(self, tool: str, parameters: dict[str, Any]) -> None:
-        editor = self._view.editor
-        if editor.is_painting:
-            # The end of the stroke asks again.
-            self._stop(keep_once=True)
-            editor.when_idle(lambda: self._start_again(tool, parameters))
+        if self._tool is None:
             return
-        box, correction = self._box, self._correction
-        if box is None or correction is None:
-            return
-        try:
-            # Paint that a script left is an action of its own, before this one.
-            correction.commit()
-            job = box.prepare(tool, self.pointing.place(), **parameters)
-        except ToolUnavailableError:
-            self._stop()
-            reason = box.why_not(tool, self.pointing.place(), **parameters)
-            self._say(ASKING.get(self.pointing.wanted, reason or ""))
-            return
-        except BrainSegError as error:
-            self._stop()
-            self.failed.emit(error)
-            return
-        self._say("")
-        # The picture stays until there is another, but is not to be taken any more.
-        self._found = self._run = self._share = None
-        self._run = self._runs.submit(job)
-        self.changed.emit("busy")
-
-    def _start_again(self, tool: str, parameters: dict[str, Any]) -> None:
-        if tool == self._tool or self._once is not None:
-            self._start(tool, parameters)
-
-    def _stop(self, *, keep_once: bool = False) -> None:
-        """End what runs, show nothing of it."""
-        was_busy, self._run = self._run is not None, None
-        self._runs.cancel()
-        if not keep_once:
-            self._once = None
-        self._share = None
-        self._take_when_done = False
-        self._set_found(None, None)
-        if was_busy:
-            self.changed.emit("busy")
-
-    def _on_progress(self, progress: ToolProgress) -> None:
-        if progress.number == self._run:
-            self._share = progress.share
-            self.changed.emit("busy")
-
-    def _on_ended(self, outcome: ToolOutcome) -> None:
-        if outcome.number != self._run:
-            return
-        self._run = self._share = None
-        once, self._once = self._once, None
-        if outcome.reason != "completed" or outcome.edit is None:
-            self._set_found(None, None)
-            if outcome.error is not None:
-                self.failed.emit(outcome.error)
-            elif outcome.reason == "completed":
-                self._say(NOTHING)
-        elif once is not None:
-            self._land_at_once(outcome.job, outcome.edit, once)
-        elif self._tool == outcome.job.spec.id:
-            self._set_found((outcome.job, outcome.edit), outcome)
-        self.changed.emit("busy")
-        if self._take_when_done:
-            self._take_when_done = False
-            self._land_found()
-
-    def _set_found(self, found: tuple[ToolJob, Edit] | None, outcome: ToolOutcome | None) -> None:
-        had = self._found is not None or self._changes is not None
-        self._found = found
-        self._changes = None if outcome is None else outcome.changes
-        picture: PreviewPicture | None = None if outcome is None else outcome.shown
-        if picture is None or self._case is None:
-            self.preview.clear()
+        if self.previewed or self.pointing.point is not None:
+            self._work.start(self._tool, self._chosen, at_once=not self.previewed)
         else:
-            self.preview.show(picture, self._case.shape)
-        if had or found is not None:
-            self.changed.emit("preview")
-
-    def _land_found(self) -> None:
-        """Enter what the preview shows into the history."""
-        editor, box = self._view.editor, self._box
-        if box is None or self._found is None:
-            return
-        job, edit = self._found
-        if editor.is_painting:
-            editor.when_idle(self._land_found)
-            return
-        try:
-            box.check(job)
-        except StaleEditError as error:
-            self.failed.emit(error)
-            self._request()
-            return
-        except ToolUnavailableError as error:
-            self.drop()
-            self.failed.emit(error)
-            return
-        self.drop()
-        self._enter(job, edit)
-
-    def _land_at_once(
-        self, job: ToolJob, edit: Edit, once: tuple[str, dict[str, Any], int]
-    ) -> None:
-        editor, box = self._view.editor, self._box
-        if box is None:
-            return
-        if editor.is_painting:
-            editor.when_idle(lambda: self._land_at_once(job, edit, once))
-            return
-        tool, parameters, tries = once
-        try:
-            box.check(job)
-        except StaleEditError as error:
-            if tries > 1:
-                self._act(tool, parameters, tries - 1)
-            else:
-                self.failed.emit(error)
-        except ToolUnavailableError as error:
-            self.failed.emit(error)
-        else:
-            if self._tool is not None:
-                self.drop()
-            self._enter(job, edit)
-
-    def _enter(self, job: ToolJob, edit: Edit) -> None:
-        stroke = self._view.editor.apply(edit, job.spec.id, dict(job.recorded))
-        if stroke is None:
-            return
-        if job.spec.id == "copy slice":
-            # It goes on from slice to slice.
-            self._view.go_to(edit.slices.start)
-        self.applied.emit(stroke)
-
-    # following --------------------------------------------------------------------------------
+            self._work.say(ASKING["point"])
 
     def _ask(self) -> None:
         """Ask the hand for what the tool in it needs."""
-        tool = self._tool
-        if tool is None:
+        if self._tool is None:
             return
-        needs, scope = spec_of(tool).needs, self.value("scope")
-        what = ""
+        needs, scope = spec_of(self._tool).needs, self.value("scope")
         if Need.POINT in needs or scope == ISLAND:
-            what = "point"
+            self.pointing.ask("point")
         elif Need.SEEDS in needs:
-            what = "seeds"
+            self.pointing.ask("seeds")
         elif scope == REGION and self.pointing.region is None:
-            what = "region"
-        if what:
-            self.pointing.ask(what)
+            self.pointing.ask("region")
         else:
             self.pointing.give_back()
+
+    def _on_work(self, what: str) -> None:
+        self.changed.emit(what)
+        if what == "busy" and self._queue and not self._work.is_busy:
+            tool, parameters = self._queue.pop(0)
+            waiting, self._queue = self._queue, []
+            self.use(tool, **parameters)
+            self._queue += waiting
 
     def _on_pointed(self) -> None:
-        tool = self._tool
-        if tool is None:
-            return
-        if self.pointing.wanted == "region":
-            self.pointing.give_back()
-        if spec_of(tool).previewed:
+        if self._tool is not None:
+            if self.pointing.wanted == "region":
+                self.pointing.give_back()
             self._request()
-        else:
-            self._act(tool, self._chosen, _TRIES)
 
     def _on_slice(self, _event: Any = None) -> None:
+        # What hangs on a click or on scribbles does not hang on the slice on show.
         if self._tool is not None and self.pointing.wanted not in ("point", "seeds"):
             self.changed.emit("parameters")
             self._request()
@@ -450,7 +293,7 @@ class ToolBench:
 
     def _on_mask(self, _stroke: Any = None) -> None:
         self.changed.emit("history")
-        if self._tool is not None:
+        if self.previewed:
             self._request()
 
     def _follow(self) -> None:
@@ -459,7 +302,7 @@ class ToolBench:
         if case is not self._case or correction is not self._correction:
             self._leave()
             self._case, self._correction = case, correction
-            self._box = None if case is None else Toolbox(case)
+            self._work.box = None if case is None else Toolbox(case)
             if correction is not None:
                 for signal in (correction.committed, correction.undone, correction.redone):
                     signal.connect(self._on_mask, thread="main")
@@ -471,7 +314,7 @@ class ToolBench:
     def _leave(self) -> None:
         self.drop()
         self.pointing.enter()
-        self.preview.forget()
+        self._work.preview.forget()
         correction, self._correction = self._correction, None
         if correction is not None:
             for signal in (correction.committed, correction.undone, correction.redone):
@@ -479,18 +322,9 @@ class ToolBench:
         right = getattr(self._case, "write_right_changed", None)
         if right is not None:
             right.disconnect(self._on_right)
-        self._case = self._box = None
+        self._case = self._work.box = None
 
     def _on_right(self, _holder: Any = None) -> None:
         if self._tool is not None and self.why_not(self._tool) is not None:
             self.drop()
         self.changed.emit("available")
-
-    def _say(self, message: str) -> None:
-        if message != self._message:
-            self._message = message
-            self.changed.emit("message")
-
-
-def _draw(job: ToolJob, edit: Edit) -> PreviewPicture:
-    return picture_of(job.inputs.mask, edit)
