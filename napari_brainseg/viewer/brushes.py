@@ -254,6 +254,8 @@ class Brushes:
 
     def close(self) -> None:
         """Let go of the viewer."""
+        if self.seeds is not None:
+            self.seeds.close()
         self._view.shown.disconnect(self._follow)
         self._view.display.changed.disconnect(self._on_display)
         self._viewer.layers.selection.events.active.disconnect(self._on_active)

@@ -134,8 +134,14 @@ class StrokeEditor:
             return None
         if stroke is not None:
             _redraw(self._layer)
-            self._viewer.dims.set_current_step(0, stroke.slice_index)
+            self._show(stroke, self._correction.shape)
         return stroke
+
+    def _show(self, stroke: Stroke, shape: tuple[int, int, int]) -> None:
+        """Go where most changed, unless something changed on the slice on show."""
+        z = int(self._viewer.dims.current_step[0])
+        if not (stroke.indices // (shape[1] * shape[2]) == z).any():
+            self._viewer.dims.set_current_step(0, stroke.slice_index)
 
     def _settle(self) -> None:
         if self._modes is not None:
@@ -178,7 +184,9 @@ class StrokeEditor:
         modes = self._modes
         if self._correction is None or modes is None:
             return
-        tool, parameters = modes.tool_of(getattr(event, "value", None))
+        atoms = getattr(event, "value", None)
+        tool, parameters = modes.tool_of(atoms)
+        modes.write(atoms)
         self._commit(tool, parameters)
         self._catch_up()
 

@@ -114,6 +114,19 @@ class PaintModes:
             return PAINTED[mode], {}
         return "other", {}
 
+    def write(self, atoms: Any) -> None:
+        """Write what a paint event reports: napari tells of some changes before it makes them."""
+        if self.stroke is not None or not isinstance(atoms, list):
+            return
+        data: Any = self._layer.data
+        for atom in atoms:
+            if len(atom) == 3:
+                where, _, after = atom
+                data[where] = after
+            elif len(atom) == 4:
+                box, inside, _, after = atom
+                data[box][... if inside is None else inside] = after
+
     def _draw(self, layer: Any, event: Any) -> Iterator[None]:
         if layer._slice_input.ndisplay != 2:  # noqa: SLF001
             yield from self._leave_to_napari(layer, event)
@@ -133,6 +146,8 @@ class PaintModes:
             while event.type == "mouse_move":
                 self._move(stroke, event)
                 yield
+            # vispy drops moves that come fast; the last one may be among them.
+            self._move(stroke, event)
         finally:
             self._release(stroke)
 
