@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_brainseg.core.editing.boxes import bounding_box, check_slice
 from napari_brainseg.core.editing.edit import Edit
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["fill_holes"]
@@ -31,17 +32,26 @@ def fill_holes(mask: NDArray[np.uint8], slice_index: int | None = None) -> Edit 
     DataError
         If there is no such slice.
     """
-    from scipy import ndimage
-
     if slice_index is None:
         box = bounding_box(mask)
-        if box is None:
-            return None
-        return Edit.inside(mask, box, ndimage.binary_fill_holes(mask[box] != 0))
+        return None if box is None else Edit.inside(mask, box, _filled(mask[box] != 0))
     check_slice(mask, slice_index)
     box = bounding_box(mask[slice_index : slice_index + 1])
     if box is None:
         return None
     box = (slice(slice_index, slice_index + 1), *box[1:])
-    filled = ndimage.binary_fill_holes(mask[box][0] != 0)
-    return Edit.inside(mask, box, filled[None])
+    return Edit.inside(mask, box, _filled(mask[box][0] != 0)[None])
+
+
+def _filled(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what does not reach the border; several times as fast as `binary_fill_holes`."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(~part)
+    inside = np.ones(count + 1, bool)
+    inside[0] = False
+    for axis in range(part.ndim):
+        for end in (0, -1):
+            inside[np.take(labels, end, axis)] = False
+    filled: NDArray[np.bool_] = part | inside[labels]
+    return filled

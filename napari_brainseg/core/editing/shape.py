@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_brainseg.core.editing.edit import Box, Spacing
+    from napari_brainseg.core.editing.edit import Spacing
 
 __all__ = ["Unit", "dilate", "erode", "smooth"]
 
@@ -53,16 +53,10 @@ def dilate(
         If there is no such slice, the radius is negative, or it is in millimetres and the
         spacing is not known.
 
-    Notes
-    -----
-    By the exact Euclidean distance transform, as wide as it may be.
     """
 
-    def widened(part: NDArray[np.bool_], sampling: tuple[float, ...], _: Box) -> NDArray[np.bool_]:
-        from scipy import ndimage
-
-        distance: NDArray[np.float64] = ndimage.distance_transform_edt(~part, sampling=sampling)
-        return distance <= radius + _ROUNDING
+    def widened(part: NDArray[np.bool_], sampling: tuple[float, ...]) -> NDArray[np.bool_]:
+        return _near(part, radius, sampling)
 
     return _reshaped(mask, radius, unit, spacing, slice_index, widened)
 
@@ -81,13 +75,8 @@ def erode(
     eaten from there. Parameters and errors are those of `dilate`.
     """
 
-    def narrowed(part: NDArray[np.bool_], sampling: tuple[float, ...], _: Box) -> NDArray[np.bool_]:
-        from scipy import ndimage
-
-        if part.all():
-            return part
-        distance: NDArray[np.float64] = ndimage.distance_transform_edt(part, sampling=sampling)
-        return distance > radius + _ROUNDING
+    def narrowed(part: NDArray[np.bool_], sampling: tuple[float, ...]) -> NDArray[np.bool_]:
+        return ~_near(~part, radius, sampling)
 
     return _reshaped(mask, radius, unit, spacing, slice_index, narrowed)
 
@@ -113,7 +102,7 @@ def smooth(
     bulges: Taubin, "A signal processing approach to fair surface design", SIGGRAPH 1995.
     """
 
-    def rounded(part: NDArray[np.bool_], sampling: tuple[float, ...], _: Box) -> NDArray[np.bool_]:
+    def rounded(part: NDArray[np.bool_], sampling: tuple[float, ...]) -> NDArray[np.bool_]:
         from scipy import ndimage
 
         sigma = [radius / 2 / step for step in sampling]
@@ -121,7 +110,8 @@ def smooth(
             part.astype(np.float32), sigma, mode="nearest"
         )
         voxels = int(np.count_nonzero(part))
-        level = float(np.sort(height, axis=None)[-voxels])
+        last = height.size - voxels
+        level = np.partition(height, last, axis=None)[last].item()
         above: NDArray[np.bool_] = height >= level
         return above
 
@@ -130,6 +120,51 @@ def smooth(
 
 _ROUNDING = 1e-6
 """A distance that is the radius, but for rounding, is within it."""
+_MOST_SHIFTS = 400
+"""With more of them the distance transform is the faster way."""
+
+
+def _near(part: NDArray[np.bool_], radius: float, sampling: tuple[float, ...]) -> NDArray[np.bool_]:
+    """Return all within a radius of what is set, on the same grid of two or three axes."""
+    reach = [math.floor((radius + _ROUNDING) / step) for step in sampling]
+    offsets = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach[:-1]), indexing="ij"), -1)
+    offsets = offsets.reshape(-1, len(reach) - 1)
+    left = (radius + _ROUNDING) ** 2 - ((offsets * sampling[:-1]) ** 2).sum(axis=1)
+    offsets, left = offsets[left >= 0], left[left >= 0]
+    if len(offsets) > _MOST_SHIFTS:
+        return _near_by_distance(part, radius, sampling)
+    # A ball is a stack of rods along the last axis: each distinct rod is drawn once.
+    lengths = np.floor(np.sqrt(left) / sampling[-1]).astype(int)
+    near, rod = np.zeros_like(part), part.copy()
+    drawn = 0
+    for length in np.unique(lengths):
+        for by in range(drawn + 1, int(length) + 1):
+            _or_shifted(rod, part, (0,) * len(reach[:-1]) + (by,))
+            _or_shifted(rod, part, (0,) * len(reach[:-1]) + (-by,))
+        drawn = int(length)
+        for offset in offsets[lengths == length]:
+            _or_shifted(near, rod, (*map(int, offset), 0))
+    return near
+
+
+def _or_shifted(target: NDArray[np.bool_], source: NDArray[np.bool_], by: tuple[int, ...]) -> None:
+    """Add to the target what the source holds, moved; what leaves the grid is lost."""
+    if any(abs(step) >= size for step, size in zip(by, source.shape, strict=True)):
+        return
+    to = tuple(slice(max(0, step), min(0, step) or None) for step in by)
+    of = tuple(slice(max(0, -step), min(0, -step) or None) for step in by)
+    target[to] |= source[of]
+
+
+def _near_by_distance(
+    part: NDArray[np.bool_], radius: float, sampling: tuple[float, ...]
+) -> NDArray[np.bool_]:
+    from scipy import ndimage
+
+    if not part.any():
+        return part
+    distance: NDArray[np.float64] = ndimage.distance_transform_edt(~part, sampling=sampling)
+    return distance <= radius + _ROUNDING
 
 
 def _reshaped(
@@ -138,7 +173,7 @@ def _reshaped(
     unit: Unit,
     spacing: Spacing | None,
     slice_index: int | None,
-    change: Callable[[NDArray[np.bool_], tuple[float, ...], Box], NDArray[np.bool_]],
+    change: Callable[[NDArray[np.bool_], tuple[float, ...]], NDArray[np.bool_]],
 ) -> Edit | None:
     sampling = _sampling(radius, unit, spacing)
     if slice_index is not None:
@@ -155,7 +190,7 @@ def _changed(
     mask: NDArray[np.uint8],
     radius: float,
     sampling: tuple[float, float, float],
-    change: Callable[[NDArray[np.bool_], tuple[float, ...], Box], NDArray[np.bool_]],
+    change: Callable[[NDArray[np.bool_], tuple[float, ...]], NDArray[np.bool_]],
 ) -> Edit | None:
     tight = bounding_box(mask)
     if tight is None or radius == 0:
@@ -164,8 +199,8 @@ def _changed(
     box = grown(tight, reach, mask.shape)
     part = mask[box] != 0
     if math.isinf(sampling[0]):
-        return Edit.inside(mask, box, change(part[0], sampling[1:], box)[None])
-    return Edit.inside(mask, box, change(part, sampling, box))
+        return Edit.inside(mask, box, change(part[0], sampling[1:])[None])
+    return Edit.inside(mask, box, change(part, sampling))
 
 
 def _sampling(radius: float, unit: Unit, spacing: Spacing | None) -> tuple[float, float, float]:

@@ -98,6 +98,17 @@ def test_a_radius_in_millimetres_reaches_thick_slices_later() -> None:
     assert np.argwhere(wide).max(axis=0).tolist() == [5, 25, 22]
 
 
+@pytest.mark.parametrize("radius", [1.0, 1.5, 3.2])
+def test_both_ways_of_widening_agree(radius: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    speckled = (np.random.default_rng(2).random(SHAPE) < 0.003).astype(np.uint8)
+    how = {"unit": "mm", "spacing": (1.3, 0.7, 1.0)}
+
+    by_shifts = after(speckled, dilate(speckled, radius, **how))
+    monkeypatch.setattr("napari_brainseg.core.editing.shape._MOST_SHIFTS", 0)
+
+    assert np.array_equal(by_shifts, after(speckled, dilate(speckled, radius, **how)))
+
+
 def test_eroding_does_not_eat_from_the_border_of_the_volume() -> None:
     mask = np.zeros(SHAPE, np.uint8)
     mask[:3, :10, :10] = 1
