@@ -30,6 +30,7 @@ from napari_brainseg.widgets.effort_words import (
     start_text,
     value,
 )
+from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import Panel, hint_label
 from napari_brainseg.widgets.throttle import Throttle
 from napari_brainseg.widgets.worklist_names import Names
@@ -242,6 +243,7 @@ class EffortView(Panel):
         sorted_rows.setSourceModel(self.model)
         sorted_rows.setSortRole(SORT_ROLE)
         table = QTableView()
+        set_role(table, "compact")
         table.setModel(sorted_rows)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

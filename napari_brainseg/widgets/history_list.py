@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayo
 from napari_brainseg.widgets.background import Background
 from napari_brainseg.widgets.fold import Fold
 from napari_brainseg.widgets.history_model import ACTION, SLICE, TIME, VOXELS, HistoryModel
+from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.numbers import voxels
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.throttle import Throttle
@@ -30,9 +31,9 @@ __all__ = ["HistoryList"]
 _ROWS = 7
 """Rows in sight at the least."""
 _JUMP_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
-_WIDEST = {SLICE: "00–00", VOXELS: "+00\u2009000 −000", TIME: "00:00"}
+_WIDEST = {SLICE: "00–00", VOXELS: "+0\u2009000 −000", TIME: "00 Nov"}
 """Columns are as wide as these, so that nothing moves while the list grows."""
-_CELL = 10
+_CELL = 7
 """Pixels around a text."""
 
 
@@ -133,6 +134,7 @@ class HistoryList(QWidget):
 
     def _make_table(self) -> QTableView:
         table = QTableView()
+        set_role(table, "compact")
         table.setModel(self.model)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -202,17 +204,17 @@ class HistoryList(QWidget):
 
     def _show_start(self, correction: Correction, start: CorrectionStart) -> None:
         base = {
-            "prediction": self.tr("Prediction {version}").format(
+            "prediction": self.tr("prediction {version}").format(
                 version=correction.base_version or ""
             ),
-            "truth": self.tr("Ground truth"),
-            "empty": self.tr("Empty mask"),
+            "truth": self.tr("ground truth"),
+            "empty": self.tr("empty mask"),
         }[correction.base].strip()
         then = datetime.fromtimestamp(start.created).astimezone()
         today = then.date() == datetime.now().astimezone().date()
         when = f"{then:%H:%M}" if today else f"{then.day} {then:%b}"
-        tip = self.tr("Started from: {base}\nBy {editor}, {when}\nClick to take all back.").format(
+        tip = self.tr("Started from {base}\nBy {editor}, {when}\nClick to take all back.").format(
             base=base, editor=start.editor, when=f"{then.day} {then:%b %Y, %H:%M}"
         )
-        text = self.tr("{base}, started by {editor} {when}")
+        text = self.tr("From {base}, {editor} {when}")
         self.model.show_start(text.format(base=base, editor=start.editor, when=when), tip)

@@ -129,7 +129,7 @@ class HistoryModel(QAbstractTableModel):
             # Not by the colour alone: what is not in force is slanted, too.
             font = QFont()
             font.setItalic(row > self._done)
-            font.setBold(row == self._done)
+            font.setBold(row == self._done and column == ACTION)
             return font
         if role == Qt.ItemDataRole.ForegroundRole and row > self._done and self._quiet is not None:
             return QBrush(self._quiet)

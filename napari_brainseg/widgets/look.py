@@ -38,6 +38,7 @@ def stylesheet(theme_id: str) -> str:
     QLabel[role="cell"]:disabled {{ font-weight: 400; color: {quiet}; }}
     QLabel[role="notice"] {{ border-left: 3px solid {_NOTICE}; padding-left: 6px; }}
     QFrame[role="fault"] {{ border-left: 3px solid {_FAULT}; background: {soft}; }}
+    QFrame[role="note"] {{ border-left: 3px solid {_NOTICE}; background: {soft}; }}
     QFrame[role="panel"] {{ border: 0px; border-bottom: 1px solid {line}; }}
     QPushButton, QToolButton {{
         background: transparent; border: 1px solid {line}; border-radius: 3px;
@@ -64,6 +65,10 @@ def stylesheet(theme_id: str) -> str:
     QProgressBar[role="thin"] {{ min-height: 4px; max-height: 4px; border: 0px; }}
     QScrollArea, QScrollArea > QWidget > QWidget {{ background: {ground}; border: 0px; }}
     QTreeWidget {{ background: {ground}; border: 1px solid {line}; font-size: 9pt; }}
+    QTableView[role="compact"] {{
+        background: {ground}; border: 1px solid {line}; font-size: 9pt;
+    }}
+    QTableView[role="compact"] QHeaderView::section {{ font-size: 9pt; }}
     QHeaderView::section {{ background: {soft}; color: {text}; border: 0px; padding: 3px; }}
     QPlainTextEdit {{ font-family: monospace; font-size: 8pt; background: {soft}; }}
     QComboBox, QSpinBox, QDoubleSpinBox, QLineEdit, QCheckBox, QRadioButton {{ font-size: 9pt; }}
