@@ -194,6 +194,7 @@ class Correction:
         with self._lock:
             stroke = self._enter(tool, parameters or {})
             outcome = self._saver.save()
+            self._count(stroke)
         self._tell(self.committed, stroke, outcome)
         if outcome.error is not None:
             raise outcome.error
@@ -350,6 +351,7 @@ class Correction:
         with self._lock:
             stroke = self._enter("other", {})
             outcome = Outcome() if stroke is None else self._saver.save()
+            self._count(stroke)
         self._tell(self.committed, stroke, outcome)
         return stroke
 
@@ -374,8 +376,13 @@ class Correction:
             last_slice=last,
         )
         self._history.record(stroke, self.editor)
-        self._settle(indices, stroke.before, stroke.after)
+        shadow[indices] = stroke.after
         return stroke
+
+    def _count(self, stroke: Stroke | None) -> None:
+        # After saving: the thread that measures distances would compete with it.
+        if stroke is not None:
+            self._meter.apply(stroke.indices, stroke.before, stroke.after)
 
     def _travel(self, numbers: tuple[int, ...]) -> Stroke | None:
         """Take strokes back, latest first, or do them again, oldest first."""
@@ -389,9 +396,10 @@ class Correction:
             if backwards:
                 old, new = new, old
             self.data.reshape(-1)[stroke.indices] = new
+            self._shadow.reshape(-1)[stroke.indices] = new
             self._clock.tick()
-            self._settle(stroke.indices, old, new)
             outcome = self._saver.save()
+            self._meter.apply(stroke.indices, old, new)
         self._tell(self.undone if backwards else self.redone, stroke, outcome)
         return stroke
 
@@ -433,12 +441,6 @@ class Correction:
         if outcome.recovered:
             self.saved_again.emit()
             self.history_changed.emit()
-
-    def _settle(
-        self, indices: NDArray[np.int64], before: NDArray[np.uint8], after: NDArray[np.uint8]
-    ) -> None:
-        self._shadow.reshape(-1)[indices] = after
-        self._meter.apply(indices, before, after)
 
     def _tell_meter(self) -> None:
         # Two threads tell of it; the figures told last must be the latest.
