@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -217,9 +218,12 @@ def _write_slices(
 def _write_tiff(path: Path, data: NDArray[np.uint8], photometric: str, durable: bool) -> None:
     import tifffile
 
+    # In memory first: on a full disk tifffile stops in the middle of a slice and does not tell.
+    content = io.BytesIO()
+    # No software tag and no description: the same slice always gives the same bytes.
+    tifffile.imwrite(content, data, photometric=photometric, metadata=None, software=False)
     with path.open("wb") as file:
-        # No software tag and no description: the same slice always gives the same bytes.
-        tifffile.imwrite(file, data, photometric=photometric, metadata=None, software=False)
+        file.write(content.getbuffer())
         if durable:
             file.flush()
             os.fsync(file.fileno())
