@@ -68,12 +68,14 @@ class Shortcut:
         return PREFIX + self.id
 
 
-CASES, SLICES, VIEWS, WINDOW, MASKS, HELP = GROUPS = (
+CASES, SLICES, VIEWS, WINDOW, MASKS, TOOLS, SLICE_TOOLS, HELP = GROUPS = (
     "Cases",
     "Slices",
     "Views",
     "Contrast",
     "Masks",
+    "Tools",
+    "Slices and islands",
     "More",
 )
 """Headings of the help, in their order."""
@@ -119,6 +121,30 @@ SHORTCUTS = (
     Shortcut("threshold_down", "Lower threshold: more lesion", (",",), MASKS, repeats=True),
     Shortcut("threshold_up", "Higher threshold: less lesion", (".",), MASKS, repeats=True),
     Shortcut("threshold_reset", "Threshold of the model", (";",), MASKS),
+    Shortcut("threshold_brush", "Threshold brush", ("Shift-T",), TOOLS),
+    Shortcut("window_from_mouse", "Its window from under the mouse", ("Shift-B",), TOOLS),
+    Shortcut("adaptive_brush", "Adaptive brush", ("Shift-A",), TOOLS),
+    Shortcut("lasso", "Lasso", ("Shift-L",), TOOLS),
+    Shortcut("polygon", "Polygon", ("Shift-G",), TOOLS),
+    Shortcut("shallower", "Brush through fewer slices", ("Alt-[",), TOOLS),
+    Shortcut("deeper", "Brush through more slices", ("Alt-]",), TOOLS),
+    Shortcut("fill_holes", "Fill holes in this slice", ("Alt-O",), TOOLS),
+    Shortcut("fill_holes_volume", "Fill holes in the volume", ("Alt-Shift-O",), TOOLS),
+    Shortcut("smooth", "Smooth", ("Alt-M",), TOOLS),
+    Shortcut("dilate", "Dilate", ("Alt-D",), TOOLS),
+    Shortcut("erode", "Erode", ("Alt-E",), TOOLS),
+    Shortcut("flood_fill", "Flood fill", ("Alt-G",), TOOLS),
+    Shortcut("grow_from_seeds", "Grow from seeds", ("Alt-J",), TOOLS),
+    Shortcut("snap_to_probability", "Snap to probability", ("Alt-T",), TOOLS),
+    Shortcut("take_prediction", "Take the prediction over", ("Alt-1",), TOOLS),
+    Shortcut("take_truth", "Take the ground truth over", ("Alt-2",), TOOLS),
+    Shortcut("interpolate", "Interpolate between slices", ("Alt-I",), SLICE_TOOLS),
+    Shortcut("copy_to_next", "Copy to the next slice", ("Alt-N",), SLICE_TOOLS),
+    Shortcut("copy_to_previous", "Copy to the previous slice", ("Alt-B",), SLICE_TOOLS),
+    Shortcut("clear_slice", "Clear this slice", ("Alt-C",), SLICE_TOOLS),
+    Shortcut("keep_largest", "Keep the largest island", ("Alt-K",), SLICE_TOOLS),
+    Shortcut("remove_small", "Remove small islands", ("Alt-S",), SLICE_TOOLS),
+    Shortcut("remove_island", "Remove the island under the mouse", ("Alt-R",), SLICE_TOOLS),
     Shortcut("hide_identifiers", "Hide patient names", ("Shift-H",), HELP),
     Shortcut("layers", "napari's layer list and controls", ("F9",), HELP),
     Shortcut("help", "This list (also ?)", ("F1",), HELP),

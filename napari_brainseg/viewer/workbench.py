@@ -12,7 +12,10 @@ from psygnal import Signal
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.session.desk import Desk
 from napari_brainseg.viewer import shortcuts
+from napari_brainseg.viewer.brushes import Brushes
 from napari_brainseg.viewer.case_view import CaseView
+from napari_brainseg.viewer.seed_scribbles import SeedScribbles
+from napari_brainseg.viewer.tool_bench import ToolBench
 from napari_brainseg.viewer.views import Views
 
 if TYPE_CHECKING:
@@ -43,6 +46,15 @@ class Workbench:
         Its state.
     phantom_root : Path, optional
         Where phantom studies are kept; by default in the user's data folder.
+
+    Attributes
+    ----------
+    view : CaseView
+    views : Views
+    brushes : Brushes
+        What is in the hand.
+    bench : ToolBench
+        The tools that are not.
     """
 
     loading = Signal(str)
@@ -57,6 +69,9 @@ class Workbench:
         self._viewer = viewer
         self.view = CaseView(viewer, desk)
         self.views = Views(viewer, self.view, desk.preferences)
+        self.brushes = Brushes(viewer, self.view)
+        self.brushes.seeds = SeedScribbles(viewer, self.view)
+        self.bench = ToolBench(viewer, self.view, self.brushes)
         self._phantom_root = phantom_root
         self._latest: Future[Any] | None = None
         self._ended.connect(self._on_ended, thread="main")
@@ -91,6 +106,8 @@ class Workbench:
         """End the desk's workers; the window is going."""
         shortcuts.uninstall(self._viewer)
         self.views.close()
+        self.bench.close()
+        self.brushes.close()
         self.view.close()
         self.desk.close()
 

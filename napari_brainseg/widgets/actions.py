@@ -87,7 +87,7 @@ def actions_of(dock: BrainSegDock) -> dict[str, Callable[..., Any]]:
         ),
         "layers": lambda: set_reading(viewer, not is_reading(viewer)),
         "help": room.help.toggle,
-    }
+    } | dock.correct.tools.actions()
 
 
 def _press(button: QAbstractButton) -> None:

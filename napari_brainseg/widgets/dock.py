@@ -25,7 +25,6 @@ from napari_brainseg.viewer.workbench import unwrapped, workbench_of
 from napari_brainseg.widgets.actions import actions_of
 from napari_brainseg.widgets.correct_panel import CorrectPanel
 from napari_brainseg.widgets.drops import StudyDrops
-from napari_brainseg.widgets.export_panel import ExportPanel
 from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.health_line import HealthLine
 from napari_brainseg.widgets.look import stylesheet, text_colour
@@ -39,6 +38,7 @@ from napari_brainseg.widgets.reading_room import (
     ReadingRoom,
 )
 from napari_brainseg.widgets.show_panel import ShowPanel
+from napari_brainseg.widgets.sign_off_panel import SignOffPanel
 from napari_brainseg.widgets.start_panel import StartPanel
 from napari_brainseg.widgets.study_panel import StudyPanel
 from napari_brainseg.widgets.subscriptions import Subscriptions
@@ -89,11 +89,13 @@ class BrainSegDock(QWidget):
         self.show_panel = ShowPanel(view.display)
         self.predict = PredictPanel(desk, view)
         self.start = StartPanel(desk)
-        self.correct = CorrectPanel(desk, view)
-        self.export = ExportPanel(desk)
+        self.correct = CorrectPanel(self.workbench)
+        self.export = SignOffPanel(desk, view.go_to)
         self.models = ModelsPanel(desk)
         self.training = TrainingPanel(desk)
         self.room = ReadingRoom(self._viewer, self.workbench, self.study.choose_folder, self)
+        canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001
+        self.correct.tools.watch_keys(canvas)
         self.tabs = QTabWidget()
         self.tabs.addTab(
             _column(self.study, self.views, self.show_panel, self.predict, self.start),

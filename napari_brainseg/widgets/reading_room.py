@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QWidget
 
+from napari_brainseg.widgets.brush_badge import BrushBadge
+from napari_brainseg.widgets.brush_wheel import BrushWheel
 from napari_brainseg.widgets.canvas_filter import RightDrag
 from napari_brainseg.widgets.corners import Corners
 from napari_brainseg.widgets.help_overlay import HelpOverlay
 from napari_brainseg.widgets.linked_views import install as install_planes
+from napari_brainseg.widgets.region_path import RegionPath
 from napari_brainseg.widgets.slice_strip import SliceStrip
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.worklist_panel import COMPACT_WIDTH, WIDE_WIDTH, WorklistPanel
@@ -87,6 +90,10 @@ class ReadingRoom(QObject):
         self.corners = Corners(
             canvas, viewer, view, view.display, workbench.desk, lambda: self.strip.facts, self
         )
+        brushes = workbench.brushes
+        self.wheel = BrushWheel(canvas, viewer, brushes)
+        self.badge = BrushBadge(canvas, viewer, brushes)
+        self.path = RegionPath(canvas, viewer, view, brushes.regions, self.planes.crosshair)
         # The clock of a case runs while somebody is at it.
         self._ties.add_napari(viewer.dims.events.current_step, workbench.desk.active)
         self._ties.add(view.display.changed, lambda _what: workbench.desk.active())
@@ -174,7 +181,9 @@ class ReadingRoom(QObject):
         if self._on_move in self._viewer.mouse_move_callbacks:
             self._viewer.mouse_move_callbacks.remove(self._on_move)
         docks, self._docks = self._docks, []
-        for widget in (*docks, self.planes, self.right_drag, self.help):
+        for widget in (
+            *docks, self.planes, self.right_drag, self.help, self.wheel, self.badge, self.path,
+        ):  # fmt: skip
             # When the whole window goes, they may have gone before.
             with contextlib.suppress(RuntimeError):
                 widget.deleteLater()

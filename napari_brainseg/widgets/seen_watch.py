@@ -74,6 +74,7 @@ class SeenWatch(QObject):
             self._failed(error)
             return
         self._facts, self._seen = facts, seen
+        self._desk.review.follow_seen(case, seen)
         self._background.run(seen.load, lambda flags: self._loaded(seen, flags), self._failed)
         self.look()
 

@@ -114,6 +114,13 @@ class Window:
         self.wait(lambda: self.view.layers.correction is not None)
         self.wait(lambda: self.view.layers.correction.mode == "paint")
 
+    def approve(self) -> None:
+        """Sign off; what the checks found is let pass."""
+        panel = self.dock.export
+        self.wait(lambda: panel.is_checked)
+        panel.export_button.click()
+        self.wait(lambda: panel.result.isVisible())
+
     def point(self, y: float, x: float) -> QPoint:
         """Where a voxel of the shown slice lies on the canvas."""
         camera = self.viewer.scene.camera

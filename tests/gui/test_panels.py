@@ -25,13 +25,12 @@ def test_the_next_act_is_the_only_filled_button(window):
     window.predict()
     window.wait(lambda: filled(window) == ["Correct"])
     window.correct()
-    assert filled(window) == ["Add to training set"]
-    window.dock.export.export_button.click()
+    assert filled(window) == ["Approve"]
+    window.approve()
     window.wait(lambda: filled(window) == ["Next"])
     window.open("TEST_AB_0003_20200101")
     window.correct()
-    window.dock.export.export_button.click()
-    window.wait(lambda: window.dock.export.result.isVisible())
+    window.approve()
     window.dock.tabs.setCurrentIndex(2)
     window.wait(lambda: filled(window) == ["Fine-tune"])
 
@@ -121,9 +120,8 @@ def test_an_export_holds_what_was_painted(window):
     window.correct()
     window.drag((8, 8), (8, 14))
     mine = window.view.layers.correction.data.copy()
+    window.approve()
     panel = window.dock.export
-    panel.export_button.click()
-    window.wait(lambda: panel.result.isVisible())
     assert "read back, equal" in panel.result.text()
     assert "A. Tester" in panel.result.text()
     worklist = window.dock.room.worklist.model
@@ -134,7 +132,7 @@ def test_an_export_holds_what_was_painted(window):
 
     window.drag((12, 8), (12, 14))
     window.wait(lambda: window.desk.case.status.value == "corrected")
-    assert filled(window) == ["Add to training set"]
+    assert filled(window) == ["Approve anyway"]  # not all slices were seen
 
 
 def test_a_failed_export_is_told_in_its_panel(window, monkeypatch):
@@ -143,10 +141,11 @@ def test_a_failed_export_is_told_in_its_panel(window, monkeypatch):
     window.open()
     window.correct()
 
-    def refuse():
+    def refuse(*_args):
         raise DataError("The disk is full.", "Make space.")
 
-    monkeypatch.setattr(window.desk, "export", refuse)
+    monkeypatch.setattr(type(window.desk.review), "approve", refuse)
+    window.wait(lambda: window.dock.export.is_checked)
     window.dock.export.export_button.click()
     window.wait(lambda: window.dock.export.fault.text)
     assert window.dock.export.fault.text == "The disk is full. Make space."
