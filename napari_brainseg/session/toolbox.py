@@ -33,6 +33,8 @@ from napari_brainseg.session.tool_specs import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
+
     from napari_brainseg.core.editing import Edit
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.correction import Correction
@@ -179,7 +181,13 @@ class Toolbox:
             return "This patient has no ground truth."
         return None if place is None else self._lack(tool, needs, place, parameters)
 
-    def prepare(self, tool: str, place: Place, **parameters: object) -> ToolJob:
+    def prepare(
+        self,
+        tool: str,
+        place: Place,
+        snapshot: NDArray[np.uint8] | None = None,
+        **parameters: object,
+    ) -> ToolJob:
         """Take the snapshot that a tool computes on; costs milliseconds.
 
         Parameters
@@ -188,6 +196,8 @@ class Toolbox:
             Its id.
         place : Place
             Where to act.
+        snapshot : ndarray of uint8, shape (Z, Y, X), optional
+            A copy of the mask that was taken before and is still right.
         parameters
             By name; those left out have their defaults for this place.
 
@@ -212,7 +222,7 @@ class Toolbox:
         if predicted is not None and place.prediction is not None:
             predicted = place.prediction
         inputs = Inputs(
-            mask=correction.saved,
+            mask=correction.saved if snapshot is None else snapshot,
             image=image.data,
             channel=image.channel(modality),
             spacing=image.geometry.spacing_mm,
@@ -229,7 +239,7 @@ class Toolbox:
 
     def run(self, tool: str, place: Place, **parameters: object) -> Edit | None:
         """Compute at once what a tool would change; see `prepare` and `ToolJob.run`."""
-        return self.prepare(tool, place, **parameters).run()
+        return self.prepare(tool, place, None, **parameters).run()
 
     def check(self, job: ToolJob) -> None:
         """Raise if what a job found must not go into the history any more; on the painting thread.
@@ -302,7 +312,7 @@ class Toolbox:
         from napari_brainseg.core.editing.between import gaps
 
         correction = self.case.correction
-        found = () if correction is None else gaps(correction.saved)
+        found = () if correction is None else gaps(correction.data)
         if not found:
             return 0, self.case.shape[0] - 1
 

@@ -17,6 +17,7 @@ from napari_brainseg.viewer.overlay_layers import (
     OVERLAYS,
     PREDICTION_NAME,
     PREVIEW_NAME,
+    STACK,
     TRUTH_NAME,
     OverlayLayers,
 )
@@ -98,9 +99,7 @@ class CaseLayers:
     def unmade(self) -> list[Callable[[], None]]:
         """Acts that make layers which are not shown now but may be asked for; see `missing`."""
         return [
-            partial(self._make_unseen, name)
-            for name in OVERLAYS
-            if self.overlays.layer(name) is None
+            partial(self._make_unseen, name) for name in STACK if self.overlays.layer(name) is None
         ]
 
     def show_study(

@@ -32,6 +32,7 @@ __all__ = [
     "OVERLAYS",
     "PREDICTION_NAME",
     "PREVIEW_NAME",
+    "STACK",
     "TRUTH_NAME",
     "OverlayLayers",
     "doubt_opacity",

@@ -66,6 +66,7 @@ class ToolBench:
         self._case: Case | None = None
         self._correction: Correction | None = None
         self._tool: str | None = None
+        self._parameters: tuple[Parameter, ...] = ()
         self._chosen: dict[str, Any] = {}
         self._queue: list[tuple[str, dict[str, Any]]] = []
         work = self._work
@@ -91,10 +92,7 @@ class ToolBench:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """What can be set of the tool in hand, for this case and place."""
-        box = self._work.box
-        if self._tool is None or box is None:
-            return ()
-        return box.parameters(self._tool, self.pointing.place(light=True))
+        return self._parameters
 
     def value(self, name: str) -> Any:
         """Return the value of a parameter of the tool in hand; `None` if it has none such."""
@@ -168,6 +166,7 @@ class ToolBench:
             self._work.start(tool, parameters, at_once=True)
             return
         self._tool, self._chosen = tool, dict(parameters)
+        self._fit()
         self._ask()
         self.changed.emit("tool")
         self._request()
@@ -233,9 +232,15 @@ class ToolBench:
     def _put_down(self) -> None:
         self._work.stop()
         if self._tool is not None:
-            self._tool, self._chosen = None, {}
+            self._tool, self._chosen, self._parameters = None, {}, ()
             self.pointing.give_back()
             self.changed.emit("tool")
+
+    def _fit(self) -> None:
+        """Have ranges and defaults of the parameters for this place."""
+        box = self._work.box
+        if self._tool is not None and box is not None:
+            self._parameters = box.parameters(self._tool, self.pointing.place())
 
     def _request(self) -> None:
         """Have the preview of the tool in hand computed, in place of the one before."""
@@ -272,11 +277,13 @@ class ToolBench:
         if self._tool is not None:
             if self.pointing.wanted == "region":
                 self.pointing.give_back()
+            self._fit()
             self._request()
 
     def _on_slice(self, _event: Any = None) -> None:
         # What hangs on a click or on scribbles does not hang on the slice on show.
         if self._tool is not None and self.pointing.wanted not in ("point", "seeds"):
+            self._fit()
             self.changed.emit("parameters")
             self._request()
 
@@ -292,8 +299,10 @@ class ToolBench:
             self._request()
 
     def _on_mask(self, _stroke: Any = None) -> None:
+        self._work.note_change()
         self.changed.emit("history")
         if self.previewed:
+            self._fit()
             self._request()
 
     def _follow(self) -> None:
@@ -302,6 +311,7 @@ class ToolBench:
         if case is not self._case or correction is not self._correction:
             self._leave()
             self._case, self._correction = case, correction
+            self._work.note_change()
             self._work.box = None if case is None else Toolbox(case)
             if correction is not None:
                 for signal in (correction.committed, correction.undone, correction.redone):

@@ -85,21 +85,21 @@ class ToolPointing:
         """The scribbles, if the window has any."""
         return self._seeds
 
-    def place(self, *, light: bool = False) -> Place:
-        """Where a tool would act now; `light` leaves out what takes copying."""
+    def place(self, tool: str = "") -> Place:
+        """Where a tool would act now; only one that is named gets what takes copying."""
         display, prediction = self._view.display, None
         shown = display.mask(PREDICTION_NAME)
         threshold = None
         if shown is not None:
             threshold = display.threshold
-            if not light and abs(threshold - display.delivered_threshold) > 1e-6:
+            if tool == "take prediction" and abs(threshold - display.delivered_threshold) > 1e-6:
                 # It changes in place while its slider moves.
                 prediction = np.array(shown)
         return Place(
             slice_index=self._view.slice_index,
             point=self.point,
             region=self.region,
-            seeds=self._scribbled() if self._wanted == "seeds" and not light else None,
+            seeds=self._scribbled() if tool == "grow from seeds" else None,
             modality=display.modality,
             prediction=prediction,
             threshold=threshold,

@@ -14,6 +14,9 @@ from napari_brainseg.viewer.preview_picture import picture_of
 from napari_brainseg.viewer.tool_preview import ToolPreview
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_brainseg.core.editing import Edit
     from napari_brainseg.session.tool_runs import ToolOutcome, ToolProgress
     from napari_brainseg.session.toolbox import Changes, Toolbox, ToolJob
@@ -82,6 +85,7 @@ class ToolWork:
         self._run: int | None = None
         self._order: _Order | None = None
         self._found: tuple[ToolJob, Edit, _Order] | None = None
+        self._snapshot: NDArray[np.uint8] | None = None
         self._take_when_done = False
         self._runs.ended.connect(self._on_ended, thread="main")
         self._runs.progressed.connect(self._on_progress, thread="main")
@@ -124,6 +128,10 @@ class ToolWork:
         if was_busy:
             self.changed.emit("busy")
 
+    def note_change(self) -> None:
+        """Take note that the mask changed, or that there is another."""
+        self._snapshot = None
+
     def say(self, message: str) -> None:
         """Say something to the reader; nothing when empty."""
         if message != self.message:
@@ -148,11 +156,12 @@ class ToolWork:
         if box is None or correction is None:
             self.stop()
             return
-        place = self._pointing.place()
+        place = self._pointing.place(order.tool)
         try:
-            # Paint that a script left is an action of its own, before this one.
-            correction.commit()
-            job = box.prepare(order.tool, place, **order.parameters)
+            if self._snapshot is None:
+                # Paint that a script left is an action of its own, before this one.
+                correction.commit()
+            job = box.prepare(order.tool, place, self._snapshot, **order.parameters)
         except ToolUnavailableError:
             self.stop()
             reason = box.why_not(order.tool, place, **order.parameters)
@@ -162,6 +171,7 @@ class ToolWork:
             self.stop()
             self.failed.emit(error)
             return
+        self._snapshot = job.inputs.mask
         self.say("")
         # The picture stays until there is another, but is not to be taken any more. Without a
         # number first: the end of the run before is no news.
@@ -219,6 +229,7 @@ class ToolWork:
         try:
             box.check(job)
         except StaleEditError as error:
+            self.note_change()
             if not order.at_once or order.tries == 1:
                 self.failed.emit(error)
             if order.tries > 1:

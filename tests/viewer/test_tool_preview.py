@@ -259,7 +259,7 @@ def test_tools_without_parameters_act_at_once_and_two_presses_are_two_actions(be
     assert np.array_equal(data[2], data[4])
     assert bench.seen.view.slice_index == 4
     assert tools(bench) == ["copy slice", "copy slice"]
-    assert layer(bench) is None
+    assert not layer(bench).visible
 
 
 def test_nothing_to_do_is_said_and_not_recorded(bench):
