@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from napari_brainseg import __version__
+from napari_brainseg.core.dataset.file_lock import file_lock
 from napari_brainseg.core.dataset.manifest import (
     ManifestEntry,
     append_entry,
@@ -136,6 +139,83 @@ def test_threads_lose_no_entry(tmp_path: Path) -> None:
         thread.join()
 
     assert len(current_entries(tmp_path)) == 8
+
+
+_APPEND = """
+import sys
+from pathlib import Path
+from napari_brainseg.core.dataset.manifest import ManifestEntry, append_entry
+
+folder, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+line = sys.stdin.readline()
+for number in range(count):
+    entry = ManifestEntry.model_validate_json(line)
+    append_entry(folder, entry.model_copy(update={"patient": f"{name}{number}"}))
+"""
+
+
+def test_programs_lose_no_entry(tmp_path: Path) -> None:
+    """Both rewrite the file as fast as they can."""
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-P", "-c", _APPEND, str(tmp_path), name, "25"],
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("A", "B")
+    ]
+    for program in programs:
+        assert program.stdin is not None
+        program.stdin.write(_entry().model_dump_json() + "\n")
+        program.stdin.close()
+    assert [program.wait(120) for program in programs] == [0, 0]
+
+    assert len(current_entries(tmp_path)) == 50
+    assert len(read_manifest(tmp_path)) == 50
+
+
+def test_who_holds_the_lock_for_long_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    lock = tmp_path / "folder" / "lock"
+    with (
+        file_lock(lock),
+        pytest.raises(DataError, match=r"Another program.*folder.* for 0 s"),
+        file_lock(lock, patience_s=0.05),
+    ):
+        raise AssertionError("both hold it")
+    with file_lock(lock):
+        pass
+
+
+def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="Cannot write"), file_lock(tmp_path / "file" / "lock"):
+        raise AssertionError("it holds nothing")
+
+
+def test_lines_of_earlier_versions_can_be_read(tmp_path: Path) -> None:
+    """A line as version 0.1 wrote it."""
+    old = {
+        "patient": "A", "source": None, "created": "2026-01-05T10:00:00+01:00", "editor": "Ada",
+        "base_model": "default-1", "correction_base": "prediction", "image_sha256": "0" * 64,
+        "mask_sha256": "1" * 64, "original_mask_sha256": None, "voxels_added": 1,
+        "voxels_removed": 0, "strokes": 1, "seconds": 1.5, "software_version": "0.1",
+    }  # fmt: skip
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(old) + "\n")
+    append_entry(tmp_path, _entry("B", tools={"brush": 3}, second_reader="Grace"))
+
+    first, second = read_manifest(tmp_path)
+    assert (first.withdrawn, first.second_reader, first.tools, first.started) == (
+        False, None, {}, None,
+    )  # fmt: skip
+    assert (second.tools, second.second_reader) == ({"brush": 3}, "Grace")
+
+
+def test_a_withdrawn_patient_does_not_count(tmp_path: Path) -> None:
+    for entry in (_entry("A"), _entry("B"), _entry("A", withdrawn=True)):
+        append_entry(tmp_path, entry)
+    assert list(current_entries(tmp_path)) == ["B"]
+    append_entry(tmp_path, _entry("A"))
+    assert list(current_entries(tmp_path)) == ["A", "B"]
 
 
 def test_a_manifest_that_cannot_be_read(tmp_path: Path) -> None:
