@@ -183,6 +183,19 @@ class Case:
         """
         return self._sharing.words
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a window that runs corrects the case; False if nobody does any more."""
+        return self._sharing.is_held
+
+    @property
+    def kept_strokes(self) -> int:
+        """Strokes made here that were not saved, as the case was taken over; in memory.
+
+        `take_over` lays them on top.
+        """
+        return self._sharing.kept
+
     def take_over(self, editor: str | None = None) -> None:
         """Correct here what another window corrects now; that one becomes read-only.
 

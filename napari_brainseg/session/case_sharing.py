@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["CaseSharing", "Shared"]
 
 _LONG_STROKE_S = 60.0
+_GONE_ON = "This case was corrected in another window meanwhile"
 
 
 class Shared(Protocol):
@@ -70,6 +71,8 @@ class CaseSharing:
     ----------
     words : str or None
         Why the case is read-only.
+    is_held : bool
+        Whether a living window corrects it.
     """
 
     def __init__(self, case: Shared, catalogue: Catalogue, right: WriteRight) -> None:
@@ -84,6 +87,12 @@ class CaseSharing:
         self._known: tuple[object, ...] = ()
         self._editor: str | None = None
         self.words: str | None = None
+        self.is_held = False
+
+    @property
+    def kept(self) -> int:
+        """Strokes of this window that the case went on without; they are in memory."""
+        return 0 if self.words is None else self._unsaved()
 
     def begin(self, editor: str | None) -> None:
         """Ask for the right to go on with a saved correction, before it is read."""
@@ -91,6 +100,7 @@ class CaseSharing:
         # A disk that cannot be written to must not keep anybody from looking.
         with contextlib.suppress(DataError):
             self.words = self._right.acquire(editor)
+            self.is_held = self.words is not None
         with self._catalogue.read() as connection:
             self._known = self._state(connection)
 
@@ -104,7 +114,7 @@ class CaseSharing:
             self._editor = editor
             words = self._right.acquire(editor)
             if words is not None:
-                self._look_on(words)
+                self._look_on(words, held=True)
                 return
             with self._catalogue.read() as connection:
                 started = self._state(connection)[0] is not None
@@ -141,9 +151,11 @@ class CaseSharing:
                 if self.words is not None and not self._unsaved():
                     self._resume()
                     return
-                holder = self._waiting_words()
+                holder, held = _GONE_ON, False
+            else:
+                held = True
             if holder != self.words or state != self._known:
-                self._look_on(holder)
+                self._look_on(holder, held=held)
 
     def take_over(self, editor: str | None) -> None:
         """Correct here from now on; what this window could not save is laid on top.
@@ -199,10 +211,10 @@ class CaseSharing:
         if words is None:
             self._go_on()
         else:
-            self._look_on(words)
+            self._look_on(words, held=True)
 
-    def _look_on(self, words: str) -> None:
-        was, self.words = self.words, words
+    def _look_on(self, words: str, *, held: bool) -> None:
+        was, self.words, self.is_held = self.words, words, held
         fresh = self._read(words)
         self._put_away()
         if was != words:
@@ -214,7 +226,7 @@ class CaseSharing:
         fresh = self._read(None)
         self._put_away()
         laid = fresh is not None and self._lay_on(fresh)
-        was, self.words = self.words, None
+        was, self.words, self.is_held = self.words, None, False
         if was is not None:
             self._case.tell_right(None)
         self._case.replace_correction(fresh)
@@ -266,13 +278,6 @@ class CaseSharing:
         current = self._case.correction
         waiting = [*self._left] if current is None else [*self._left, current]
         return sum(correction.unsaved for correction in waiting)
-
-    def _waiting_words(self) -> str:
-        count = self._unsaved()
-        if not count:
-            return "This case was corrected in another window meanwhile"
-        strokes = "1 stroke of yours is" if count == 1 else f"{count} strokes of yours are"
-        return f"This case was corrected in another window meanwhile; {strokes} not in it yet"
 
     def _state(self, connection: Connection) -> tuple[object, ...]:
         """Return what tells one state of the correction from another."""

@@ -16,7 +16,8 @@ __all__ = ["CatalogueError", "Fault", "explain", "replaced"]
 
 _FULL_BELOW = 4 << 20
 """Bytes: with less than these free, a failed write is put down to the full disk."""
-_KEPT = "Strokes that were not saved are kept in memory and tried again."
+_KEPT = " Strokes that were not saved are kept in memory and tried again."
+_PASSING = ("full", "read-only", "locked", "disk")
 
 
 class Fault(StrEnum):
@@ -27,6 +28,8 @@ class Fault(StrEnum):
     LOCKED = "locked"
     DAMAGED = "damaged"
     REPLACED = "replaced"
+    DISK = "disk"
+    """Reading or writing failed, and the disk is not full."""
     OTHER = "other"
 
 
@@ -36,11 +39,15 @@ class CatalogueError(DataError):
     Attributes
     ----------
     fault : Fault
+        Why.
+    mend : str
+        What helps; the hint tells what becomes of strokes as well.
     """
 
-    def __init__(self, fault: Fault, message: str, hint: str) -> None:
-        super().__init__(message, hint)
+    def __init__(self, fault: Fault, message: str, mend: str) -> None:
+        super().__init__(message, mend + (_KEPT if fault in _PASSING else ""))
         self.fault = fault
+        self.mend = mend
 
 
 def explain(location: str, cause: BaseException, *, file: Path | None) -> CatalogueError:
@@ -59,31 +66,37 @@ def explain(location: str, cause: BaseException, *, file: Path | None) -> Catalo
     fault = _fault_of(code, file)
     folder = location if file is None else file.parent
     said = str(cause).rstrip(".")
-    message, hint = {
+    message, mend = {
         Fault.FULL: (
             f"The catalogue {location} cannot be written: the disk is full ({said}).",
-            f"Free some space on the disk of {folder}. {_KEPT}",
+            f"Free some space on the disk of {folder}.",
         ),
         Fault.READ_ONLY: (
             f"The catalogue {location} cannot be written: the file, its folder or the disk is "
             f"read-only ({said}).",
-            f"Make {folder} writable, or choose another workspace. {_KEPT}",
+            f"Make {folder} writable, or choose another workspace.",
         ),
         Fault.LOCKED: (
             f"The catalogue {location} is locked by another program ({said}).",
-            f"Close what holds it, e.g. a backup program or a database browser. {_KEPT}",
+            "Close what holds it, e.g. a backup program or a database browser.",
         ),
         Fault.DAMAGED: (
             f"The catalogue {location} is damaged ({said}).",
             "Close all windows of BrainSeg and open the folder again: a backup is put in its "
             "place, and what can still be read is carried over.",
         ),
+        Fault.DISK: (
+            f"The catalogue {location} cannot be read or written: the disk gives an error "
+            f"({said}).",
+            f"Check that the disk of {folder} is plugged in, has space, and that you may write as "
+            "much as you need.",
+        ),
         Fault.OTHER: (
             f"The catalogue {location} cannot be used: {said}.",
             "Check that the disk has space and that the folder may be written to.",
         ),
     }[fault]
-    return CatalogueError(fault, message, hint)
+    return CatalogueError(fault, message, mend)
 
 
 def replaced(file: Path) -> CatalogueError:
@@ -108,9 +121,10 @@ def _fault_of(code: int | None, file: Path | None) -> Fault:
         sqlite3.SQLITE_LOCKED: Fault.LOCKED,
         sqlite3.SQLITE_CORRUPT: Fault.DAMAGED,
         sqlite3.SQLITE_NOTADB: Fault.DAMAGED,
+        sqlite3.SQLITE_IOERR: Fault.DISK,
     }
     fault = known.get(code & 0xFF, Fault.OTHER)
-    if fault is Fault.OTHER and file is not None and _is_full(file):
+    if fault in (Fault.DISK, Fault.OTHER) and file is not None and _is_full(file):
         return Fault.FULL
     return fault
 

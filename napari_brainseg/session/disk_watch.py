@@ -63,14 +63,13 @@ class SourceChange:
         when = "" if self.since is None else f" at {time_words(self.since)}"
         hint = (
             "Open the patient again to see the images as they are now. Your correction belongs "
-            "to those that were read: it stays saved, and shows again when they are back."
+            "to the old ones: it stays saved, and shows again when they are back."
             if self.images
             else "Open the patient again to see the ground truth as it is now; your correction "
             "stays."
         )
         return DataError(
-            f"Another program changed {len(self.paths)} {many} of {self.patient} since they were "
-            f"read{when}: {names}.",
+            f"Another program changed {len(self.paths)} {many} of {self.patient}{when}: {names}.",
             hint,
         )
 

@@ -168,6 +168,8 @@ def test_taking_over_makes_the_other_read_only_at_its_next_stroke_which_is_kept(
     first.write_right_changed.connect(words.append)
     first.follow()
     assert words == [first.read_only]
+    assert first.is_held
+    assert first.kept_strokes == 1
     assert first.read_only.startswith("Bob is correcting")
     assert rows_of(first) == [1, 2]
     assert saved_rows(study, workspace) == [1, 2]
@@ -176,6 +178,7 @@ def test_taking_over_makes_the_other_read_only_at_its_next_stroke_which_is_kept(
     first.take_over("Ada")
     assert rows_of(first) == [1, 2, 3, 4]
     assert first.correction.unsaved == 0
+    assert first.kept_strokes == 0
     assert saved_rows(study, workspace) == [1, 2, 3, 4]
     first.correction.undo()  # an action of its own
     assert rows_of(first) == [1, 2, 4]
@@ -220,7 +223,9 @@ def test_a_window_goes_on_by_itself_when_the_other_closes_unless_strokes_wait(
         paint(second, 3)
     third.close()
     second.follow()
-    assert "1 stroke of yours is not in it yet" in second.read_only
+    assert second.read_only == "This case was corrected in another window meanwhile"
+    assert second.kept_strokes == 1
+    assert not second.is_held
     second.follow()
     assert second.read_only is not None
     second.take_over()
