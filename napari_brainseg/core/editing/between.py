@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_brainseg.core.editing.edit import Box
+
 __all__ = ["gaps", "interpolate"]
 
 FARTHEST = 2.0
@@ -78,15 +80,27 @@ def interpolate(
     if last - first < 2:
         return None
     planes = slice(first + 1, last)
-    lower, upper = mask[first] != 0, mask[last] != 0
-    if not lower.any() and not upper.any():
+    # Nothing new lies outside the box of the two; what is there already may have to go.
+    box = bounding_box(mask[[first, last]])
+    held = bounding_box(mask[planes])
+    if box is None:
         return None
+    _, rows, columns = box if held is None else _around(box, held)
+    lower, upper = mask[first, rows, columns] != 0, mask[last, rows, columns] != 0
     between = np.zeros((last - first - 1, *lower.shape), bool)
     for one, other in _pairs(lower, upper):
         _draw(between, one, other)
+    where = (planes, rows, columns)
     if keep:
-        between |= mask[planes] != 0
-    return Edit.inside(mask, (planes, slice(0, mask.shape[1]), slice(0, mask.shape[2])), between)
+        between |= mask[where] != 0
+    return Edit.inside(mask, where, between)
+
+
+def _around(one: Box, other: Box) -> Box:
+    z, y, x = (
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return z, y, x
 
 
 def _pairs(
