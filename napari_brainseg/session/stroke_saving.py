@@ -66,6 +66,7 @@ class StrokeSaver:
         self._error: DataError | None = None
         self._is_slow = False
         self._next_try = 0.0
+        self._closed = False
         self._loop: BackgroundLoop | None = None
 
     def save(self) -> Outcome:
@@ -95,6 +96,7 @@ class StrokeSaver:
     def close(self) -> None:
         """Stop trying."""
         with self._lock:
+            self._closed = True
             loop, self._loop = self._loop, None
         if loop is not None:
             loop.close()
@@ -104,7 +106,7 @@ class StrokeSaver:
             is_new = self._error is None or str(self._error) != str(error)
             self._error, self._is_slow = error, is_slow
             self._next_try = time.monotonic() + RETRY_S
-            if self._history.refused:
+            if self._history.refused or self._closed:
                 return Outcome(error, is_new)
             if self._loop is None:
                 self._loop = _loop_of(self)
