@@ -17,12 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_brainseg.session import tables
-from napari_brainseg.session.deltas import unpack_bits, unpack_indices
+from napari_brainseg.session.deltas import unpack_bits, unpack_voxels
+from napari_brainseg.session.stroke_archive import StrokeArchive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from sqlalchemy import Table
+
+    from napari_brainseg.session.deltas import Voxels
 
 __all__ = ["Salvaged", "salvage"]
 
@@ -138,15 +143,17 @@ def _take_strokes(
     for correction in _rows(target, tables.corrections):
         number = correction["id"]
         old = {row["number"]: row for row in known.get(number, ())}
-        packed = [row for row in archives.get(number, ()) if _unpacks(row["payload"])]
-        new = _fitting(correction, found.get(number, ()), packed)
-        if len(new) < len(old) or {row["number"]: row for row in new} == old:
+        packed = _archives(archives.get(number, ()))
+        new = {row["number"]: row for row in _fitting(correction, found.get(number, ()), packed)}
+        # Those with negative numbers were never in force: they fit anywhere.
+        new |= {n: row for n, row in old.items() if n < 0 and n not in new}
+        if len(new) < len(old) or new == old:
             continue
         target.execute("DELETE FROM strokes WHERE correction_id = ?", (number,))
         target.execute("DELETE FROM stroke_archives WHERE correction_id = ?", (number,))
-        for row in packed:
+        for row, _ in packed:
             _insert(target, tables.stroke_archives, row)
-        for row in new:
+        for _, row in sorted(new.items()):
             _insert(target, tables.strokes, row)
         salvaged.count("strokes", len(new) - len(old))
 
@@ -160,49 +167,55 @@ def _by_correction(database: sqlite3.Connection, name: str) -> dict[int, list[_R
     return found
 
 
-def _fitting(correction: _Row, rows: Any, archives: list[_Row]) -> list[_Row]:
-    """Return the strokes, from the first one, up to where they stop to fit together."""
+def _archives(rows: Iterable[_Row]) -> list[tuple[_Row, StrokeArchive]]:
+    readable = []
+    for row in rows:
+        with contextlib.suppress(ValueError):
+            readable.append((row, StrokeArchive(row["payload"])))
+    return readable
+
+
+def _fitting(
+    correction: _Row, rows: Iterable[_Row], archives: list[tuple[_Row, StrokeArchive]]
+) -> list[_Row]:
+    """Return the strokes, from the first one, up to where they cease to fit together."""
     try:
         shape = tuple(int(side) for side in correction["shape"].split("x"))
         mask = unpack_bits(correction["base_mask"], shape).reshape(-1)
     except (ValueError, zlib.error):
         return []
     fitting: list[_Row] = []
-    for number, row in enumerate(sorted(rows, key=lambda row: row["number"]), start=1):
-        if row["number"] != number:
-            break
-        if not row["voxels"]:
-            if not any(a["first"] <= number <= a["last"] for a in archives):
+    last = 0
+    for row in sorted(rows, key=lambda row: int(row["number"])):
+        voxels = _voxels(row, archives)
+        if row["number"] > 0:
+            if row["number"] != last + 1 or voxels is None or not _lay_on(mask, row, voxels):
                 break
-        elif not _lay_on(mask, row, check=not archives):
-            break
-        fitting.append(row)
+            last += 1
+        if voxels is not None:
+            fitting.append(row)
     return fitting
 
 
-def _lay_on(mask: Any, row: _Row, *, check: bool) -> bool:
-    """Write a stroke on a mask if it fits the mask."""
+def _voxels(row: _Row, archives: list[tuple[_Row, StrokeArchive]]) -> Voxels | None:
+    number = row["number"]
     try:
-        indices = unpack_indices(row["voxels"])
-        before = unpack_bits(row["before"], indices.shape)
-        after = unpack_bits(row["after"], indices.shape)
+        if row["voxels"]:
+            return unpack_voxels(row["voxels"], row["before"], row["after"])
+        return next((a.voxels(number) for _, a in archives if number in a), None)
     except (ValueError, zlib.error):
-        return False
+        return None
+
+
+def _lay_on(mask: NDArray[np.uint8], row: _Row, voxels: Voxels) -> bool:
+    """Write a stroke on a mask if it fits the mask."""
+    indices, before, after = voxels
     if indices.size and int(indices[-1]) >= mask.size:
         return False
-    if row["state"] != "done":
-        return True
-    if check and not np.array_equal(mask[indices], before):
-        return False
-    mask[indices] = after
-    return True
-
-
-def _unpacks(blob: bytes) -> bool:
-    try:
-        zlib.decompress(blob)
-    except zlib.error:
-        return False
+    if row["state"] == "done":
+        if not np.array_equal(mask[indices], before):
+            return False
+        mask[indices] = after
     return True
 
 

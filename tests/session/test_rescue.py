@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session.backups import backups, make_backup
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.case_log import CaseStatus
 from napari_brainseg.session.catalogue import Catalogue
+from napari_brainseg.session.compaction import compact
 from napari_brainseg.session.rescue import RescueNotice
 from napari_brainseg.session.shelf import Shelf
 
@@ -209,6 +211,59 @@ def test_undone_strokes_stay_undone(file: Path, worked_on: Study) -> None:
     correction.redo()
     assert np.array_equal(correction.data, expected(worked_on, 1, 2, 3))
     catalogue.close()
+
+
+def test_packed_strokes_of_a_signed_off_case_are_saved(file: Path, worked_on: Study) -> None:
+    catalogue = Catalogue(file)
+    correction = Case(worked_on, catalogue).correction
+    assert correction is not None
+    compact(catalogue, correction.id)
+    paint(Case(worked_on, catalogue), 6)
+    catalogue.close()
+    spoil(file, root_page(file, "settings"))
+    catalogue, notice = opened(file)
+    correction = Case(worked_on, catalogue).correction
+    assert correction is not None
+    assert np.array_equal(correction.data, expected(worked_on, 1, 2, 3, 4, 5, 6))
+    correction.go_to(0)
+    assert np.array_equal(correction.data, expected(worked_on))
+    catalogue.close()
+    assert "3 strokes" in notice.message
+
+
+def test_where_the_packed_strokes_are_broken_those_of_the_backup_stay(
+    file: Path, worked_on: Study
+) -> None:
+    catalogue = Catalogue(file)
+    correction = Case(worked_on, catalogue).correction
+    assert correction is not None
+    compact(catalogue, correction.id)
+    with catalogue.write() as connection:
+        connection.execute(text("UPDATE stroke_archives SET payload = zeroblob(40)"))
+    catalogue.close()
+    spoil(file, root_page(file, "settings"))
+    catalogue, _notice = opened(file)
+    assert np.array_equal(mask_of(worked_on, catalogue), expected(worked_on, 1, 2, 3))
+    catalogue.close()
+
+
+def test_discarded_strokes_that_were_never_in_force_are_no_gap(
+    file: Path, worked_on: Study
+) -> None:
+    database = sqlite3.connect(file)
+    database.execute(
+        "INSERT INTO strokes (correction_id, number, state, slice_index, voxels, before, after,"
+        " added, removed, seconds, editor, created) SELECT correction_id, -1, 'discarded',"
+        " slice_index, voxels, before, after, added, removed, seconds, editor, created"
+        " FROM strokes WHERE number = 2"
+    )
+    database.commit()
+    database.close()
+    spoil(file, root_page(file, "settings"))
+    catalogue, notice = opened(file)
+    assert np.array_equal(mask_of(worked_on, catalogue), expected(worked_on, 1, 2, 3, 4, 5))
+    catalogue.close()
+    assert "3 strokes" in notice.message
 
 
 def test_strokes_of_a_crash_that_lie_in_the_file_beside_are_saved(
