@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
+from napari_brainseg.core.editing.edit import Edit
 from napari_brainseg.core.imaging import DataError, Study
 from napari_brainseg.core.segmentation.metrics import dsc
 from napari_brainseg.session import idle_clock
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.catalogue import Catalogue
+from napari_brainseg.session.stroke import VoxelEdit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -253,3 +256,136 @@ def test_a_stroke_on_a_whole_volume_is_quick(
         correction.commit()
         spent.append(time.perf_counter() - begin)
     assert sorted(spent)[6] < 0.1, spent
+
+
+def test_an_action_tells_what_made_it(
+    correction: Correction, reopened: Callable[[], Correction]
+) -> None:
+    correction.data[1, :2, :2] = 1
+    correction.commit("brush", {"size": np.int32(9), "window": (np.float32(0.5), 2)})
+    after = correction.data.copy()
+    after[2:5, 20:22, 20] = 1
+    edit = Edit.between(correction.data, after)
+    assert edit is not None
+    stroke = correction.apply(edit, "interpolate", {"first": 1, "last": 5})
+    assert stroke is not None
+    assert (stroke.first_slice, stroke.last_slice, stroke.added) == (2, 4, 6)
+    correction.undo()
+    for found in (correction, reopened()):
+        first, second = found.actions()
+        assert (first.number, first.tool, first.state) == (1, "brush", "done")
+        assert first.parameters == {"size": 9, "window": [0.5, 2]}
+        assert (first.first_slice, first.last_slice, first.added, first.removed) == (1, 1, 4, 0)
+        assert first.editor == "Ada"
+        assert (second.tool, second.state) == ("interpolate", "undone")
+        assert (second.first_slice, second.last_slice) == (2, 4)
+
+
+def test_paint_that_waits_is_an_action_before_the_tool_s(correction: Correction) -> None:
+    correction.data[0, 0, 0] = 1
+    edit = Edit((slice(1, 2), slice(0, 1), slice(0, 1)), np.ones((1, 1, 1), np.uint8))
+    correction.apply(edit, "fill holes", {})
+    assert [record.tool for record in correction.actions()] == ["other", "fill holes"]
+    correction.undo()
+    assert correction.data[:2, 0, 0].tolist() == [1, 0]
+
+
+def test_an_edit_that_changes_nothing_is_no_action(correction: Correction) -> None:
+    edit = Edit((slice(2, 3), slice(8, 9), slice(8, 9)), np.ones((1, 1, 1), np.uint8))
+    assert correction.apply(edit, "fill holes", {}) is None
+    assert correction.actions() == ()
+
+
+def _box(*bounds: tuple[int, int], shape: tuple[int, ...] | None = None) -> Edit:
+    shape = shape or tuple(stop - start for start, stop in bounds)
+    z, y, x = (slice(*pair) for pair in bounds)
+    return Edit((z, y, x), np.ones(tuple(max(n, 0) for n in shape), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        _box((0, 7), (0, 1), (0, 1)),
+        _box((-1, 1), (0, 1), (0, 1)),
+        _box((0, 1), (31, 33), (0, 1)),
+        _box((0, 1), (0, 1), (40, 41)),
+        _box((0, 2), (0, 2), (0, 2), shape=(2, 2, 3)),
+        VoxelEdit(np.array([0, 6 * 32 * 32]), np.ones(2, np.uint8)),
+        VoxelEdit(np.array([-1]), np.ones(1, np.uint8)),
+        VoxelEdit(np.array([1, 2]), np.ones(1, np.uint8)),
+    ],
+)
+def test_a_stroke_outside_the_volume_is_refused(
+    correction: Correction, reopened: Callable[[], Correction], edit: Edit | VoxelEdit
+) -> None:
+    before = correction.data.copy()
+    with pytest.raises(DataError, match="The stroke") as raised:
+        correction.apply(edit, "grow from seeds", {})
+    assert raised.value.hint
+    np.testing.assert_array_equal(correction.data, before)
+    assert correction.actions() == reopened().actions() == ()
+
+
+def test_jumps_are_one_net_change(
+    correction: Correction, reopened: Callable[[], Correction]
+) -> None:
+    masks = [correction.data.copy()]
+    for z in range(5):
+        correction.data[z, 0, : z + 1] = 1
+        correction.data[0, 5, 5] ^= 1
+        correction.commit("brush")
+        masks.append(correction.data.copy())
+    told, changes = [], []
+    correction.undone.connect(lambda stroke: told.append(("undone", stroke)))
+    correction.redone.connect(lambda stroke: told.append(("redone", stroke)))
+    correction.history_changed.connect(lambda: changes.append(len(told)))
+    back = correction.go_to(1)
+    assert back is not None
+    np.testing.assert_array_equal(correction.data, masks[1])
+    assert (back.added, back.removed, back.slice_index) == (14, 0, 4)
+    assert [record.state for record in correction.actions()] == ["done"] + ["undone"] * 4
+    on = correction.go_to(4)
+    assert on is not None
+    np.testing.assert_array_equal(correction.data, masks[4])
+    assert on.slice_index == 3
+    assert told == [("undone", back), ("redone", on)]
+    assert changes == [1, 2]
+    assert correction.go_to(4) is None
+    correction.go_to(0)
+    np.testing.assert_array_equal(reopened().data, masks[0])
+    correction.go_to(5)
+    np.testing.assert_array_equal(correction.data, masks[5])
+    np.testing.assert_array_equal(reopened().data, masks[5])
+
+
+def test_a_jump_to_what_was_painted_over_is_refused(correction: Correction) -> None:
+    for x in range(3):
+        if x == 2:
+            correction.undo()
+        correction.data[0, 0, x] = 1
+        correction.commit()
+    for number, why in ((2, "painted over"), (7, "no such"), (-1, "no such")):
+        with pytest.raises(DataError, match=why):
+            correction.go_to(number)
+    assert correction.data[0, 0, :3].tolist() == [1, 0, 1]
+
+
+def test_strokes_of_an_older_catalogue_read_well(
+    correction: Correction, catalogue: Catalogue, reopened: Callable[[], Correction]
+) -> None:
+    correction.data[3, :4, :4] = 1
+    correction.commit("lasso", {"kind": "add"})
+    with catalogue.write() as connection:
+        connection.execute(
+            text(
+                "UPDATE strokes SET tool = 'brush', parameters = '{}', first_slice = NULL, "
+                "last_slice = NULL"
+            )
+        )
+    again = reopened()
+    (record,) = again.actions()
+    assert (record.tool, record.parameters) == ("brush", {})
+    assert (record.first_slice, record.last_slice) == (3, 3)
+    stroke = again.undo()
+    assert stroke is not None
+    assert (stroke.first_slice, stroke.last_slice, stroke.added) == (3, 3, 16)
