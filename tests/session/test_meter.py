@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_brainseg.core.segmentation.metrics import dsc, hd95_mm, hd95_vox
+from napari_brainseg.session.case import Case
 from napari_brainseg.session.live_meter import LiveMeter
 from napari_brainseg.session.meter import Overlap, dsc_from_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_brainseg.core.imaging import Study
+    from napari_brainseg.core.segmentation.inference import Prediction
+    from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.meter import Meter
 
 SHAPE = (2, 4, 5)
 masks = st.lists(st.integers(0, 1), min_size=40, max_size=40).map(
@@ -74,3 +86,37 @@ def test_meter_of_a_blind_case_gets_its_prediction_later() -> None:
     seen = meter.read(strokes=0, seconds=0.0)
     assert seen.hd95_prediction == hd95_vox(box(1, 2, 4), box(1, 2, 2))
     assert (seen.hd95_unit, seen.prediction_ml) == ("voxels", None)
+
+
+def test_a_correction_tells_its_distances_after_each_stroke_and_undo(
+    make_study: Callable[..., Study],
+    predict_mask: Callable[..., Prediction],
+    catalogue: Catalogue,
+) -> None:
+    case = Case(make_study(), catalogue)
+    prediction = predict_mask(case.study)
+    case.set_prediction(prediction)
+    correction = case.start_correction("empty", "Ada")
+    told: list[Meter] = []
+    case.corrected.connect(told.append)
+
+    def settled(strokes: int) -> Meter:
+        """Wait for the figures of a state, the distances included."""
+        end = time.monotonic() + 30.0
+        while not any(m.strokes == strokes and m.hd95_is_current for m in told):
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        return told[-1]
+
+    correction.data[2:4, 4:9, 6:12] = 1
+    correction.commit("brush")
+    meter = settled(1)
+    assert meter.hd95_truth == hd95_vox(correction.data, case.truth)
+    assert meter.hd95_prediction == hd95_vox(correction.data, prediction.mask)
+    told.clear()
+    correction.undo()
+    assert np.isnan(settled(0).hd95_truth)
+    told.clear()
+    correction.redo()
+    assert settled(1).hd95_truth == meter.hd95_truth
+    assert [m.revision for m in told] == sorted(m.revision for m in told)
