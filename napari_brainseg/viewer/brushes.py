@@ -129,8 +129,9 @@ class Brushes:
 
     @property
     def can_take(self) -> bool:
-        """Whether there is a correction to work on."""
-        return self._layer is not None and self._view.layers.correction is self._layer
+        """Whether there is a correction to work on, and this window may."""
+        layer = self._layer
+        return layer is not None and bool(layer.editable)
 
     def take(self, tool: str) -> None:
         """Take a tool: a brush of `KINDS`, eraser, fill, lasso, polygon or ``"move"``.
@@ -282,9 +283,9 @@ class Brushes:
 
     def _follow(self) -> None:
         case = self._view.case
-        editable = case is not None and case.correction is not None
-        self._watch(self._view.layers.correction if editable else None)
-        self.regions.enter(case.shape if case is not None and editable else None)
+        is_corrected = case is not None and case.correction is not None
+        self._watch(self._view.layers.correction if is_corrected else None)
+        self.regions.enter(case.shape if case is not None and self.can_take else None)
         self._on_tool()
 
     def _watch(self, layer: Labels | None) -> None:

@@ -170,7 +170,7 @@ class StrokeEditor:
     def _begin(self, erasing: bool) -> BrushStroke | None:
         """Begin a stroke; what somebody wrote into the mask meanwhile is an action before it."""
         correction = self._correction
-        if correction is None:
+        if correction is None or not correction.data.flags.writeable:
             return None
         self._commit("other", {})
         settings = self.settings()
@@ -205,7 +205,7 @@ class StrokeEditor:
             return
         if np.may_share_memory(layer.data, correction.data):
             return
-        if layer.data.shape == correction.data.shape:
+        if layer.data.shape == correction.data.shape and correction.data.flags.writeable:
             np.not_equal(layer.data, 0, out=correction.data.view(np.bool_))
         layer.data = correction.data
         self._commit("other", {})
