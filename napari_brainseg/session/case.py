@@ -131,7 +131,8 @@ class Case:
                 f"A saved correction of {study.patient} belongs to an image with other voxels "
                 "and is not shown.",
             )
-        saved = active_correction(catalogue, self.id, self.shape)
+        with catalogue.reading_work():
+            saved = active_correction(catalogue, self.id, self.shape)
         if saved is not None:
             self._sharing.begin(editor or saved.editor)
             # Read again: the window that had it may have painted until now.
@@ -433,12 +434,13 @@ class Case:
 
     def read_again(self, read_only: str | None) -> Correction | None:
         """Read the correction from the catalogue; to be looked at if `read_only` says why."""
-        saved = active_correction(self._catalogue, self.id, self.shape)
-        if saved is None:
-            return None
-        if self._correction is not None and not read_only:
-            saved = replace(saved, editor=self._correction.editor)
-        return self._made(saved, read_only)
+        with self._catalogue.reading_work():
+            saved = active_correction(self._catalogue, self.id, self.shape)
+            if saved is None:
+                return None
+            if self._correction is not None and not read_only:
+                saved = replace(saved, editor=self._correction.editor)
+            return self._made(saved, read_only)
 
     def replace_correction(self, correction: Correction | None) -> None:
         """Use another correction from now on, and tell; the status may have changed elsewhere."""

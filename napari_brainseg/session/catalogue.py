@@ -18,9 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session import tables
 from napari_brainseg.session.backups import make_backup
-from napari_brainseg.session.catalogue_errors import explain, replaced
+from napari_brainseg.session.catalogue_errors import CatalogueError, damaged, explain, replaced
 from napari_brainseg.session.migration import migrate
-from napari_brainseg.session.rescue import State, look_at, make_sound
+from napari_brainseg.session.rescue import State, look_at, make_sound, mark_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,6 +168,24 @@ class Catalogue:
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             raise explain(self.location, cause, file=self.file) from error
+
+    @contextmanager
+    def reading_work(self) -> Iterator[None]:
+        """While saved work is read: what cannot be read is a damage, mended on the next opening.
+
+        Raises
+        ------
+        CatalogueError
+            In place of any other `DataError`.
+        """
+        try:
+            yield
+        except CatalogueError:
+            raise
+        except DataError as error:
+            if self.file is not None:
+                mark_damaged(self.file, error.message.rstrip("."))
+            raise damaged(error.message, self.location) from error
 
     def get(self, key: str) -> str | None:
         """Return a setting, `None` if never set."""

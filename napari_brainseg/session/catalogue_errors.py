@@ -12,11 +12,15 @@ from napari_brainseg.core.imaging import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["CatalogueError", "Fault", "explain", "replaced"]
+__all__ = ["CatalogueError", "Fault", "damaged", "explain", "replaced"]
 
 _FULL_BELOW = 4 << 20
 """Bytes: with less than these free, a failed write is put down to the full disk."""
 _KEPT = " Strokes that were not saved are kept in memory and tried again."
+_MENDED_ON_OPENING = (
+    "The catalogue {location} is damaged. Close all windows of BrainSeg and open the folder "
+    "again: its backup takes its place, and what can still be read is carried over."
+)
 _PASSING = ("full", "read-only", "locked", "disk")
 
 
@@ -81,9 +85,8 @@ def explain(location: str, cause: BaseException, *, file: Path | None) -> Catalo
             "Close what holds it, e.g. a backup program or a database browser.",
         ),
         Fault.DAMAGED: (
-            f"The catalogue {location} is damaged ({said}).",
-            "Close all windows of BrainSeg and open the folder again: a backup is put in its "
-            "place, and what can still be read is carried over.",
+            f"The catalogue {location} cannot be read: {said}.",
+            _MENDED_ON_OPENING.format(location=location),
         ),
         Fault.DISK: (
             f"The catalogue {location} cannot be read or written: the disk gives an error "
@@ -97,6 +100,11 @@ def explain(location: str, cause: BaseException, *, file: Path | None) -> Catalo
         ),
     }[fault]
     return CatalogueError(fault, message, mend)
+
+
+def damaged(message: str, location: str) -> CatalogueError:
+    """Tell of saved work that cannot be read, although the file as such is sound."""
+    return CatalogueError(Fault.DAMAGED, message, _MENDED_ON_OPENING.format(location=location))
 
 
 def replaced(file: Path) -> CatalogueError:

@@ -27,9 +27,10 @@ from napari_brainseg.session.salvage import Salvaged, salvage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Finding", "RescueNotice", "State", "is_damage", "look_at", "make_sound"]
+__all__ = ["Finding", "RescueNotice", "State", "is_damage", "look_at", "make_sound", "mark_damaged"]
 
-_BESIDE = ("-wal", "-shm", "-journal")
+_MARK = "-damaged"
+_BESIDE = ("-wal", "-shm", "-journal", _MARK)
 _BUSY_S = 10.0  # how long another program may hold the file locked
 _WAIT_S = 60.0  # for another window that is putting a backup in place
 
@@ -109,6 +110,9 @@ def look_at(file: Path) -> Finding:
         return Finding(State.ABSENT)
     except OSError as error:
         return Finding(State.UNKNOWN, str(error))
+    marked = _marked(file)
+    if marked is not None:
+        return Finding(State.DAMAGED, marked)
     if size == 0 and not Path(f"{file}-wal").exists():
         return Finding(State.EMPTIED)
     try:
@@ -125,6 +129,12 @@ def look_at(file: Path) -> Finding:
     except sqlite3.Error as error:
         damaged = is_damage(error)
         return Finding(State.DAMAGED if damaged else State.UNKNOWN, str(error))
+
+
+def mark_damaged(file: Path, why: str) -> None:
+    """Note a damage that the check on opening does not see: the next opening mends it."""
+    with contextlib.suppress(OSError):
+        Path(f"{file}{_MARK}").write_text(why, encoding="utf-8")
 
 
 def make_sound(file: Path, found: Finding) -> RescueNotice | None:
@@ -165,6 +175,13 @@ def make_sound(file: Path, found: Finding) -> RescueNotice | None:
             "Close the other windows that use this workspace, check that the disk has space and "
             "that the folder may be written to, then open it again.",
         ) from error
+
+
+def _marked(file: Path) -> str | None:
+    try:
+        return Path(f"{file}{_MARK}").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _judge(database: sqlite3.Connection) -> Finding:
@@ -310,6 +327,8 @@ def _notice(
         done = f"Its backup of {time_words(backup.made)} was opened instead."
     if salvaged:
         done += f" Saved from the damaged file: {salvaged.words}."
+    if salvaged.lost:
+        done += f" {salvaged.lost} stroke{'s' if salvaged.lost > 1 else ''} could not be read."
     hints = [] if aside is None else [f"The original lies at {aside}."]
     if found.state is State.NEWER:
         hints.append(

@@ -51,9 +51,12 @@ class Salvaged:
     ----------
     rows : dict of str to int
         Table to number of rows.
+    lost : int
+        Strokes that were there, and are in neither file as they were.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
+    lost: int = 0
 
     def __bool__(self) -> bool:
         return any(self.rows.get(name) for name, _, _ in _NAMED)
@@ -138,16 +141,22 @@ def _is_later(row: _Row, old: _Row, table: str) -> bool:
 def _take_strokes(
     source: sqlite3.Connection, target: sqlite3.Connection, salvaged: Salvaged
 ) -> None:
-    found, archives = _by_correction(source, "strokes"), _by_correction(source, "stroke_archives")
-    known = _by_correction(target, "strokes")
+    found, known = _by_correction(source, "strokes"), _by_correction(target, "strokes")
+    archives = _by_correction(source, "stroke_archives")
+    old_archives = _by_correction(target, "stroke_archives")
     for correction in _rows(target, tables.corrections):
         number = correction["id"]
+        packed = _archives([*archives.get(number, ()), *old_archives.get(number, ())])
         old = {row["number"]: row for row in known.get(number, ())}
-        packed = _archives(archives.get(number, ()))
-        new = {row["number"]: row for row in _fitting(correction, found.get(number, ()), packed)}
-        # Those with negative numbers were never in force: they fit anywhere.
-        new |= {n: row for n, row in old.items() if n < 0 and n not in new}
-        if len(new) < len(old) or new == old:
+        merged = {**old}
+        for row in found.get(number, ()):
+            if _voxels(row, packed) is not None:
+                merged[row["number"]] = row
+            elif row["number"] in old:
+                # What was changed stays, whether it is in force may have changed since.
+                merged[row["number"]] = {**old[row["number"]], "state": row["state"]}
+        new = max((_fitting(correction, rows.values(), packed) for rows in (merged, old)), key=len)
+        if new == old:
             continue
         target.execute("DELETE FROM strokes WHERE correction_id = ?", (number,))
         target.execute("DELETE FROM stroke_archives WHERE correction_id = ?", (number,))
@@ -155,7 +164,8 @@ def _take_strokes(
             _insert(target, tables.stroke_archives, row)
         for _, row in sorted(new.items()):
             _insert(target, tables.strokes, row)
-        salvaged.count("strokes", len(new) - len(old))
+        salvaged.count("strokes", max(len(new) - len(old), 0))
+        salvaged.lost += len(merged.keys() - new.keys())
 
 
 def _by_correction(database: sqlite3.Connection, name: str) -> dict[int, list[_Row]]:
@@ -177,14 +187,14 @@ def _archives(rows: Iterable[_Row]) -> list[tuple[_Row, StrokeArchive]]:
 
 def _fitting(
     correction: _Row, rows: Iterable[_Row], archives: list[tuple[_Row, StrokeArchive]]
-) -> list[_Row]:
+) -> dict[int, _Row]:
     """Return the strokes, from the first one, up to where they cease to fit together."""
     try:
         shape = tuple(int(side) for side in correction["shape"].split("x"))
         mask = unpack_bits(correction["base_mask"], shape).reshape(-1)
     except (ValueError, zlib.error):
-        return []
-    fitting: list[_Row] = []
+        return {}
+    fitting: dict[int, _Row] = {}
     last = 0
     for row in sorted(rows, key=lambda row: int(row["number"])):
         voxels = _voxels(row, archives)
@@ -192,8 +202,9 @@ def _fitting(
             if row["number"] != last + 1 or voxels is None or not _lay_on(mask, row, voxels):
                 break
             last += 1
+        # Those with negative numbers were never in force: they fit anywhere.
         if voxels is not None:
-            fitting.append(row)
+            fitting[row["number"]] = row
     return fitting
 
 

@@ -196,6 +196,46 @@ def test_a_stroke_with_broken_voxels_ends_what_is_taken(file: Path, worked_on: S
     assert "1 stroke." in notice.message
 
 
+def test_a_broken_stroke_is_taken_from_the_backup_and_those_after_it_are_kept(
+    file: Path, worked_on: Study
+) -> None:
+    database = sqlite3.connect(file)
+    database.execute("UPDATE strokes SET voxels = zeroblob(40) WHERE number = 2")
+    database.commit()
+    database.close()
+    spoil(file, root_page(file, "settings"))
+    catalogue, _notice = opened(file)
+    assert np.array_equal(mask_of(worked_on, catalogue), expected(worked_on, 1, 2, 3, 4, 5))
+    catalogue.close()
+
+
+@pytest.mark.parametrize("with_backup", [True, False])
+def test_damage_that_shows_when_a_case_is_read_is_mended_on_the_next_opening(
+    with_backup: bool, file: Path, worked_on: Study
+) -> None:
+    database = sqlite3.connect(file)
+    database.execute("UPDATE strokes SET before = zeroblob(9) WHERE number = 2")
+    database.commit()
+    database.close()
+    if not with_backup:
+        shutil.rmtree(file.parent / "backups")
+    catalogue = Catalogue(file)
+    assert catalogue.notice is None
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        Case(worked_on, catalogue)
+    catalogue.close()
+    assert "open the folder again" in caught.value.hint
+    catalogue, notice = opened(file)
+    rows = (1, 2, 3, 4, 5) if with_backup else (1,)
+    assert np.array_equal(mask_of(worked_on, catalogue), expected(worked_on, *rows))
+    catalogue.close()
+    assert "cannot be read" in notice.message
+    assert ("could not be read" in notice.message) is not with_backup
+    again = Catalogue(file)
+    assert again.notice is None
+    again.close()
+
+
 def test_undone_strokes_stay_undone(file: Path, worked_on: Study) -> None:
     catalogue = Catalogue(file)
     correction = Case(worked_on, catalogue).correction
