@@ -259,7 +259,7 @@ TOOLS = (
                 0.01,
             ),
             _scope(SLICE, REGION, VOLUME),
-            Parameter("depth", "Slices to each side", Kind.WHOLE, 0, 0, 10),
+            Parameter("depth", "Slices ±", Kind.WHOLE, 0, 0, 10),
         ),
         frozenset({Need.PREDICTION}),
     ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HandTools"]
 
-_COLUMNS = (5, 5, 8, 7)
+_COLUMNS = (45, 59, 72, 65)
 """Shares of the width, as the words need them."""
 _MODES = {"paint": "brush", "erase": "eraser", "pan_zoom": "move"}
 """napari's names of some of them."""
@@ -35,6 +35,7 @@ class HandTools(QWidget):
         self._ties = Subscriptions(self)
         self._buttons: dict[str, QToolButton] = {}
         self._hints: dict[str, tuple[str, str]] = {}
+        self._reason: str | None = None
         self._group = QButtonGroup(self)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -83,6 +84,13 @@ class HandTools(QWidget):
         self._brushes.take(_MODES.get(tool, tool))
         self.refresh()
 
+    def allow(self, reason: str | None) -> None:
+        """Offer the tools, or say why they cannot be used."""
+        self.setEnabled(reason is None)
+        if reason != self._reason:
+            self._reason = reason
+            self._say_keys()
+
     def refresh(self) -> None:
         """Follow what is in hand."""
         tool = self._brushes.tool
@@ -95,4 +103,5 @@ class HandTools(QWidget):
     def _say_keys(self) -> None:
         for tool, (action, hint) in self._hints.items():
             keys = self.tr(" or ").join(shortcuts.current_keys(action))
-            self._buttons[tool].setToolTip(f"{hint} ({keys})" if keys else hint)
+            text = f"{hint} ({keys})" if keys else hint
+            self._buttons[tool].setToolTip(text if self._reason is None else self._reason)

@@ -140,19 +140,27 @@ class ToolsPanel(QWidget):
         """Follow the correction and its history."""
         case = self._view.case
         correction = None if case is None else case.correction
-        read_only: str | None = getattr(case, "read_only", None)
-        editable = correction is not None and read_only is None
-        self.hand.setEnabled(editable)
-        self.settings.setEnabled(editable)
-        self.undo.setEnabled(editable and correction is not None and correction.can_undo)
-        self.redo.setEnabled(editable and correction is not None and correction.can_redo)
-        self.undo.setToolTip(self.tr("Take the last action back, on whatever slice (Ctrl+Z)"))
-        self.redo.setToolTip(self.tr("Do the action again (Ctrl+Shift+Z)"))
-        if correction is not None and not correction.can_undo:
-            self.undo.setToolTip(self.tr("Nothing was done yet"))
-        if correction is not None and not correction.can_redo:
-            self.redo.setToolTip(self.tr("Nothing was undone"))
-        self.setToolTip("" if read_only is None else self.tr(read_only))
+        reason: str | None = getattr(case, "read_only", None)
+        if reason is None and correction is None:
+            reason = self.tr("Start a correction first.")
+        self.hand.allow(reason)
+        self.settings.setEnabled(reason is None)
+        for button, there, hint, nothing in (
+            (
+                self.undo,
+                correction is not None and correction.can_undo,
+                self.tr("Take the last action back, on whatever slice (Ctrl+Z)"),
+                self.tr("Nothing was done yet"),
+            ),
+            (
+                self.redo,
+                correction is not None and correction.can_redo,
+                self.tr("Do the action again (Ctrl+Shift+Z)"),
+                self.tr("Nothing was undone"),
+            ),
+        ):
+            button.setEnabled(there and reason is None)
+            button.setToolTip(reason or (hint if there else nothing))
         self.hand.refresh()
         self.settings.refresh()
 

@@ -12,6 +12,9 @@ from napari_brainseg.viewer import shortcuts
 from napari_brainseg.widgets.tool_entries import ENTRIES, GROUPS
 from napari_brainseg.widgets.tool_values import ValueRow
 
+LEAST_WIDTH = 260
+"""Of the panel: the dock's 300, less its margins and a scroll bar."""
+
 
 @pytest.fixture
 def corrected(window):
@@ -154,6 +157,12 @@ def test_the_panel_says_why_not_follows_the_brushes_and_fits_the_dock(corrected,
     with monkeypatch.context() as patch:
         patch.setattr(type(case), "truth", None)
         tools.menus.refresh()
+        patch.setattr(type(case), "read_only", "Another window paints here.", raising=False)
+        tools.refresh()
+        assert not tools.mode_button("brush").isEnabled()
+        assert tools.mode_button("brush").toolTip() == "Another window paints here."
+    tools.refresh()
+    assert tools.mode_button("brush").toolTip().startswith("Add to the mask (")
     assert not lines["take_truth"].isEnabled()
     assert lines["take_truth"].toolTip() == "This patient has no ground truth."
     assert lines["take_prediction"].isEnabled()
@@ -187,11 +196,11 @@ def test_the_panel_says_why_not_follows_the_brushes_and_fits_the_dock(corrected,
     # Nothing is cut off at the least width of the dock.
     for tool in ("brush", "threshold brush", "adaptive brush", "lasso"):
         brushes.take(tool)
-        assert tools.minimumSizeHint().width() <= 284, tool
+        assert tools.minimumSizeHint().width() <= LEAST_WIDTH, tool
     for entry in ENTRIES:
         tools.menus.lines[entry.id].trigger()
         settle(window, bench)
-        assert tools.minimumSizeHint().width() <= 284, entry.id
+        assert tools.minimumSizeHint().width() <= LEAST_WIDTH, entry.id
         bench.drop()
     # Titles of parameters are written out.
     tools.menus.lines["snap_to_probability"].trigger()
