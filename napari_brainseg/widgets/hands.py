@@ -43,6 +43,7 @@ class Hands:
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
         self._canvas: QWidget = viewer.window._qt_viewer.canvas.native  # noqa: SLF001
+        self._held = Qt.KeyboardModifier.NoModifier
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Let the window live until `condition` holds.
@@ -103,6 +104,14 @@ class Hands:
         self._mouse(QEvent.Type.MouseButtonRelease, points[-1], left, none)
         self.rest(0.1)
 
+    def held_stroke(self, path: Sequence[tuple[float, float]], held: Qt.KeyboardModifier) -> None:
+        """Draw as `stroke` does, with a key such as Shift held down."""
+        self._held = held
+        try:
+            self.stroke(path)
+        finally:
+            self._held = Qt.KeyboardModifier.NoModifier
+
     def right_drag(self, way: QPoint) -> None:
         """Drag from the middle of the canvas by `way`, in pixels, right button held."""
         right, none = Qt.MouseButton.RightButton, Qt.MouseButton.NoButton
@@ -134,7 +143,7 @@ class Hands:
 
     def _mouse(self, kind: Any, at: QPointF, button: Any, buttons: Any) -> None:
         everywhere = QPointF(self._canvas.mapToGlobal(at.toPoint()))
-        event = QMouseEvent(kind, at, everywhere, button, buttons, Qt.KeyboardModifier.NoModifier)
+        event = QMouseEvent(kind, at, everywhere, button, buttons, self._held)
         QApplication.sendEvent(self._canvas, event)
         QApplication.processEvents()
         time.sleep(BETWEEN_MOVES_S)

@@ -59,7 +59,7 @@ def stylesheet(theme_id: str) -> str:
     QToolButton[role="fold"], QToolButton[role="fold"]:checked {{
         border: 0px; padding: 2px 0px; color: {quiet}; background: transparent;
     }}
-    QTabBar::tab {{ padding: 5px 14px; min-height: 16px; font-size: 9pt; }}
+    QTabBar::tab {{ padding: 5px 9px; min-height: 16px; font-size: 9pt; }}
     QProgressBar {{ min-height: 18px; max-height: 18px; }}
     QProgressBar::chunk {{ background: {ACCENT}; width: 1px; }}
     QProgressBar[role="thin"] {{ min-height: 4px; max-height: 4px; border: 0px; }}

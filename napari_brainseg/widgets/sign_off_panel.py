@@ -68,7 +68,8 @@ class SignOffPanel(Panel):
         self.folder_button = QPushButton(self.tr("Folder"))
         self.folder_button.setToolTip(self.tr("Open the training set in the file manager"))
         self.folder_button.clicked.connect(self._show_folder)
-        self.menu_button = QToolButton(text=self.tr("More"))
+        self.menu_button = QToolButton(text="⋯")
+        self.menu_button.setAccessibleName(self.tr("More"))
         self.menu_button.setToolTip(self.tr("Reject, ask a second reader, reopen"))
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         set_role(self.menu_button, "menu")
@@ -110,6 +111,11 @@ class SignOffPanel(Panel):
     def is_checked(self) -> bool:
         """Whether the findings on show are those of the mask as it is."""
         return self._checked and not self._busy
+
+    @property
+    def misses_slices(self) -> bool:
+        """Whether the checks found slices that nobody has looked at."""
+        return any(finding.kind == "unseen" for finding in self._state.findings)
 
     def export(self) -> None:
         """Approve and export; what the checks found and shows here is let pass."""

@@ -8,13 +8,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from qtpy.QtCore import Qt
-
 from napari_brainseg.core.imaging import BrainSegError
-from napari_brainseg.widgets.hands import Hands, TourError, stroke_path
+from napari_brainseg.widgets.hands import Hands, TourError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_brainseg.session.trainer_process import RunOutcome
@@ -25,7 +23,6 @@ __all__ = ["Tour"]
 PATIENTS = 4
 SEED = 42
 EDITOR = "Demo"
-CORRECTED_SLICES = 4
 
 
 @dataclass
@@ -100,7 +97,7 @@ class Tour:
         try:
             self._open_and_predict(hands, dock)
             self._read(hands, dock)
-            self._correct(hands, dock, viewer)
+            self._correct(hands, dock)
             self._export(hands, dock)
             self._fine_tune(hands, dock)
         except BrainSegError:
@@ -132,80 +129,33 @@ class Tour:
     def _read(self, hands: Hands, dock: BrainSegDock) -> None:
         from napari_brainseg.widgets.reading_tour import read
 
+        read(hands, dock, self._stepwise(hands))
+
+    def _stepwise(self, hands: Hands) -> Callable[[str, str, str], None]:
+        """Make what shows steps that follow one another; the time of each begins with the last."""
         begun = [time.perf_counter()]
 
         def show(name: str, title: str, text: str) -> None:
             self._show(hands, name, title, text, begun[-1])
             begun.append(time.perf_counter())
 
-        read(hands, dock, show)
+        return show
 
-    def _correct(self, hands: Hands, dock: BrainSegDock, viewer: Any) -> None:
-        start = time.perf_counter()
-        desk, view = dock.workbench.desk, dock.workbench.view
-        case = desk.case
-        assert case is not None
-        hands.click(dock.start.start_button)
-        hands.wait_for(
-            lambda: case.correction is not None or dock.start.editor_field.isVisible(), 20,
-            "the question for the editor's name",
-        )  # fmt: skip
-        if case.correction is None:
-            hands.type(dock.start.editor_field.name, EDITOR)
-        hands.wait_for(lambda: dock.correct.tools.isVisible(), 20, "the correction to start")
-        correction, truth = case.correction, case.truth
-        if correction is None or truth is None:
-            raise TourError("The phantom has no ground truth or no correction.")
-        before = correction.meter
-        wrong = (correction.data != truth).sum(axis=(1, 2))
-        worst = [int(z) for z in np.argsort(wrong)[::-1][:CORRECTED_SLICES] if wrong[z]]
-        layer = view.layers.correction
-        layer.brush_size = 3
-        for z in worst:
-            view.go_to(z)
-            hands.rest(0.3)
-            for mode, region in (
-                ("paint", (truth[z] > 0) & (correction.data[z] == 0)),
-                ("erase", (truth[z] == 0) & (correction.data[z] > 0)),
-            ):
-                path = stroke_path(region)
-                if path:
-                    dock.correct.tools.take(mode)
-                    hands.stroke(path)
-        after = correction.meter
-        if after.strokes == before.strokes:
-            raise TourError("The brush strokes on the canvas changed nothing.")
-        volume = correction.data.sum()
-        hands.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-        undone = correction.data.sum()
-        hands.key(
-            Qt.Key.Key_Z,
-            Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
-        )
-        if undone == volume or correction.data.sum() != volume:
-            raise TourError("Undo and redo by key did not give the mask back.")
-        self.facts |= {
-            "dsc_truth_before": before.dsc_truth,
-            "dsc_truth_after": after.dsc_truth,
-            "strokes": after.strokes,
-            "added_vox": after.added_vox,
-            "removed_vox": after.removed_vox,
-        }
-        self._show(
-            hands, "correction", "Correct",
-            f"Brush and eraser on {len(worst)} slices, the last stroke undone and redone by key; "
-            f"DSC against the truth {before.dsc_truth:.3f} before, {after.dsc_truth:.3f} after.",
-            start,
-        )  # fmt: skip
+    def _correct(self, hands: Hands, dock: BrainSegDock) -> None:
+        from napari_brainseg.widgets.correcting_tour import correct
+
+        self.facts |= correct(hands, dock, self._stepwise(hands), EDITOR)
 
     def _export(self, hands: Hands, dock: BrainSegDock) -> None:
         from napari_brainseg.core.formats import load_study
+        from napari_brainseg.widgets.correcting_tour import look_at_unseen
 
         start = time.perf_counter()
         desk = dock.workbench.desk
         case = desk.case
         assert case is not None
         assert case.correction is not None
+        looked = look_at_unseen(hands, dock)
         hands.click(dock.export.export_button)
         hands.wait_for(lambda: case.status.value == "approved", 30, "the export")
         hands.wait_for(lambda: dock.export.result.isVisible(), 10, "the export's result")
@@ -215,8 +165,9 @@ class Tour:
         if not (exported.image.data == case.study.image.data).all():
             raise TourError("The exported image is not the study's.")
         self._show(
-            hands, "export", "Export",
-            "Image and corrected mask are in the training set; read again, voxel for voxel equal.",
+            hands, "export", "Sign off",
+            f"{looked} slices that the checks missed were looked at; image and corrected mask are "
+            "in the training set, read again, voxel for voxel equal.",
             start,
         )  # fmt: skip
 

@@ -30,7 +30,7 @@ def test_the_whole_job_without_a_screen(tmp_path: Path) -> None:
     pictures = sorted(output.glob("*.png"))
     assert [p.stem[3:] for p in pictures] == [
         "open", "prediction", "linked", "3d", "modalities", "overlays", "worklist", "keys",
-        "correction", "export", "training", "new-version", "in-use",
+        "correction", "preview", "history", "export", "training", "new-version", "in-use",
     ]  # fmt: skip
     assert all(p.stat().st_size > 20_000 for p in pictures), "a blank screen is smaller"
 
