@@ -40,7 +40,7 @@ class Drag:
     cover: NDArray[np.bool_]
 
     @property
-    def travel(self) -> float:
+    def travel_px(self) -> float:
         """How far the hand went, in pixels."""
         return float(np.hypot(*np.diff(np.asarray(self.path), axis=0).T).sum())
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from oracle_hand import Drag, Hand, deepest, islands
+from oracle_hand import Hand, deepest, islands
 from scipy import ndimage
+from skimage.measure import perimeter
 
 from napari_brainseg.core.editing import Edit, Tool
 from napari_brainseg.core.editing.between import interpolate
@@ -49,6 +51,8 @@ class Try:
     gestures: int = 1
     first: tuple[Try, ...] = ()
     """To be done before it; their gain and gestures are counted in."""
+    travel_px: float = 0.0
+    """How far the hand draws for this one."""
 
     @property
     def rate(self) -> float:
@@ -88,7 +92,8 @@ def brushes(
             drag = hand.drag(reward, size)
             if drag is None:
                 continue
-            yield from _painting(tool, mask, truth, [(z, drag.cover, value)], drag)
+            yield from _painting(tool, mask, truth, [(z, drag.cover, value)], size,
+                                 drag.travel_px)  # fmt: skip
 
 
 def rewards(
@@ -155,12 +160,15 @@ def snaps(
             drawn = hand.outline(ndimage.binary_dilation(island, iterations=3))
             if drawn is not None:
                 regions.append(drawn)
-    for depth, region in ((d, r) for d in (0, 1, 2) for r in regions):
+    drawn = [0.0, *(perimeter(region) for region in regions[1:])]
+    for depth, (region, travel_px) in itertools.product(
+        (0, 1, 2), zip(regions, drawn, strict=True)
+    ):
         slices = range(z - depth, z + depth + 1)
         for threshold in THRESHOLDS:
             edit = snap(mask, probability, threshold, region, slices)
-            yield from _tool(Tool.SNAP_TO_PROBABILITY, mask, truth, edit, threshold=threshold,
-                             depth=depth)  # fmt: skip
+            yield from _tool(Tool.SNAP_TO_PROBABILITY, mask, truth, edit, travel_px=travel_px,
+                             threshold=threshold, depth=depth)  # fmt: skip
 
 
 def gap_tries(
@@ -233,12 +241,13 @@ def _tool(
     edit: Edit | None,
     *,
     gestures: int = 1,
+    travel_px: float = 0.0,
     **parameters: Any,
 ) -> Iterator[Try]:
     if edit is not None:
         mended = gain(mask, truth, edit)
         if mended > 0:
-            yield Try(tool, mended, edit, None, parameters, gestures)
+            yield Try(tool, mended, edit, None, parameters, gestures, travel_px=travel_px)
 
 
 def _painting(
@@ -246,7 +255,8 @@ def _painting(
     mask: NDArray[np.uint8],
     truth: NDArray[np.uint8],
     painted: Painted,
-    drag: Drag,
+    size: int,
+    travel_px: float,
     **parameters: Any,
 ) -> Iterator[Try]:
     slices = slice(painted[0][0], painted[-1][0] + 1)
@@ -257,7 +267,8 @@ def _painting(
     if edit is not None:
         mended = gain(mask, truth, edit)
         if mended > 0:
-            yield Try(tool, mended, edit, painted, {"size": drag.diameter, **parameters})
+            settings = {"size": size, **parameters}
+            yield Try(tool, mended, edit, painted, settings, travel_px=travel_px)
 
 
 def _clever_brushes(
@@ -275,13 +286,14 @@ def _clever_brushes(
         if drag is None:
             continue
         click = capsule(plane.shape, drag.path[0], drag.path[0], size)
-        for footprint in (click, _footprint(drag.cover)):
+        strokes = (click, 0.0), (_footprint(drag.cover), drag.travel_px)
+        for footprint, travel_px in strokes:
             for tolerance in (0.2, 0.4):
                 if footprint is None:
                     continue
                 cover = _plane(adaptive(plane, footprint, tolerance=tolerance), plane.shape)
-                yield from _painting(Tool.ADAPTIVE_BRUSH, mask, truth, [(z, cover, 1)], drag,
-                                     tolerance=tolerance)  # fmt: skip
+                yield from _painting(Tool.ADAPTIVE_BRUSH, mask, truth, [(z, cover, 1)],
+                                     size, travel_px, tolerance=tolerance)  # fmt: skip
     loose = rewards(mask, truth, z, 1, harm=0.3)
     for size in (13, 19, 27):
         drag = hand.drag(loose, size)
@@ -293,8 +305,8 @@ def _clever_brushes(
         under = plane[click.box][click.inside].astype(float)
         low, high = (float(under.mean() + k * max(2 * under.std(), 8)) for k in (-1, 1))
         cover = _plane(within(plane, _footprint(drag.cover), low, high), plane.shape)
-        yield from _painting(Tool.THRESHOLD_BRUSH, mask, truth, [(z, cover, 1)], drag,
-                             window=[low, high])  # fmt: skip
+        yield from _painting(Tool.THRESHOLD_BRUSH, mask, truth, [(z, cover, 1)], size,
+                             drag.travel_px, window=[low, high])  # fmt: skip
 
 
 def _lasso(
@@ -308,7 +320,8 @@ def _lasso(
         after = np.where(inside, value, mask[z])
         box = (slice(z, z + 1), slice(0, mask.shape[1]), slice(0, mask.shape[2]))
         edit = Edit.inside(mask, box, after[None])
-        yield from _tool(Tool.LASSO, mask, truth, edit, add=bool(value))
+        travel_px = perimeter(inside)
+        yield from _tool(Tool.LASSO, mask, truth, edit, travel_px=travel_px, add=bool(value))
 
 
 def _seeds(mask: NDArray[np.uint8], truth: NDArray[np.uint8], case: Case) -> Iterator[Try]:
@@ -317,7 +330,7 @@ def _seeds(mask: NDArray[np.uint8], truth: NDArray[np.uint8], case: Case) -> Ite
     largest = labels == 1 + np.bincount(labels.reshape(-1))[1:].argmax()
     planes = np.flatnonzero(largest.any(axis=(1, 2)))
     inside, outside = np.zeros(truth.shape, bool), np.zeros(truth.shape, bool)
-    hand = Hand()
+    hand, travel_px = Hand(), 0.0
     for share in (0.2, 0.5, 0.8):
         z = int(planes[round(share * (len(planes) - 1))])
         depth = ndimage.distance_transform_edt(largest[z])
@@ -328,11 +341,12 @@ def _seeds(mask: NDArray[np.uint8], truth: NDArray[np.uint8], case: Case) -> Ite
         ring = hand.outline(ndimage.binary_dilation(truth[z], iterations=8))
         if line is None or ring is None:
             return
+        travel_px += perimeter(ring) + float(np.hypot(*(end - middle)))
         inside[z] |= _plane(line, depth.shape)
         outside[z] |= ring & ~ndimage.binary_erosion(ring, iterations=2)
     outside &= ~inside
     edit = grow_from_seeds(case.study.image.data, inside, outside, mask)
-    yield from _tool(Tool.GROW_FROM_SEEDS, mask, truth, edit, gestures=7)
+    yield from _tool(Tool.GROW_FROM_SEEDS, mask, truth, edit, gestures=7, travel_px=travel_px)
 
 
 def _footprint(cover: NDArray[np.bool_]) -> Footprint:
