@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSortFilterProxyModel, Qt
+from qtpy.QtCore import QSize, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -36,7 +36,7 @@ from napari_brainseg.widgets.throttle import Throttle
 from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QShowEvent
+    from qtpy.QtGui import QIcon, QShowEvent
 
     from napari_brainseg.session.desk import Desk
     from napari_brainseg.session.effort import EffortRow, VersionEffort
@@ -45,13 +45,13 @@ __all__ = ["EffortView"]
 
 _CASES = 6
 """Cases in sight at the least."""
-_VERSIONS = 6
+_VERSIONS = 4
 """Model versions in sight at the most."""
 _EVERY_MS = 2000
 """So often at most the catalogue is asked while somebody paints beside it."""
+_ICON = QSize(12, 12)
 _CELL = 10
 """Pixels around a text."""
-_WIDEST = ("0:00:00", "Strokes", "000\u2009000")
 
 
 class EffortView(Panel):
@@ -203,28 +203,30 @@ class EffortView(Panel):
         self.versions.clear()
         for version in medians:
             self._add_version(version, icon_of(signs[start_of(version)]))
-        self._fit_versions()
+        self._fit()
 
-    def _add_version(self, version: VersionEffort, icon: object) -> None:
-        texts = [figure_text(figure, value(version, figure)) for figure in FIGURES]
+    def _add_version(self, version: VersionEffort, icon: QIcon) -> None:
         name = start_text(start_of(version))
-        item = QTreeWidgetItem([name, str(version.cases), *texts])
-        item.setIcon(0, icon)
-        tip = self.tr("{name}\nMedians of {n} cases").format(name=name, n=version.cases)
-        for column in range(item.columnCount()):
-            item.setToolTip(column, tip)
-            if column:
-                item.setTextAlignment(column, int(_RIGHT))
-        self.versions.addTopLevelItem(item)
+        of = self.tr("1 case") if version.cases == 1 else self.tr("{n} cases")
+        # A line of its own: names of versions are long, and the dock is narrow.
+        head = QTreeWidgetItem([f"{name}, {of.format(n=version.cases)}"])
+        head.setIcon(0, icon)
+        head.setToolTip(0, version.model_version or name)
+        texts = [figure_text(figure, value(version, figure)) for figure in FIGURES]
+        line = QTreeWidgetItem([self.tr("Median"), *texts])
+        for column in range(1, line.columnCount()):
+            line.setTextAlignment(column, int(_RIGHT))
+        for item in (head, line):
+            self.versions.addTopLevelItem(item)
+        head.setFirstColumnSpanned(True)
 
     def _make_versions(self) -> QTreeWidget:
         tree = QTreeWidget()
         tree.setHeaderLabels(
-            [self.tr("Medians"), self.tr("n"), self.tr("min:s"), self.tr("Strokes"),
-             self.tr("Voxels")]
-        )  # fmt: skip
-        tree.headerItem().setToolTip(1, self.tr("Cases"))
+            [self.tr("Version"), self.tr("min:s"), self.tr("Strokes"), self.tr("Voxels")]
+        )
         tree.setRootIsDecorated(False)
+        tree.setIconSize(_ICON)
         tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         tree.setAccessibleName(self.tr("Medians by model version"))
@@ -232,9 +234,9 @@ class EffortView(Panel):
         header = tree.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(1)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column in range(1, 5):
+        for column in range(1, 4):
             tree.headerItem().setTextAlignment(column, int(_RIGHT))
         return tree
 
@@ -249,9 +251,10 @@ class EffortView(Panel):
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        table.setTextElideMode(Qt.TextElideMode.ElideLeft)
         table.setTabKeyNavigation(False)
         table.setShowGrid(False)
+        table.setIconSize(_ICON)
         table.setWordWrap(False)
         table.setAccessibleName(self.tr("Effort by case"))
         table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
@@ -270,15 +273,19 @@ class EffortView(Panel):
         line = metrics.height() + 4
         self.table.verticalHeader().setDefaultSectionSize(line)
         self.table.setMinimumHeight(line * (_CASES + 1) + 8)
-        for column, text in enumerate(_WIDEST, 1):
-            width = metrics.horizontalAdvance(text) + _CELL
+        lines = [
+            self.versions.topLevelItem(row) for row in range(self.versions.topLevelItemCount())
+        ]
+        for column, figure in enumerate(FIGURES, 1):
+            texts = {figure_text(figure, value(row, figure)) for row in self.rows}
+            texts.add(self.model.headerData(column, Qt.Orientation.Horizontal))
+            texts |= {item.text(column) for item in lines}
+            width = max(metrics.horizontalAdvance(text) for text in texts) + _CELL
             self.table.setColumnWidth(column, width)
-        self._fit_versions()
-
-    def _fit_versions(self) -> None:
-        line = self.versions.sizeHintForRow(0)
-        rows = min(self.versions.topLevelItemCount(), _VERSIONS)
-        self.versions.setFixedHeight(line * rows + self.versions.header().sizeHint().height() + 4)
+            # One below the other, so that a case can be compared with the median.
+            self.versions.setColumnWidth(column, width)
+        height = self.versions.sizeHintForRow(0) * min(len(lines), 2 * _VERSIONS)
+        self.versions.setFixedHeight(height + self.versions.header().sizeHint().height() + 4)
 
     def _on_preference(self, name: str) -> None:
         if name == "hide_identifiers":

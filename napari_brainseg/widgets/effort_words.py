@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication
 
+from napari_brainseg.session.health import short_version
 from napari_brainseg.widgets.numbers import voxels
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def start_text(start: Start) -> str:
         return tr("Effort", "Ground truth")
     if base == "empty":
         return tr("Effort", "Empty mask")
-    return version or tr("Effort", "Prediction")
+    return short_version(version) if version else tr("Effort", "Prediction")
 
 
 def value(row: EffortRow | VersionEffort, figure: Figure) -> float:

@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QModelIndex, QObject, Qt
 from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayout, QWidget
 
+from napari_brainseg.session.health import short_version
 from napari_brainseg.widgets.background import Background
 from napari_brainseg.widgets.fold import Fold
 from napari_brainseg.widgets.history_model import ACTION, SLICE, TIME, VOXELS, HistoryModel
@@ -203,18 +204,20 @@ class HistoryList(QWidget):
         self._background.run(look, show, lambda _error: None)
 
     def _show_start(self, correction: Correction, start: CorrectionStart) -> None:
+        version = correction.base_version or ""
         base = {
-            "prediction": self.tr("prediction {version}").format(
-                version=correction.base_version or ""
-            ),
+            "prediction": self.tr("prediction"),
             "truth": self.tr("ground truth"),
             "empty": self.tr("empty mask"),
-        }[correction.base].strip()
+        }[correction.base]
         then = datetime.fromtimestamp(start.created).astimezone()
         today = then.date() == datetime.now().astimezone().date()
         when = f"{then:%H:%M}" if today else f"{then.day} {then:%b}"
         tip = self.tr("Started from {base}\nBy {editor}, {when}\nClick to take all back.").format(
-            base=base, editor=start.editor, when=f"{then.day} {then:%b %Y, %H:%M}"
+            base=f"{base} {version}".strip(), editor=start.editor,
+            when=f"{then.day} {then:%b %Y, %H:%M}",
+        )  # fmt: skip
+        text = self.tr("From {base}, {editor} {when}").format(
+            base=short_version(version) or base, editor=start.editor, when=when
         )
-        text = self.tr("From {base}, {editor} {when}")
-        self.model.show_start(text.format(base=base, editor=start.editor, when=when), tip)
+        self.model.show_start(text, tip)

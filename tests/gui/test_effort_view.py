@@ -124,12 +124,15 @@ def test_tables_show_cases_that_were_begun_and_medians(shown: EffortView) -> Non
     assert column(shown, 3) == ["34", "5\u2009004", "34", "34"]
     tree = shown.versions
     found = [
-        [tree.topLevelItem(r).text(c) for c in range(5)] for r in range(tree.topLevelItemCount())
+        [tree.topLevelItem(r).text(c) for c in range(4)] for r in range(tree.topLevelItemCount())
     ]
     assert found == [
-        ["v1", "2", "2:30", "21", "2\u2009519"],
-        ["v2", "1", "0:20", "3", "34"],
-        ["Ground truth", "1", "1:00", "1", "34"],
+        ["v1, 2 cases", "", "", ""],
+        ["Median", "2:30", "21", "2\u2009519"],
+        ["v2, 1 case", "", "", ""],
+        ["Median", "0:20", "3", "34"],
+        ["Ground truth, 1 case", "", "", ""],
+        ["Median", "1:00", "1", "34"],
     ]
     tip = shown.model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
     assert "Started from: v1" in tip

@@ -123,7 +123,8 @@ def slanted(model: HistoryModel) -> list[int]:
 
 
 def test_rows_say_what_was_done_where_and_when(shown: HistoryList) -> None:
-    assert texts(shown.model, 0)[0].startswith("From prediction v3, Ada ")
+    assert texts(shown.model, 0)[0].startswith("From v3, Ada ")
+    assert "prediction v3" in shown.model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
     first = texts(shown.model, 1)
     assert first[:3] == ["Brush", "4", "+10"]
     assert ":" in first[3]
