@@ -96,7 +96,7 @@ class BrushBadge(QLabel):
     def _words(self) -> str:
         brushes = self._brushes
         tool = brushes.tool
-        if tool in (LASSO, POLYGON):
+        if brushes.regions.kind is not None:
             return self._region_words(tool)
         if tool == SEEDS and brushes.seeds is not None:
             marked = (
@@ -109,8 +109,9 @@ class BrushBadge(QLabel):
             THRESHOLD: self.tr("Threshold brush {size}"),
             ADAPTIVE: self.tr("Adaptive brush {size}"),
         }
-        if tool == FILL:
-            return self.tr("Fill · 2D")
+        by_napari = {FILL: self.tr("Fill · 2D"), POLYGON: self.tr("Polygon · 2D")}
+        if tool in by_napari:
+            return by_napari[tool]
         if tool not in names:
             return ""
         parts = [names[tool].format(size=brushes.size), self._depth_words()]

@@ -108,13 +108,15 @@ def main(root: Path, workspace: Path) -> dict[str, float]:
     found: dict[str, float] = {"slices": view.case.shape[0], "columns": view.case.shape[2]}
 
     commits: list[float] = []
+    worked: list[float] = []
     commit = Correction.commit
 
     def timed(correction: Any, *arguments: Any, **options: Any) -> Any:
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.thread_time()
         stroke = commit(correction, *arguments, **options)
         if stroke is not None:
             commits.append(time.perf_counter() - begun)
+            worked.append(time.thread_time() - busy)
         return stroke
 
     Correction.commit = timed
@@ -137,6 +139,7 @@ def main(root: Path, workspace: Path) -> dict[str, float]:
         mouse.cpu.clear()
         mouse.wall.clear()
         commits.clear()
+        worked.clear()
         settled = []
         for number in range(STROKES):
             for _ in mouse.stroke(circle((y, x), 6 + 4 * number)):
@@ -151,6 +154,7 @@ def main(root: Path, workspace: Path) -> dict[str, float]:
             "move_p95_ms": p95_ms(mouse.cpu),
             "move_wall_p95_ms": p95_ms(mouse.wall),
             "commit_p95_ms": p95_ms(commits),
+            "commit_cpu_p95_ms": p95_ms(worked),
             "settled_p95_ms": p95_ms(settled),
         }
 
