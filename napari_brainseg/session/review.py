@@ -195,6 +195,8 @@ class Review:
     def reopen(self, note: str = "") -> ReviewRecord:
         """Take the open case up again, whatever was decided; a request for a reader ends.
 
+        What was exported stays in the training set until the case is approved again or rejected.
+
         Raises
         ------
         DataError

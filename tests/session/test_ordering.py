@@ -174,3 +174,25 @@ def test_each_strategy_can_be_shown_in_a_list() -> None:
 def test_an_unknown_strategy_is_named() -> None:
     with pytest.raises(ValueError, match="oldest"):
         order([], "oldest")
+
+
+def test_rejected_cases_are_done_like_approved_ones() -> None:
+    rows = [row("a", status="rejected"), row("b"), row("c", status="approved")]
+    for strategy in STRATEGIES:
+        assert names(rows, strategy) == ["b"]
+
+
+@pytest.mark.parametrize("editor", ["Ada", "ada", "  ADA "])
+def test_who_asked_for_a_second_reader_is_not_sent_there(editor: str) -> None:
+    rows = [row("a", status="second reader", asked_by="Ada"), row("b")]
+    assert [s.patient for s in order(rows, "worklist", editor=editor)] == ["b"]
+
+
+@pytest.mark.parametrize("editor", ["Grace", None])
+def test_a_second_reader_is_told_who_asks(editor: str | None) -> None:
+    rows = [row("a", status="second reader", asked_by="Ada"), row("b")]
+    for strategy in ("worklist", "blind", "uncertainty"):
+        found = {s.patient: s for s in order(rows, strategy, editor=editor, blind_share=1.0)}
+        assert found["a"].reason == "Ada asks for a second reader"
+        # There is a correction to look at already.
+        assert not found["a"].blind
