@@ -41,7 +41,7 @@ _A = tables.stroke_archives.c
 
 _WORTH = 0.2
 """Part of the file that must be empty before it is rewritten."""
-_TOO_LARGE = 2**29
+_TOO_LARGE = 2**26
 """Bytes; rewriting a larger file would keep other windows from saving for too long."""
 _PATIENCE_S = 0.2
 
@@ -62,28 +62,36 @@ def compact(catalogue: Catalogue, correction_id: int) -> None:
         If a stroke is damaged, the archive does not read back as it should, or the catalogue
         cannot be written; then everything is as it was.
     """
-    with catalogue.write() as connection:
+    with catalogue.read() as connection:
         strokes = _plain_strokes(connection, catalogue, correction_id)
-        if not strokes:
+    if not strokes:
+        return
+    # Outside the transaction: other windows, and the painter in this one, write meanwhile.
+    payload = StrokeArchive.pack(strokes.items())
+    _compare(StrokeArchive(payload), strokes, correction_id)
+    first, last = min(strokes), max(strokes)
+    mine = (_T.correction_id == correction_id) & _T.number.between(first, last) & (_T.voxels != b"")
+    with catalogue.write() as connection:
+        if set(connection.execute(select(_T.number).where(mine)).scalars()) != strokes.keys():
+            # Another window packed them in the meantime.
             return
         made = connection.execute(
             insert(tables.stroke_archives).values(
                 correction_id=correction_id,
-                first=min(strokes),
-                last=max(strokes),
-                payload=StrokeArchive.pack(strokes.items()),
+                first=first,
+                last=last,
+                payload=payload,
                 created=time.time(),
             )
         )
         assert made.inserted_primary_key is not None
-        payload = connection.execute(
+        stored = connection.execute(
             select(_A.payload).where(_A.id == made.inserted_primary_key[0])
         ).scalar_one()
-        _compare(StrokeArchive(payload), strokes, correction_id)
+        if stored != payload:
+            raise _unequal(first, correction_id)
         connection.execute(
-            update(tables.strokes)
-            .where(_T.correction_id == correction_id, _T.number.between(min(strokes), max(strokes)))
-            .values(voxels=b"", before=b"", after=b"")
+            update(tables.strokes).where(mine).values(voxels=b"", before=b"", after=b"")
         )
     give_space_back(catalogue)
 
@@ -135,7 +143,11 @@ def _compare(archive: StrokeArchive, strokes: Mapping[int, Voxels], correction_i
     for number, voxels in strokes.items():
         old, new = voxels, archive.voxels(number)
         if not all(np.array_equal(old[part], new[part]) for part in (0, 1, 2)):
-            raise DataError(
-                f"Stroke {number} of correction {correction_id} was not packed as it is.",
-                "Nothing was changed; the strokes stay as they are. Please report this.",
-            )
+            raise _unequal(number, correction_id)
+
+
+def _unequal(number: int, correction_id: int) -> DataError:
+    return DataError(
+        f"Stroke {number} of correction {correction_id} was not packed as it is.",
+        "Nothing was changed; the strokes stay as they are. Please report this.",
+    )

@@ -19,6 +19,7 @@ from napari_brainseg.session.idle_clock import IdleClock
 from napari_brainseg.session.live_meter import LiveMeter
 from napari_brainseg.session.meter import Meter
 from napari_brainseg.session.stroke import Parameters, VoxelEdit
+from napari_brainseg.session.stroke_path import net_stroke, unsaved_edits
 from napari_brainseg.session.stroke_saving import Outcome, StrokeSaver
 from napari_brainseg.session.voxels import changed_voxels, checked_place, fullest
 
@@ -302,21 +303,7 @@ class Correction:
             Change, tool and parameters, oldest first.
         """
         with self._lock:
-            new = self._history.unsaved_strokes()
-            mask = self._shadow.reshape(-1).copy()
-            for stroke in reversed(new):
-                mask[stroke.indices] = stroke.before
-            there, here = self._history.unsaved_moves()
-            saved = mask.copy()
-            for stroke in self._history.strokes(here, backwards=True):
-                saved[stroke.indices] = stroke.before
-            for stroke in self._history.strokes(there):
-                saved[stroke.indices] = stroke.after
-        edits = [(VoxelEdit(s.indices, s.after), s.tool, s.parameters) for s in new]
-        moved = np.flatnonzero(saved != mask)
-        if moved.size:
-            edits.insert(0, (VoxelEdit(moved, mask[moved]), "other", {}))
-        return tuple(edits)
+            return unsaved_edits(self._history, self._shadow)
 
     def close(self, *, keep_unsaved: bool = True) -> None:
         """Stop saving in the background, after a last try.
@@ -390,7 +377,7 @@ class Correction:
             return None
         with self._lock:
             backwards = numbers[0] == self._history.at
-            stroke = self._net(numbers, backwards=backwards)
+            stroke = net_stroke(self._history, numbers, self._shadow, backwards=backwards)
             self._history.move(numbers)
             old, new = stroke.before, stroke.after
             if backwards:
@@ -402,31 +389,6 @@ class Correction:
             self._meter.apply(stroke.indices, old, new)
         self._tell(self.undone if backwards else self.redone, stroke, outcome)
         return stroke
-
-    def _net(self, numbers: tuple[int, ...], *, backwards: bool) -> Stroke:
-        shadow = self._shadow.reshape(-1)
-        target = shadow if len(numbers) == 1 else shadow.copy()
-        for stroke in self._history.strokes(numbers, backwards=backwards):
-            if len(numbers) == 1:
-                return stroke
-            target[stroke.indices] = stroke.before if backwards else stroke.after
-        indices = np.flatnonzero(target != shadow)
-        old, new = shadow[indices], target[indices]
-        first, most, last = stroke.first_slice, stroke.slice_index, stroke.last_slice
-        if indices.size:
-            first, fullest_one, last = fullest(indices, self.shape)
-            # On to an action: its own slice is of interest.
-            most = fullest_one if backwards else most
-        return Stroke(
-            number=numbers[-1],
-            slice_index=most,
-            indices=indices,
-            before=new if backwards else old,
-            after=old if backwards else new,
-            seconds=0.0,
-            first_slice=first,
-            last_slice=last,
-        )
 
     def _tell(self, signal: SignalInstance, stroke: Stroke | None, outcome: Outcome) -> None:
         if stroke is not None:

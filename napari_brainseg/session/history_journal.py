@@ -154,7 +154,7 @@ class StrokeJournal:
         Raises
         ------
         DataError
-            If one is damaged.
+            If one is damaged or missing.
         """
         wanted = select(tables.strokes).order_by(_T.number.desc() if backwards else _T.number)
         if numbers is None:
@@ -170,6 +170,10 @@ class StrokeJournal:
             for row in connection.execute(wanted):
                 if chosen is None or row.number in chosen:
                     yield self._stroke(connection, row)
+                    if chosen is not None:
+                        chosen.remove(row.number)
+        if chosen:
+            raise self._damaged("it is not in the catalogue any more", min(chosen))
 
     def write(self, batch: Batch) -> None:
         """Make a batch durable, all of it or nothing.
