@@ -10,7 +10,6 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError, DataError, Study
@@ -28,6 +27,7 @@ from napari_brainseg.session.case_log import (
 )
 from napari_brainseg.session.case_sharing import CaseSharing
 from napari_brainseg.session.correction import Correction, CorrectionBase, check_mask
+from napari_brainseg.session.correction_base import base_mask
 from napari_brainseg.session.followed_correction import FollowedCorrection
 from napari_brainseg.session.meter import Meter
 from napari_brainseg.session.readers import is_same_reader
@@ -41,7 +41,11 @@ from napari_brainseg.session.review_log import (
 from napari_brainseg.session.write_right import TakenOverError, WriteRight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
     from numpy.typing import NDArray
+    from psygnal import SignalInstance
 
     from napari_brainseg.core.segmentation.inference import Prediction
     from napari_brainseg.session.catalogue import Catalogue
@@ -294,7 +298,7 @@ class Case:
             raise DataError("Nobody is named as editor.", "Give your name or your initials first.")
         name = editor.strip()
         if self._correction is None:
-            mask, version = self._base_mask(base)
+            mask, version = base_mask(self, base)
             # Not under the lock: another window may have started one, which is then taken in.
             self._sharing.start(name)
         self._sharing.require()
@@ -364,32 +368,6 @@ class Case:
         if status in _SIGNED_OFF:
             self._see()
 
-    def _base_mask(self, base: CorrectionBase) -> tuple[NDArray[np.uint8], str | None]:
-        if base == "prediction":
-            if self._is_blind:
-                raise DataError(
-                    f"{self.patient} is read without the prediction.",
-                    "Start from an empty mask; the prediction shows with your first stroke.",
-                )
-            if self._prediction is None:
-                raise DataError(
-                    f"{self.patient} has no prediction to start from.",
-                    "Predict first, or start from an empty mask.",
-                )
-            return (self._prediction.mask != 0).astype(np.uint8), self._prediction.model_version
-        if base == "truth":
-            if self.truth is None:
-                raise DataError(
-                    f"{self.patient} has no ground truth to start from.",
-                    "Start from the prediction or from an empty mask.",
-                )
-            return self.truth.copy(), None
-        if base == "empty":
-            return np.zeros(self.shape, np.uint8), None
-        raise DataError(
-            f"A correction cannot start from {base!r}.", "Known: prediction, truth, empty."
-        )
-
     def _adopt(self, saved: SavedCorrection) -> Correction:
         correction = self._made(saved, None)
         self._tie(correction)
@@ -414,21 +392,25 @@ class Case:
 
     def _tie(self, correction: Correction | None) -> None:
         if correction is not None:
-            correction.meter_changed.connect(self._on_meter)
-            correction.committed.connect(self._on_stroke)
-            correction.undone.connect(self._on_stroke)
-            correction.redone.connect(self._on_stroke)
-            correction.saved_again.connect(self._on_stroke)
-            correction.saving_failed.connect(self._on_saving_failed)
+            for signal, slot in self._ties_of(correction):
+                signal.connect(slot)
         self._correction = correction
 
     def _untie(self, correction: Correction) -> None:
-        correction.meter_changed.disconnect(self._on_meter)
-        correction.committed.disconnect(self._on_stroke)
-        correction.undone.disconnect(self._on_stroke)
-        correction.redone.disconnect(self._on_stroke)
-        correction.saved_again.disconnect(self._on_stroke)
-        correction.saving_failed.disconnect(self._on_saving_failed)
+        for signal, slot in self._ties_of(correction):
+            signal.disconnect(slot)
+
+    def _ties_of(
+        self, correction: Correction
+    ) -> tuple[tuple[SignalInstance, Callable[..., None]], ...]:
+        return (
+            (correction.meter_changed, self._on_meter),
+            (correction.committed, self._on_stroke),
+            (correction.undone, self._on_stroke),
+            (correction.redone, self._on_stroke),
+            (correction.saved_again, self._on_stroke),
+            (correction.saving_failed, self._on_saving_failed),
+        )
 
     # what the sharing asks for ----------------------------------------------------------------
 

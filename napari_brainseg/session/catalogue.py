@@ -20,14 +20,15 @@ from napari_brainseg.session import tables
 from napari_brainseg.session.backups import make_backup
 from napari_brainseg.session.catalogue_errors import CatalogueError, damaged, explain, replaced
 from napari_brainseg.session.migration import migrate
-from napari_brainseg.session.rescue import State, look_at, make_sound, mark_damaged
+from napari_brainseg.session.rescue import look_at, make_sound, mark_damaged
+from napari_brainseg.session.rescue_notice import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection, Engine
 
-    from napari_brainseg.session.rescue import RescueNotice
+    from napari_brainseg.session.rescue_notice import RescueNotice
 
 __all__ = ["Catalogue"]
 

@@ -15,7 +15,7 @@ from napari_brainseg.session.case import Case
 from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.catalogue_errors import CatalogueError, Fault
 from napari_brainseg.session.disk_watch import SourceChange
-from napari_brainseg.session.rescue import RescueNotice
+from napari_brainseg.session.rescue_notice import RescueNotice
 from napari_brainseg.session.salvage import Salvaged
 from napari_brainseg.widgets.catalogue_notice import CatalogueNotice
 from napari_brainseg.widgets.write_bar import WriteBar

@@ -19,7 +19,7 @@ from napari_brainseg.session.case import Case
 from napari_brainseg.session.case_log import CaseStatus
 from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.compaction import compact
-from napari_brainseg.session.rescue import RescueNotice
+from napari_brainseg.session.rescue_notice import RescueNotice
 from napari_brainseg.session.shelf import Shelf
 
 if TYPE_CHECKING:
