@@ -358,7 +358,7 @@ class Case:
             If the first reader approves in place of the second, or it cannot be kept.
         """
         with self._lock:
-            record, status = decide(self._catalogue, self.id, self.patient, decision)
+            record, status = decide(self._catalogue, self.id, decision)
             self._status = status
         self._tell_status(status)
         return record

@@ -104,7 +104,10 @@ class LiveChecks:
         if self._files is None or self._files[0] is not case:
             self._files = (case, SourceFiles(case.study))
         change = self._files[1].look(all_of_them=thorough)
-        return () if change is None else tuple(path.name for path in change.paths)
+        if change is None:
+            return ()
+        # Not the patient's name, which may be hidden on the screen.
+        return tuple(path.name.replace(case.patient, "\u2026") for path in change.paths)
 
     def _on_seen(self) -> None:
         self.seen_changed.emit()

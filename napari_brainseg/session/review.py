@@ -145,7 +145,7 @@ class Review:
             )
         request = self._request(case)
         if request is not None:
-            request.refuse(editor, case.patient)
+            request.refuse(editor)
         correction.commit()
         found = self._checks.look(case, correction, correction.saved, thorough=True)
         known = {finding.kind for finding in findings or ()}
@@ -307,7 +307,7 @@ class Review:
         if case.read_only is not None or request is None or editor is None:
             return case.read_only
         try:
-            request.refuse(editor, case.patient)
+            request.refuse(editor)
         except DataError as error:
             return error.message
         return None

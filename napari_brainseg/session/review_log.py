@@ -107,12 +107,12 @@ class SecondReading:
     asked: float
     corrected_by: str | None = None
 
-    def refuse(self, editor: str, patient: str) -> None:
+    def refuse(self, editor: str) -> None:
         """Raise `DataError` if `editor` alone would approve what they asked another one to read."""
         if is_same_reader(editor, self.asked_by) and self.corrected_by is None:
             raise DataError(
-                f"{self.asked_by} asked for a second reader of {patient}: another person must "
-                "approve or correct it.",
+                f"{self.asked_by} asked for a second reader: another person must approve or "
+                "correct this case.",
                 "Let the second reader give their own name as editor, or reopen the case to "
                 "withdraw the request.",
             )
@@ -133,7 +133,7 @@ def act_for(status: CaseStatus) -> ReviewAct:
 
 
 def decide(
-    catalogue: Catalogue, case_id: int, patient: str, decision: Decision
+    catalogue: Catalogue, case_id: int, decision: Decision
 ) -> tuple[ReviewRecord, CaseStatus]:
     """Keep a decision and the status that follows from it, in one transaction.
 
@@ -159,7 +159,7 @@ def decide(
         if decision.act is ReviewAct.APPROVE:
             request = _second_reading(connection, case_id)
             if request is not None:
-                request.refuse(decision.editor, patient)
+                request.refuse(decision.editor)
         status = decision.status or _status_after(connection, case_id, decision.act)
         connection.execute(insert(tables.reviews).values(values))
         write_status(connection, case_id, status)

@@ -39,7 +39,7 @@ def keep_status(
     known = read_known(catalogue, [patient]).get(patient, NOTHING)
     case = known.case_of(None if record is None else record.image_sha256)
     if case is not None:
-        _set(catalogue, case.id, patient, CaseStatus(status))
+        _set(catalogue, case.id, CaseStatus(status))
         return
     if folder is None:
         raise DataError(
@@ -48,12 +48,12 @@ def keep_status(
         )
     study = load_study(folder)
     case_id, _ = register_case(catalogue, study, image_sha256(study))
-    _set(catalogue, case_id, patient, CaseStatus(status))
+    _set(catalogue, case_id, CaseStatus(status))
 
 
-def _set(catalogue: Catalogue, case_id: int, patient: str, status: CaseStatus) -> None:
+def _set(catalogue: Catalogue, case_id: int, status: CaseStatus) -> None:
     editor = catalogue.editor
     if editor is None:
         set_status(catalogue, case_id, status)
     else:
-        decide(catalogue, case_id, patient, Decision(act_for(status), editor, status=status))
+        decide(catalogue, case_id, Decision(act_for(status), editor, status=status))
