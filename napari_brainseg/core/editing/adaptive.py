@@ -52,10 +52,10 @@ def adaptive(
     Notes
     -----
     Watershed of the gradient (Beucher and Meyer, 1993), flooded from what is surely inside and
-    what is surely outside; then smoothed. One click in the middle of a lesion of kaggle_3m, with
-    half the width that would fit, finds its outline in the slice with a mean DSC of 0.79 (the
-    largest disc that fits: 0.60); region growing by a fixed tolerance alone has 0.70, a random
-    walker 0.77 at eight times the cost.
+    what is surely outside; then smoothed. One click in the middle of a lesion, with half the
+    width that would fit, finds its outline in the slice with a mean DSC of 0.79 on 22 patients of
+    kaggle_3m (the largest disc that fits: 0.60) and 0.80 on the ten reference patients. Region
+    growing by a fixed tolerance alone has 0.70, a random walker 0.77 at eight times the cost.
     """
     from scipy import ndimage
     from skimage.segmentation import watershed

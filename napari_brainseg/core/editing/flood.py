@@ -63,6 +63,13 @@ def flood_fill(
     DataError
         If the image lies on another grid, or the limit is in millimetres and the spacing is not
         known.
+
+    Notes
+    -----
+    Like intensity is all it knows, so a lesion that fades into its surroundings leaks, up to the
+    limit: one click in the middle of a lesion finds it in its slice with a mean DSC of 0.58 on 22
+    patients of kaggle_3m and 0.66 on the ten reference patients; tolerances of 0.1 to 0.15 are as
+    good, beyond that leaks prevail. The adaptive brush, which looks for edges, has 0.79 and 0.80.
     """
     from scipy import ndimage
 

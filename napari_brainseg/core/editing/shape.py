@@ -94,7 +94,10 @@ def smooth(
     The mask is blurred, and as many voxels are kept as it had: those where the blurred mask is
     highest. So the volume stays, up to voxels of equal height.
 
-    Parameters and errors are those of `dilate`.
+    Parameters and errors are those of `dilate`. In voxels, a volume of thick slices is smoothed
+    as far along z as in the plane, which is farther than it should be: take millimetres, or slice
+    by slice (predictions of the ten reference patients, radius 3: the volume stays to the voxel,
+    DSC 0.908 becomes 0.893 in the volume, 0.907 slice by slice).
 
     Notes
     -----
