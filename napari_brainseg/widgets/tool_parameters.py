@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["ToolParameters"]
 
 _STEPS = 1000
+_LATE_MS = 150
+"""So long a run goes on unseen."""
 
 
 class ToolParameters(QFrame):
@@ -52,6 +54,7 @@ class ToolParameters(QFrame):
         super().__init__(parent)
         self._bench = bench
         self._ties = Subscriptions(self)
+        self._was_busy = False
         self._shown: tuple[str | None, tuple[Parameter, ...]] = (None, ())
         self.rows: dict[str, Any] = {}
         self.title = QLabel()
@@ -64,6 +67,14 @@ class ToolParameters(QFrame):
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         set_role(self.progress, "thin")
+        policy = self.progress.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.progress.setSizePolicy(policy)
+        # Most runs are over before the eye could tell.
+        self._late = QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.setInterval(_LATE_MS)
+        self._late.timeout.connect(self._show_state)
         self.region = QPushButton(self.tr("Draw anew"))
         self.region.setToolTip(self.tr("Draw another region on the slice"))
         self.region.clicked.connect(lambda: bench.draw_region())
@@ -74,6 +85,9 @@ class ToolParameters(QFrame):
         self.cancel = QPushButton(self.tr("Cancel"))
         self.cancel.setToolTip(self.tr("Stop, and leave the mask as it is (Esc)"))
         self.cancel.clicked.connect(lambda: bench.drop())
+        for button in (self.region, self.apply, self.cancel):
+            # The keyboard stays with the picture.
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         buttons = QHBoxLayout()
         buttons.setSpacing(3)
         buttons.addWidget(self.progress, 1)
@@ -101,7 +115,6 @@ class ToolParameters(QFrame):
             self._shown = (tool, parameters)
         self._show_values()
         in_hand = tool is not None
-        self.setVisible(in_hand or bool(bench.message) or bench.is_busy)
         self.title.setVisible(in_hand)
         if tool is not None:
             self.title.setText(self.tr(spec_of(tool).title))
@@ -118,24 +131,31 @@ class ToolParameters(QFrame):
     def _show_state(self) -> None:
         bench = self._bench
         in_hand, changes = bench.tool is not None, bench.changes
+        is_late = self._is_late()
+        self.setVisible(in_hand or bool(bench.message) or is_late)
         self.message.setText(self.tr(bench.message))
         self.message.setVisible(bool(bench.message))
         self.counts.setText("" if changes is None else self._in_words(*changes))
         self.counts.setVisible(in_hand and not bench.message)
         self.counts.setEnabled(not bench.is_busy)
         share = bench.share
-        if not bench.is_busy:
-            self.progress.setRange(0, _STEPS)
-            self.progress.setValue(0)
-        elif share is None:
-            self.progress.setRange(0, 0)
-        else:
-            self.progress.setRange(0, _STEPS)
-            self.progress.setValue(int(share * _STEPS))
-        self.cancel.setVisible(in_hand or bench.is_busy)
+        self.progress.setVisible(is_late)
+        self.progress.setRange(0, 0 if is_late and share is None else _STEPS)
+        self.progress.setValue(int((share or 0.0) * _STEPS))
+        self.cancel.setVisible(in_hand or is_late)
         self.apply.setVisible(in_hand and bench.previewed)
         self.apply.setEnabled(bench.can_take)
         mark_next(self.apply, bench.can_take)
+
+    def _is_late(self) -> bool:
+        """Whether something has been running for so long that it is to be seen."""
+        if not self._bench.is_busy:
+            self._late.stop()
+            self._was_busy = False
+        elif not self._was_busy:
+            self._was_busy = True
+            self._late.start()
+        return self._was_busy and not self._late.isActive()
 
     def _in_words(self, added: int, removed: int, slices: int) -> str:
         figures = f"+{numbers.voxels(added)}  −{numbers.voxels(removed)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -58,9 +58,6 @@ class ToolsPanel(QWidget):
         What is asked of such a tool.
     """
 
-    failed = Signal(object)
-    """`BrainSegError` of a tool, to be shown where faults of the correction are."""
-
     def __init__(
         self,
         view: CaseView,
@@ -71,6 +68,7 @@ class ToolsPanel(QWidget):
         super().__init__(parent)
         self._view, self._brushes, self._bench = view, brushes, bench
         self._ties = Subscriptions(self)
+        self._canvas: QWidget | None = None
         self.hand = HandTools(brushes)
         self.settings = HandSettings(brushes, view)
         self.strip = ToolParameters(bench)
@@ -95,7 +93,6 @@ class ToolsPanel(QWidget):
             layout.addWidget(part)
         self._ties.add(view.shown, self.refresh)
         self._ties.add(bench.changed, self._on_bench)
-        self._ties.add(bench.failed, self.failed.emit)
         self.refresh()
 
     @property
@@ -133,7 +130,11 @@ class ToolsPanel(QWidget):
             self._brushes.window = window
 
     def watch_keys(self, canvas: QWidget) -> None:
-        """Let Enter and Esc on a canvas take and drop what the tool in hand would do."""
+        """Let Enter and Esc on a canvas take and drop what the tool in hand would do.
+
+        It gets the keyboard back when a tool is put away.
+        """
+        self._canvas = canvas
         canvas.installEventFilter(self)
 
     def refresh(self) -> None:
@@ -197,3 +198,7 @@ class ToolsPanel(QWidget):
             self.refresh()
         if what == "available":
             self.menus.refresh()
+        if what == "tool" and self._bench.tool is None and self._canvas is not None:
+            focus = self.focusWidget()
+            if focus is not None and focus.hasFocus() and self.strip.isAncestorOf(focus):
+                self._canvas.setFocus()

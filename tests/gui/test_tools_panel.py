@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_brainseg.session.tool_specs import Kind, Parameter, spec_of
@@ -112,9 +115,40 @@ def test_a_tool_from_the_menu_is_set_by_its_slider_and_applied(corrected):
     settle(window, bench)
     window.key(Qt.Key.Key_Return)
     assert data.sum() < before.sum()
+    # ... and in the strip.
+    tools.undo.click()
+    tools.menus.lines["erode"].trigger()
+    settle(window, bench)
+    field = tools.strip.rows["radius"].field
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert data.sum() < before.sum()
     # With no tool in hand the keys are napari's.
     window.key(Qt.Key.Key_Return)
-    assert actions(window) == ["dilate", "erode"]
+    assert actions(window)[-1] == "erode"
+
+
+def test_a_long_run_shows_how_far_it_is_and_stops_at_once(corrected, monkeypatch):
+    from napari_brainseg.session import toolbox
+
+    window, tools, bench = corrected
+    entered, stopped = threading.Event(), threading.Event()
+
+    def slow(inputs):
+        inputs.progress(0.4)
+        entered.set()
+        while not inputs.cancelled():
+            stopped.wait(0.005)
+        stopped.set()
+
+    monkeypatch.setattr(toolbox, "ACTS", {**toolbox.ACTS, "keep largest": slow})
+    tools.menus.lines["keep_largest"].trigger()
+    assert not tools.strip.isVisible(), "most are over before the eye could tell"
+    window.wait(lambda: tools.strip.progress.isVisible() and tools.strip.progress.value() == 400)
+    tools.strip.cancel.click()
+    assert not bench.is_busy
+    assert not tools.strip.isVisible()
+    window.wait(stopped.is_set)
+    assert actions(window) == []
 
 
 def test_tools_act_at_the_slice_on_show_under_the_mouse_and_where_one_clicks(corrected):
