@@ -139,7 +139,8 @@ def remove_patient(root: Path, patient: str) -> None:
 def recover(root: Path) -> None:
     """Tidy up after a write that was cut off, e.g. by a power failure.
 
-    A patient that was about to be replaced comes back; half-written ones are removed. Call it
+    A patient that was about to be replaced comes back; half-written ones are removed. So does one
+    that was replaced already, if the manifest of `root` still tells of the one before. Call it
     while nobody writes to `root`, as when a workspace is opened.
 
     Raises
@@ -165,8 +166,29 @@ def _recover(root: Path, patient: str | None) -> None:
         target = root / match["patient"]
         if match["kind"] == "old" and not target.exists():
             path.replace(target)
+        elif match["kind"] == "old" and _tells_of(root, match["patient"], path, target):
+            unrecorded = target.with_name(f".{target.name}.new-{uuid.uuid4().hex[:8]}")
+            target.replace(unrecorded)
+            path.replace(target)
+            shutil.rmtree(unrecorded)
         else:
             shutil.rmtree(path)
+
+
+def _tells_of(root: Path, patient: str, old: Path, new: Path) -> bool:
+    """Whether a manifest, if there is one, tells of the old folder and not of the new one."""
+    from napari_brainseg.core.dataset.hashing import mask_sha256
+    from napari_brainseg.core.dataset.manifest import current_entries
+    from napari_brainseg.core.formats import load_masks
+
+    try:
+        entry = current_entries(root).get(patient)
+        if entry is None or mask_sha256(load_masks(new)[0]) == entry.mask_sha256:
+            return False
+        return mask_sha256(load_masks(old)[0]) == entry.mask_sha256
+    except DataError:
+        # What cannot be read cannot speak for the old one.
+        return False
 
 
 def _swap(scratch: Path, target: Path, record: Callable[[], None] | None) -> None:

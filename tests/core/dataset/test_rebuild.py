@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_brainseg.core.dataset.hashing import sha256_of_arrays
-from napari_brainseg.core.dataset.layout import remove_patient, write_patient
+from napari_brainseg.core.dataset.layout import recover, remove_patient, write_patient
 from napari_brainseg.core.dataset.manifest import (
     MANIFEST_NAME,
     ManifestEntry,
@@ -91,7 +91,7 @@ def training_set(tmp_path: Path) -> Path:
 def found(folder: Path) -> dict[str, int]:
     """Patients with the voxels of their masks; the images are those that were exported."""
     counts = {}
-    for path in sorted(p for p in folder.iterdir() if p.is_dir()):
+    for path in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
         study = load_study(path)
         assert study.truth is not None
         np.testing.assert_array_equal(study.image.data, image(1))
@@ -197,6 +197,38 @@ def test_files_that_are_not_what_the_manifest_says_are_told(
         (3, A, "The masks in "),
         (2, B, "The folder "),
     }
+
+
+def replaced(training_set: Path, voxels: int) -> None:
+    """Cut off when another export stands already, before the one before was removed."""
+    (training_set / A).replace(training_set / f".{A}.old-0123abcd")
+    write_patient(training_set / "elsewhere", A, image(1), mask(voxels), [1, 2, 5], durable=False)
+    (training_set / "elsewhere" / A).replace(training_set / A)
+    (training_set / "elsewhere").rmdir()
+
+
+def test_an_export_that_was_cut_off_before_its_line_is_undone(training_set: Path) -> None:
+    replaced(training_set, 8)
+    recover(training_set)
+    assert found_in(training_set) == {A: 7, B: 4}
+    assert verify(training_set) == ()
+
+
+def test_an_export_that_was_cut_off_after_its_line_stands(training_set: Path) -> None:
+    replaced(training_set, 8)
+    keep_mask(training_set, mask(8))
+    line = read_manifest(training_set)[-1]
+    digest = sha256_of_arrays(mask(8))
+    append_entry(training_set, line.model_copy(update={"mask_sha256": digest}))
+    recover(training_set)
+    assert found_in(training_set) == {A: 8, B: 4}
+    assert verify(training_set) == ()
+
+
+def found_in(training_set: Path) -> dict[str, int]:
+    left = [p.name for p in training_set.iterdir() if p.name.startswith(f".{A}")]
+    assert left == []
+    return found(training_set)
 
 
 @pytest.mark.parametrize("at", [0, 4, -1])
