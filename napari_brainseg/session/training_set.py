@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["export_case", "exported_patients", "waiting_patients", "withdraw"]
 
+_PATIENCE_S = 30.0
+"""Another window's export takes some seconds on a slow disk."""
+
 
 def export_case(
     case: Case,
@@ -73,7 +76,8 @@ def export_case(
         If there is no correction, the folder cannot be written, or what was read back differs.
     """
     from napari_brainseg.core.dataset import hashing
-    from napari_brainseg.core.dataset.layout import write_patient
+    from napari_brainseg.core.dataset.file_lock import file_lock
+    from napari_brainseg.core.dataset.layout import EXPORT_LOCK, write_patient
     from napari_brainseg.core.dataset.manifest import ManifestEntry, append_entry
     from napari_brainseg.core.dataset.versions import keep_mask
 
@@ -107,17 +111,18 @@ def export_case(
         workspace_id=None if record is None else record.workspace_id,
         correction_id=correction.id,
     )
-    _keep_other_images(training_set, entry)
-    write_patient(
-        training_set,
-        study.patient,
-        study.image,
-        mask,
-        study.slice_numbers,
-        overwrite=True,
-        check=lambda folder: _compare(folder, study, mask),
-        record=lambda: append_entry(training_set, entry),
-    )
+    with file_lock(training_set / EXPORT_LOCK, patience_s=_PATIENCE_S):
+        _keep_other_images(training_set, entry)
+        write_patient(
+            training_set,
+            study.patient,
+            study.image,
+            mask,
+            study.slice_numbers,
+            overwrite=True,
+            check=lambda folder: _compare(folder, study, mask),
+            record=lambda: append_entry(training_set, entry),
+        )
     return entry
 
 
@@ -136,6 +141,17 @@ def withdraw(training_set: Path, patient: str, *, editor: str, note: str) -> Man
         If it cannot be recorded, or the files cannot be removed; in the latter case they count
         no more, and the next call removes them.
     """
+    from napari_brainseg.core.dataset.file_lock import file_lock
+    from napari_brainseg.core.dataset.layout import EXPORT_LOCK
+    from napari_brainseg.core.dataset.manifest import MANIFEST_NAME
+
+    if not (training_set / MANIFEST_NAME).is_file():
+        return None
+    with file_lock(training_set / EXPORT_LOCK, patience_s=_PATIENCE_S):
+        return _withdraw(training_set, patient, editor, note)
+
+
+def _withdraw(training_set: Path, patient: str, editor: str, note: str) -> ManifestEntry | None:
     from napari_brainseg.core.dataset.layout import remove_patient
     from napari_brainseg.core.dataset.manifest import ManifestEntry, append_entry, read_manifest
     from napari_brainseg.core.dataset.versions import has_mask, keep_images, keep_mask

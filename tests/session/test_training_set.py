@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,8 +155,8 @@ def test_ground_truth_that_was_learnt_does_not_wait(case: Case, workspace: Works
 
 
 def state(folder: Path) -> dict[str, bytes]:
-    """All of a training set but the lock file, which may come."""
-    return {name: data for name, data in contents(folder).items() if name != ".manifest.lock"}
+    """All of a training set but the lock files, which may come."""
+    return {name: data for name, data in contents(folder).items() if not name.endswith(".lock")}
 
 
 @pytest.mark.parametrize(
@@ -262,6 +263,26 @@ def test_an_export_over_other_images_keeps_those_that_were_there(
     np.testing.assert_array_equal(
         load_study(target / case.patient).image.data, case.study.image.data
     )
+
+
+def test_a_window_that_opens_meanwhile_tidies_nothing_away(
+    case: Case, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_brainseg.core.dataset.layout import recover
+
+    case.start_correction("truth", "Ada")
+    read = load_study
+
+    def meanwhile(folder: Path) -> Study:
+        # In the middle of the export, by another window.
+        other = threading.Thread(target=recover, args=(workspace.training_set,))
+        other.start()
+        other.join()
+        return read(folder)
+
+    monkeypatch.setattr("napari_brainseg.core.formats.load_study", meanwhile)
+    export_case(case, workspace.training_set, editor="Ada")
+    assert exported_patients(workspace.training_set) == (case.patient,)
 
 
 def test_withdrawing_what_is_not_there(case: Case, workspace: Workspace) -> None:

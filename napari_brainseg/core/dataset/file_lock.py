@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["file_lock"]
+__all__ = ["BusyError", "file_lock"]
 
 _PATIENCE_S = 10.0
 _LOOK_S = 0.01
+
+
+class BusyError(DataError):
+    """Another program, or another thread of this one, holds a lock."""
 
 
 @contextmanager
@@ -28,8 +32,10 @@ def file_lock(path: Path, *, patience_s: float = _PATIENCE_S) -> Iterator[None]:
 
     Raises
     ------
+    BusyError
+        If another one holds it longer than `patience_s`.
     DataError
-        If it cannot be made, or another one holds it longer than `patience_s`.
+        If it cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +48,7 @@ def file_lock(path: Path, *, patience_s: float = _PATIENCE_S) -> Iterator[None]:
         end = time.monotonic() + patience_s
         while not _take(handle, path):
             if time.monotonic() > end:
-                raise DataError(
+                raise BusyError(
                     f"Another program has been writing to {path.parent} for {patience_s:.0f} s.",
                     "Wait until it is done, then try again.",
                 )

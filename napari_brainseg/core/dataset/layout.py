@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_brainseg.core.dataset.durable import sync_folder
+from napari_brainseg.core.dataset.file_lock import BusyError, file_lock
 from napari_brainseg.core.imaging import KAGGLE_ORDER, DataError, LabelVolume, ScalarVolume
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["recover", "remove_patient", "write_patient"]
+__all__ = ["EXPORT_LOCK", "recover", "remove_patient", "write_patient"]
+
+EXPORT_LOCK = ".export.lock"
+"""Name of the lock file in a folder of patients that several programs write to."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LEFTOVER = re.compile(r"\.(?P<patient>.+)\.(?P<kind>new|old)-[0-9a-f]{8}")
@@ -140,16 +145,21 @@ def recover(root: Path) -> None:
     """Tidy up after a write that was cut off, e.g. by a power failure.
 
     A patient that was about to be replaced comes back; half-written ones are removed. So does one
-    that was replaced already, if the manifest of `root` still tells of the one before. Call it
-    while nobody writes to `root`, as when a workspace is opened.
+    that was replaced already, if the manifest of `root` still tells of the one before. Nothing is
+    done while another program holds `EXPORT_LOCK`; otherwise nobody may be writing to `root`.
 
     Raises
     ------
     DataError
         If the folder cannot be changed.
     """
+    lock = root / EXPORT_LOCK
     try:
-        _recover(root, None)
+        # Where nothing was ever exported there is no lock, and none is made.
+        with file_lock(lock, patience_s=0.0) if lock.exists() else contextlib.nullcontext():
+            _recover(root, None)
+    except BusyError:
+        return
     except OSError as error:
         raise DataError(
             f"Cannot tidy up {root}: {error.strerror or error}.", "Check permissions."
