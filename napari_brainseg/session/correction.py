@@ -322,6 +322,7 @@ class Correction:
             If something unsaved is lost.
         """
         self._saver.close()
+        self._meter.close()
         with self._lock:
             if not keep_unsaved:
                 self._history.forget_unsaved()

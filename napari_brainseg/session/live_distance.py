@@ -1,7 +1,7 @@
 """HD95 of a correction while it is painted, measured beside the painting thread.
 
-Thread-safety: every method may be called from any thread. A thread lives only while there is
-something to measure, so there is nothing to close and nothing stays behind.
+Thread-safety: every method may be called from any thread. The measuring thread ends by itself some
+seconds after the last change, or by `close`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Distances", "LiveDistance"]
 
 _log = logging.getLogger(__name__)
+
+_LINGER_S = 10.0
+"""So long the thread waits for the next stroke: starting one can take longer than measuring."""
 
 Against = Literal["truth", "prediction"]
 """What a correction is compared with."""
@@ -72,6 +75,7 @@ class LiveDistance:
         self._condition = threading.Condition()
         self._waiting: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
+        self._busy = self._closed = False
         self._figures: dict[Against, float | None] = {"truth": None, "prediction": None}
         # Of the measuring thread alone:
         self._start: NDArray[np.uint8] | None = np.array(current, np.uint8)
@@ -82,9 +86,7 @@ class LiveDistance:
     def distances(self) -> Distances:
         """The distances as far as they are measured."""
         with self._condition:
-            return Distances(
-                self._figures["truth"], self._figures["prediction"], self._thread is None
-            )
+            return Distances(self._figures["truth"], self._figures["prediction"], self._is_current)
 
     def compare(self, against: Against, mask: NDArray[np.uint8] | None) -> None:
         """Set what to measure the distance to, shape (Z, Y, X); `None` for nothing."""
@@ -97,30 +99,50 @@ class LiveDistance:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the distances are current; whether they are."""
         with self._condition:
-            return self._condition.wait_for(lambda: self._thread is None, timeout)
+            self._condition.wait_for(lambda: self._closed or not self._busy, timeout)
+            return self._is_current
+
+    def close(self) -> None:
+        """Measure nothing any more; what is being measured is not told."""
+        with self._condition:
+            self._closed = True
+            self._waiting.clear()
+            self._condition.notify_all()
+
+    @property
+    def _is_current(self) -> bool:
+        return not (self._busy or self._closed)
 
     def _ask(self, act: Callable[[], None]) -> None:
         with self._condition:
+            if self._closed:
+                return
             self._waiting.append(act)
+            self._busy = True
             if self._thread is None:
-                # Not a daemon: it ends by itself, within the time of one measurement.
-                self._thread = threading.Thread(target=self._work, name="brainseg-distance")
+                self._thread = threading.Thread(
+                    target=self._work, name="brainseg-distance", daemon=True
+                )
                 self._thread.start()
+            else:
+                self._condition.notify_all()
 
     def _work(self) -> None:
         while True:
             with self._condition:
+                self._condition.wait_for(lambda: self._waiting or self._closed, _LINGER_S)
                 acts, self._waiting = self._waiting, []
+                if not acts:
+                    self._thread = None
+                    return
             figures = self._measured(acts)
             with self._condition:
-                if self._waiting:
+                if self._waiting or self._closed:
                     # Strokes came meanwhile; figures without them are of no use to anybody.
                     continue
-                self._figures = figures
-                self._thread = None
+                self._figures, self._busy = figures, False
                 self._condition.notify_all()
             self.changed.emit()
-            return
 
     def _measured(self, acts: list[Callable[[], None]]) -> dict[Against, float | None]:
         try:

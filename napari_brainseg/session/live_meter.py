@@ -106,5 +106,9 @@ class LiveMeter:
         """Wait until the distances are current; whether they are."""
         return self._distance.wait(timeout)
 
+    def close(self) -> None:
+        """Measure no distances any more."""
+        self._distance.close()
+
     def _in_ml(self, voxels: int) -> float | None:
         return None if self._ml is None else voxels * self._ml

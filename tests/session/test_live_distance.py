@@ -162,12 +162,42 @@ def test_a_fault_ends_the_figures_and_not_the_painting(
     assert "not measured any more" in caplog.text
 
 
-def test_no_thread_stays() -> None:
+def test_one_thread_measures_and_ends_when_closed() -> None:
     live = LiveDistance(box(2, 8, 8))
     for column in range(9, 20):
         live.compare("truth", box(2, 8, column))
+    assert threads() <= 1
     assert live.wait(WAIT_S)
-    until(lambda: "brainseg-distance" not in {t.name for t in threading.enumerate()})
+    assert live.distances.is_current
+    live.close()
+    until(lambda: threads() == 0)
+    live.compare("truth", box(2, 8, 8))
+    assert threads() == 0
+    assert not live.distances.is_current
+
+
+def test_a_thread_without_work_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_distance, "_LINGER_S", 0.01)
+    live = LiveDistance(box(2, 8, 8))
+    live.compare("truth", box(2, 8, 9))
+    until(lambda: threads() == 0)
+    live.compare("truth", box(2, 8, 8))
+    assert live.wait(WAIT_S)
+    assert live.distances.truth == 0.0
+
+
+def threads() -> int:
+    """Count the measuring threads, those of other tests that linger left out."""
+    return len({t for t in threading.enumerate() if t.name == "brainseg-distance"} - _BEFORE)
+
+
+_BEFORE: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def _threads_before() -> None:
+    _BEFORE.clear()
+    _BEFORE.update(threading.enumerate())
 
 
 def until(condition: Callable[[], bool]) -> None:
