@@ -32,6 +32,8 @@ NEWEST = 5
 DAYS = 7
 _PAGES = 128  # a step of half a megabyte: the interpreter is given up in between
 _SPARE = 64 << 20  # bytes left to the strokes when the disk is nearly full
+_SCRATCH = ".catalogue-"
+_FORGOTTEN_S = 24 * 3600.0
 _HEADER = 100  # bytes with counters that differ from copy to copy
 _NAME = re.compile(r"catalogue-schema(\d+)-(\d{8}T\d{6})\.(\d{3})Z\.sqlite")
 
@@ -118,7 +120,7 @@ def make_backup(
     folder = backup_folder(catalogue) if folder is None else folder
     try:
         _require_space(catalogue, folder)
-        handle, name = tempfile.mkstemp(prefix=".catalogue-", suffix=".part", dir=folder)
+        handle, name = tempfile.mkstemp(prefix=_SCRATCH, suffix=".part", dir=folder)
         os.close(handle)
         scratch = Path(name)
         try:
@@ -240,10 +242,13 @@ def _tidy(folder: Path) -> None:
     keep = {backup.path for backup in found[:NEWEST]}
     keep |= _first_of_each(found, lambda backup: time.localtime(backup.made)[:3], DAYS)
     keep |= _first_of_each(found, lambda backup: backup.schema, len(found))
-    for backup in found:
-        if backup.path not in keep:
-            with contextlib.suppress(OSError):
-                backup.path.unlink()
+    # What a killed process left behind.
+    old = time.time() - _FORGOTTEN_S
+    for path in (*(b.path for b in found if b.path not in keep), *folder.glob(_SCRATCH + "*")):
+        with contextlib.suppress(OSError):
+            if path.name.startswith(_SCRATCH) and path.stat().st_mtime > old:
+                continue
+            path.unlink()
 
 
 def _first_of_each(

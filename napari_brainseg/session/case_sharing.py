@@ -192,6 +192,9 @@ class CaseSharing:
             left, self._left = [*self._left, *(old for _, old in self._late)], []
             self._late.clear()
             for correction in (*left, *(() if current is None else (current,))):
+                # Paint that was not committed; closing tells what becomes of it.
+                with contextlib.suppress(BrainSegError):
+                    correction.commit()
                 try:
                     correction.close()
                 except BrainSegError as error:

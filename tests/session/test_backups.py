@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
@@ -113,6 +114,10 @@ def test_the_newest_one_a_day_and_one_of_each_schema_are_kept(
     (folder / f"catalogue-schema2-{old:%Y%m%dT%H%M%S}.000Z.sqlite").touch()
     (folder / f"catalogue-schema2-{old:%Y%m%dT%H%M%S}.001Z.sqlite").touch()
     (folder / "notes of a colleague.txt").touch()
+    killed, running = folder / ".catalogue-1.part", folder / ".catalogue-2.part"
+    killed.touch()
+    running.touch()
+    os.utime(killed, (1, 1))
     assert make_backup(workspace.catalogue) is not None
     kept = backups(folder)
     newer = [b for b in kept if b.schema == 3]
@@ -121,6 +126,8 @@ def test_the_newest_one_a_day_and_one_of_each_schema_are_kept(
     assert len(newer) == 5 + 4  # today's, all of yesterday and one before; one of four days
     assert [b.path.name[-9:] for b in kept if b.schema == 2] == ["1Z.sqlite"]
     assert (folder / "notes of a colleague.txt").exists()
+    assert running.exists()
+    assert not killed.exists()
 
 
 def test_the_keeper_backs_up_at_the_start_and_when_asked_but_only_what_changed(

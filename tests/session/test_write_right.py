@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import subprocess
 import sys
 import textwrap
@@ -14,11 +16,13 @@ import pytest
 from sqlalchemy import select, update
 
 from napari_brainseg.core.dataset.layout import write_patient
+from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session import tables
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.case_follower import CaseFollower
 from napari_brainseg.session.case_log import CaseStatus
 from napari_brainseg.session.catalogue import Catalogue
+from napari_brainseg.session.deltas import unpack_bits, unpack_indices
 from napari_brainseg.session.write_right import TakenOverError
 
 if TYPE_CHECKING:
@@ -366,6 +370,61 @@ def test_a_refused_stroke_has_the_follower_look_at_once(
         follower.close()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_three_windows_do_no_stroke_is_lost_or_mixed(
+    seed: int, study: Study, workspace: Workspace
+) -> None:
+    """Strokes end in force or as discarded, each of them exactly once."""
+    rng = random.Random(seed)
+    catalogues = {name: Catalogue(workspace.catalogue) for name in "abc"}
+    windows: dict[str, Case] = {}
+    painted: set[int] = set()
+    voxels = iter(range(study.image.data[0].size))
+
+    def act(name: str) -> None:
+        case = windows.get(name)
+        if case is None:
+            windows[name] = Case(study, catalogues[name], window=name, editor=name)
+            return
+        what = rng.choices(("paint", "follow", "take", "close"), (8, 3, 2, 1))[0]
+        if what == "close":
+            windows.pop(name).close()
+        elif what == "follow":
+            case.follow()
+        elif what == "take":
+            case.take_over(name)
+        elif case.read_only is None:
+            with contextlib.suppress(TakenOverError):
+                correction = case.correction or case.start_correction("empty", name)
+                voxel = next(voxels)
+                correction.data.reshape(-1)[voxel] = 1
+                painted.add(voxel)
+                if rng.random() < 0.8:  # else it is still being painted
+                    correction.commit()
+
+    for _ in range(60):
+        act(rng.choice("abc"))
+    for case in windows.values():
+        if case.correction is not None:
+            with contextlib.suppress(DataError):
+                case.correction.commit()
+        case.close()
+    final = Case(study, catalogues["a"], window="check")
+    assert final.correction is not None
+    assert np.array_equal(replayed(final, catalogues["a"]), final.correction.data)
+    in_force = set(np.flatnonzero(final.correction.data).tolist())
+    discarded: list[int] = []
+    with catalogues["a"].read() as connection:
+        query = select(tables.strokes.c.voxels).where(tables.strokes.c.state == "discarded")
+        for row in connection.execute(query):
+            discarded += unpack_indices(row.voxels).tolist()
+    assert len(discarded) == len(set(discarded))
+    assert not in_force & set(discarded)
+    assert in_force | set(discarded) == painted
+    for catalogue in catalogues.values():
+        catalogue.close()
+
+
 WINDOW = textwrap.dedent("""
     import sys, time
     from pathlib import Path
@@ -495,8 +554,6 @@ def test_two_processes_take_turns_and_one_is_killed(on_disk: Study, workspace: W
 
 def replayed(case: Case, catalogue: Catalogue) -> Any:
     """The mask from the rows alone; each stroke must fit what the one before left."""
-    from napari_brainseg.session.deltas import unpack_bits, unpack_indices
-
     mask = np.zeros(case.shape, np.uint8)
     flat = mask.reshape(-1)
     table = tables.strokes
