@@ -164,16 +164,17 @@ class LiveDistance:
     def _compare(self, against: Against, mask: NDArray[np.uint8] | None) -> None:
         self._to.pop(against, None)
         if mask is not None:
-            self._to[against] = DistanceTo(mask, self._changing(), self._spacing)
+            self._to[against] = DistanceTo(mask, self._changing())
 
     def _apply(self, indices: NDArray[np.int64], values: NDArray[np.uint8]) -> None:
         surface = self._changing()
         gone, come = surface.apply(indices, values)
         for to in self._to.values():
-            to.follow(surface.voxels, gone, come)
+            to.follow(gone, come)
 
     def _changing(self) -> ChangingSurface:
         if self._surface is None:
             assert self._start is not None
-            self._surface, self._start = ChangingSurface(self._start), None
+            self._surface = ChangingSurface(self._start, self._spacing)
+            self._start = None
         return self._surface

@@ -29,6 +29,8 @@ class ChangingSurface:
     ----------
     mask : ndarray of uint8, shape (Z, Y, X)
         Zeros and ones; taken over, so hand a copy.
+    spacing : tuple of float
+        Of voxels along z, y and x, in the unit of the distances.
 
     Attributes
     ----------
@@ -36,8 +38,12 @@ class ChangingSurface:
         Flat indices (C order) of the surface, ascending.
     """
 
-    def __init__(self, mask: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, mask: NDArray[np.uint8], spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    ) -> None:
+        self.spacing = np.array(spacing)
         self._mask = mask
+        self._tree: tuple[NDArray[np.int64], Any] | None = None
         self._surface = surface_of(mask)
         self.voxels = np.flatnonzero(self._surface)
 
@@ -66,7 +72,16 @@ class ChangingSurface:
         old[...] = new
         kept = self.voxels[~_among(self.voxels, gone)]
         self.voxels = np.insert(kept, np.searchsorted(kept, come), come)
+        self._tree = None
         return gone, come
+
+    @property
+    def tree(self) -> tuple[NDArray[np.int64], Any]:
+        """Places (N, 3) of the voxels, and a k-d tree of them; made once a change."""
+        if self._tree is None:
+            places = np.stack(np.unravel_index(self.voxels, self._mask.shape), axis=1)
+            self._tree = places, _tree(places * self.spacing)
+        return self._tree
 
     def _flat(self, found: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.int64]:
         z, y, x = (axis + part.start for axis, part in zip(np.nonzero(found), box, strict=True))
@@ -84,18 +99,12 @@ class DistanceTo:
         Zeros and ones; not kept.
     surface : ChangingSurface
         As it is now; `follow` must be called after each of its changes.
-    spacing : tuple of float
-        Of voxels along z, y and x, in the unit of the figure.
     """
 
-    def __init__(
-        self,
-        fixed: NDArray[np.uint8],
-        surface: ChangingSurface,
-        spacing: tuple[float, float, float],
-    ) -> None:
+    def __init__(self, fixed: NDArray[np.uint8], surface: ChangingSurface) -> None:
         self._shape = fixed.shape
-        self._spacing = np.array(spacing)
+        self._spacing = surface.spacing
+        self._surface = surface
         self._fixed = np.flatnonzero(surface_of(fixed))
         self._fixed_points = self._points(self._fixed)
         self._tree = _tree(self._fixed_points * self._spacing)
@@ -103,7 +112,7 @@ class DistanceTo:
         self._to_fixed: NDArray[np.float64]  # of each in `_moving`
         self._to_moving: NDArray[np.float64]  # of each in `_fixed`
         self._partner: NDArray[np.int64]  # in `_moving`, of each in `_fixed`
-        self._start(surface.voxels)
+        self._start()
 
     @property
     def hd95(self) -> float:
@@ -117,12 +126,11 @@ class DistanceTo:
             float(np.percentile(self._to_fixed, HD_PERCENTILE)),
         )
 
-    def follow(
-        self, voxels: NDArray[np.int64], gone: NDArray[np.int64], come: NDArray[np.int64]
-    ) -> None:
-        """Take a change of the surface in: what it is now, what left it, what came to it."""
+    def follow(self, gone: NDArray[np.int64], come: NDArray[np.int64]) -> None:
+        """Take a change of the surface in: what left it, what came to it."""
+        voxels = self._surface.voxels
         if self._fixed.size == 0 or self._moving.size == 0 or voxels.size == 0:
-            self._start(voxels)
+            self._start()
             return
         kept = ~_among(self._moving, gone)
         before, distances = self._moving[kept], self._to_fixed[kept]
@@ -132,16 +140,16 @@ class DistanceTo:
         self._come_closer(come)
         lost = np.flatnonzero(_among(self._partner, gone))
         if lost.size:
-            self._measure(lost, voxels, self._points(voxels))
+            self._measure(lost, voxels, self._surface.tree)
 
-    def _start(self, voxels: NDArray[np.int64]) -> None:
-        self._moving = voxels
+    def _start(self) -> None:
+        self._moving = voxels = self._surface.voxels
         self._to_fixed = np.zeros(voxels.size)
         self._to_moving = np.zeros(self._fixed.size)
         self._partner = np.full(self._fixed.size, -1, np.int64)
         if self._fixed.size and voxels.size:
             self._to_fixed = self._nearest_fixed(voxels)
-            self._measure(np.arange(self._fixed.size), voxels, self._points(voxels))
+            self._measure(np.arange(self._fixed.size), voxels, self._surface.tree)
 
     def _nearest_fixed(self, voxels: NDArray[np.int64]) -> NDArray[np.float64]:
         if voxels.size == 0:
@@ -159,19 +167,21 @@ class DistanceTo:
         beyond = np.maximum(np.maximum(low - self._fixed_points, self._fixed_points - high), 0)
         near = np.flatnonzero(self._length(beyond) < self._to_moving)
         if near.size:
-            self._measure(near, come, points, only_closer=True)
+            tree = points, _tree(points * self._spacing)
+            self._measure(near, come, tree, only_closer=True)
 
     def _measure(
         self,
         which: NDArray[np.int64],
         voxels: NDArray[np.int64],
-        points: NDArray[np.int64],
+        placed: tuple[NDArray[np.int64], Any],
         *,
         only_closer: bool = False,
     ) -> None:
-        """Find the partners of some fixed voxels among `voxels`."""
+        """Find the partners of some fixed voxels among `voxels`, given with places and tree."""
+        points, tree = placed
         origin = self._fixed_points[which]
-        _, nearest = _tree(points * self._spacing).query(origin * self._spacing)
+        _, nearest = tree.query(origin * self._spacing)
         distances = self._length(origin - points[nearest])
         partners = voxels[nearest]
         if only_closer:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_brainseg.session.meter import Meter
 
 SLICES = 60
-STROKES, ROUNDS = 60, 3
+STROKES, ROUNDS = 60, 5
 """The best round counts: other work of the machine is not ours."""
 LATENCY_LIMIT_MS = 100
 PAINTING_LIMIT_MS = 5

@@ -48,14 +48,14 @@ def test_distance_kept_up_to_date_equals_measuring_anew(
     turned: list[np.ndarray],
     spacing: tuple[float, float, float],
 ) -> None:
-    surface = ChangingSurface(start.copy())
-    distance = DistanceTo(fixed, surface, spacing)
+    surface = ChangingSurface(start.copy(), spacing)
+    distance = DistanceTo(fixed, surface)
     current = start
     for change in (np.zeros_like(start), *turned):
         current = current ^ change
         indices = np.flatnonzero(change)
         gone, come = surface.apply(indices, current.flat[indices])
-        distance.follow(surface.voxels, gone, come)
+        distance.follow(gone, come)
         np.testing.assert_array_equal(surface.voxels, np.flatnonzero(surface_of(current)))
         if spacing == (1.0, 1.0, 1.0):
             np.testing.assert_equal(distance.hd95, hd95_vox(current, fixed))
