@@ -84,7 +84,7 @@ class PaintModes:
         if stroke is None:
             return
         for z in stroke.pending:
-            self._redraw(stroke.grow(z))
+            self._redraw(stroke.grow(z), z)
         self._released = False
         layer: Any = self._layer
         where, before, after = stroke.changes()
@@ -167,7 +167,7 @@ class PaintModes:
             return
         z, y, x = self._layer.world_to_data(event.position)
         self._z = round(z)
-        self._redraw(stroke.move_to(self._z, y, x, int(self._layer.brush_size)))
+        self._redraw(stroke.move_to(self._z, y, x, int(self._layer.brush_size)), self._z)
         self._grow_later()
 
     def _release(self, stroke: BrushStroke) -> None:
@@ -190,24 +190,26 @@ class PaintModes:
         if stroke is None:
             return
         if stroke.pending:
-            self._redraw(stroke.grow(stroke.pending[0]))
+            z = stroke.pending[0]
+            self._redraw(stroke.grow(z), z)
         if stroke.pending:
             self._grow_later()
         elif self._released:
             self.end()
 
-    def _redraw(self, box: Box | None) -> None:
+    def _redraw(self, box: Box | None, z: int) -> None:
         layer: Any = self._layer
-        if box is None or not layer.visible:
+        # What grows in other slices is drawn with the commit, where planes show it.
+        if box is None or not layer.visible or z != round(layer._data_slice.point[0]):  # noqa: SLF001
             return
         # napari's own way of drawing only what changed; the side planes listen to its event.
-        layer._accumulate_updated_slice((slice(self._z, self._z + 1), *box))  # noqa: SLF001
+        layer._accumulate_updated_slice((slice(z, z + 1), *box))  # noqa: SLF001
         layer._partial_labels_refresh()  # noqa: SLF001
 
     def _on_mode(self, _event: Any = None) -> None:
         stroke = self.stroke
         if stroke is not None and str(self._layer.mode) == "erase":
-            self._redraw(stroke.cancel_growth())
+            self._redraw(stroke.cancel_growth(), self._z)
             self.settle()
 
     def _exchange(self, modes: Any) -> None:
