@@ -71,6 +71,10 @@ def click(qtbot, widget):
     qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
 
 
+def shown(panel):
+    return sum(button.isVisible() for button in panel.findings.buttons)
+
+
 def lines(desk):
     return read_manifest(desk.workspace.training_set)
 
@@ -87,6 +91,7 @@ def test_each_finding_has_a_way_to_its_slice(qtbot, checked, went):
     (message,) = checked.findings.messages
     assert message == "4 slices with or beside a lesion not looked at: 2\u20135."
     (button,) = checked.findings.buttons
+    qtbot.waitUntil(button.isVisible, timeout=WAIT_MS)
     assert button.text() == "Go there"
     click(qtbot, button)
     assert went == [1]
@@ -107,11 +112,11 @@ def test_many_findings_are_folded(qtbot, desk, checked):
     correction.data[0, 30, ::4] = 1
     correction.commit()
     qtbot.waitUntil(lambda: len(checked.findings.messages) == 9, timeout=WAIT_MS)
-    shown = [button for button in checked.findings.buttons if button.isVisible()]
-    assert len(shown) == 4
+    # New lines appear with the next turn of the event loop.
+    qtbot.waitUntil(lambda: shown(checked) == 4, timeout=WAIT_MS)
     assert checked.findings.fold.button.text() == "5 more"
     click(qtbot, checked.findings.fold.button)
-    assert all(button.isVisible() for button in checked.findings.buttons)
+    qtbot.waitUntil(lambda: shown(checked) == 9, timeout=WAIT_MS)
 
 
 def test_approving_in_spite_of_findings_says_so_and_keeps_them(qtbot, desk, checked):
@@ -127,7 +132,7 @@ def test_approving_in_spite_of_findings_says_so_and_keeps_them(qtbot, desk, chec
     assert "read back, equal" in checked.result.text()
     assert checked.waiting.text() == "1 correction waits for training."
     assert not checked.export_button.isEnabled()
-    assert checked.folder_button.isVisible()
+    qtbot.waitUntil(checked.folder_button.isVisible, timeout=WAIT_MS)
     assert checked.note.text() == ""
 
 
