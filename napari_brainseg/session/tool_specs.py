@@ -134,6 +134,8 @@ class ToolSpec:
         What it always needs; a scope may need more, e.g. an island a point.
     previewed : bool
         What it would do is worth a look before it is done. The others act at once: undo is there.
+    nothing : str
+        Said where the mask would stay as it is.
     """
 
     id: str
@@ -141,6 +143,7 @@ class ToolSpec:
     parameters: tuple[Parameter, ...] = ()
     needs: frozenset[Need] = frozenset()
     previewed: bool = True
+    nothing: str = "Nothing would change."
 
     def parameter(self, name: str) -> Parameter:
         """Return a parameter by its name.
@@ -215,6 +218,7 @@ TOOLS = (
             Parameter("first", "From slice", Kind.SLICE, 0),
             Parameter("last", "To slice", Kind.SLICE, 0),
         ),
+        nothing="There is nothing to fill between these slices.",
     ),
     ToolSpec(
         "copy slice",

@@ -281,6 +281,8 @@ class ToolBench:
             self._request()
 
     def _on_slice(self, _event: Any = None) -> None:
+        if self._view.case is not self._case:
+            return  # another case is on its way in
         # What hangs on a click or on scribbles does not hang on the slice on show.
         if self._tool is not None and self.pointing.wanted not in ("point", "seeds"):
             self._fit()

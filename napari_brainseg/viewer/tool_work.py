@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from napari_brainseg.viewer.preview_picture import PreviewPicture
     from napari_brainseg.viewer.tool_pointing import ToolPointing
 
-__all__ = ["ASKING", "NOTHING", "ToolWork"]
+__all__ = ["ASKING", "ToolWork"]
 
-NOTHING = "Nothing would change."
 ASKING = {
     "point": "Click on the picture.",
     "region": "Draw around a region on the slice.",
@@ -153,7 +152,7 @@ class ToolWork:
             editor.when_idle(lambda: self._start(order) if order is self._order else None)
             return
         correction = None if box is None else box.case.correction
-        if box is None or correction is None:
+        if box is None or correction is None or self._is_going:
             self.stop()
             return
         place = self._pointing.place(order.tool)
@@ -179,6 +178,11 @@ class ToolWork:
         self._run = self._runs.submit(job)
         self.changed.emit("busy")
 
+    @property
+    def _is_going(self) -> bool:
+        """Whether there is nothing to work on: a window that closes loses its layers first."""
+        return self._view.layers.correction is None
+
     def _on_progress(self, progress: ToolProgress) -> None:
         if progress.number == self._run:
             self.share = progress.share
@@ -188,13 +192,16 @@ class ToolWork:
         order = self._order
         if outcome.number != self._run or order is None:
             return
+        if self._is_going:
+            self.stop()
+            return
         self._order = self._run = self.share = None
         if outcome.error is not None:
             self._show(None)
             self.failed.emit(outcome.error)
         elif outcome.edit is None:
             self._show(None)
-            self.say(NOTHING)
+            self.say(outcome.job.spec.nothing)
         elif order.at_once:
             self._land(outcome.job, outcome.edit, order)
         else:

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_brainseg.session.tool_specs import Kind, spec_of
+from napari_brainseg.session.tool_specs import REGION, VOLUME, Kind, spec_of
 from napari_brainseg.widgets import numbers
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label, mark_next
@@ -119,7 +119,7 @@ class ToolParameters(QFrame):
         if tool is not None:
             self.title.setText(self.tr(spec_of(tool).title))
         self.seeds.setVisible(bench.pointing.wanted == "seeds")
-        self.region.setVisible(bench.value("scope") == "region")
+        self.region.setVisible(bench.value("scope") == REGION)
         self._show_state()
 
     def _on_changed(self, what: str) -> None:
@@ -207,6 +207,8 @@ class ToolParameters(QFrame):
                 row.show_value(value)
             else:
                 row.setCurrentIndex(row.findData(value))
+        if "depth" in self.rows:
+            self.rows["depth"].setEnabled(self._bench.value("scope") != VOLUME)
 
 
 class _Seeds(QWidget):

@@ -30,7 +30,6 @@ from napari_brainseg.viewer.region_drawing import Region
 from napari_brainseg.viewer.seed_scribbles import BACKGROUND, FOREGROUND, SeedScribbles
 from napari_brainseg.viewer.tool_bench import ToolBench
 from napari_brainseg.viewer.tool_pointing import FOR_TOOLS
-from napari_brainseg.viewer.tool_work import NOTHING
 
 SHAPE = (6, 40, 40)
 NAMES = ("TEST_AB_0001_20200101", "TEST_AB_0002_20200101")
@@ -265,7 +264,7 @@ def test_tools_without_parameters_act_at_once_and_two_presses_are_two_actions(be
 def test_nothing_to_do_is_said_and_not_recorded(bench):
     bench.use("fill holes")
     settle(bench)
-    assert bench.message == NOTHING
+    assert bench.message == "Nothing would change."
     bench.use("keep largest")
     assert bench.message == ""
     settle(bench)
@@ -404,7 +403,7 @@ def test_a_result_that_comes_after_the_case_is_dropped(bench):
 def test_scrolling_previews_the_slice_on_show(bench):
     bench.use("take prediction")
     settle(bench)
-    assert bench.message == NOTHING
+    assert bench.message == "Nothing would change."
     bench.seen.case.correction.data[4] = 0
     bench.seen.case.correction.commit("clear slice")
     settle(bench)
@@ -451,3 +450,22 @@ def test_what_cannot_be_used_says_why(bench):
     bench.use("dilate")
     assert bench.message == "Start a correction first."
     assert bench.tool is None
+
+
+def test_a_window_that_loses_its_layers_asks_for_nothing_more(bench):
+    bench.use("dilate", scope="volume")
+    bench.seen.viewer.layers.clear()
+    settle(bench)
+    assert bench.changes is None
+    assert layer(bench) is None
+    assert bench.seen.failed == []
+
+
+def test_without_a_gap_there_is_nothing_to_interpolate(bench):
+    bench.use("interpolate")
+    settle(bench)
+    assert bench.changes.slices == 1
+    bench.set("last", 2)
+    settle(bench)
+    assert bench.message == "There is nothing to fill between these slices."
+    assert not bench.can_take
