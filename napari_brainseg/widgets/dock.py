@@ -23,8 +23,10 @@ from napari_brainseg.viewer import shortcuts
 from napari_brainseg.viewer.modes import LAYERS_KEY, is_reading, set_reading
 from napari_brainseg.viewer.workbench import unwrapped, workbench_of
 from napari_brainseg.widgets.actions import actions_of
+from napari_brainseg.widgets.catalogue_notice import CatalogueNotice, is_rescue
 from napari_brainseg.widgets.correct_panel import CorrectPanel
 from napari_brainseg.widgets.drops import StudyDrops
+from napari_brainseg.widgets.effort_view import EffortView
 from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.health_line import HealthLine
 from napari_brainseg.widgets.look import stylesheet, text_colour
@@ -44,6 +46,7 @@ from napari_brainseg.widgets.study_panel import StudyPanel
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.training_panel import TrainingPanel
 from napari_brainseg.widgets.view_bar import ViewBar
+from napari_brainseg.widgets.write_bar import WriteBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +96,9 @@ class BrainSegDock(QWidget):
         self.export = SignOffPanel(desk, view.go_to)
         self.models = ModelsPanel(desk)
         self.training = TrainingPanel(desk)
+        self.effort = EffortView(desk)
+        self.notice = CatalogueNotice(desk)
+        self.write_bar = WriteBar(desk)
         self.room = ReadingRoom(self._viewer, self.workbench, self.study.choose_folder, self)
         canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001
         self.correct.tools.watch_keys(canvas)
@@ -102,7 +108,7 @@ class BrainSegDock(QWidget):
             self.tr("Case"),
         )
         self.tabs.addTab(_column(self.correct, self.export), self.tr("Correct"))
-        self.tabs.addTab(_column(self.models, self.training), self.tr("Models"))
+        self.tabs.addTab(_column(self.models, self.training, self.effort), self.tr("Models"))
         self.layers_button = QToolButton(text=self.tr("Layers"))
         self.layers_button.setToolTip(
             self.tr("Show or hide napari's layer list and layer controls ({key})").format(
@@ -123,7 +129,8 @@ class BrainSegDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(self.fault)
+        for notice in (self.fault, self.notice, self.write_bar):
+            layout.addWidget(notice)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.health)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
@@ -140,7 +147,7 @@ class BrainSegDock(QWidget):
         """All panels."""
         return (
             self.study, self.predict, self.start, self.correct, self.export,
-            self.models, self.training,
+            self.models, self.training, self.effort,
         )  # fmt: skip
 
     def sizeHint(self) -> QSize:
@@ -168,7 +175,8 @@ class BrainSegDock(QWidget):
     def refresh_next(self, *_news: Any) -> None:
         """Fill the button of the one obvious next act."""
         act = next_act(self.workbench.desk, loading=self.study.is_loading, more=self.room.has_next)
-        if self.predict.is_busy:
+        if self.predict.is_busy or self.workbench.bench.previewed:
+            # What a tool would do is taken or dropped first.
             act = Act.WAIT
         for panel in (self.study, self.predict, self.start, self.correct, self.export):
             panel.show_next(act)
@@ -194,6 +202,7 @@ class BrainSegDock(QWidget):
             self.ties.add(signal, self.refresh_next)
         self.ties.add(desk.opened, self._turn_to_work)
         self.ties.add(self.start.started, self._take_brush)
+        self.ties.add(workbench.bench.changed, self._on_bench)
         self.room.worklist.next_case.suggested.connect(self.refresh_next)
         self.tabs.currentChanged.connect(self.refresh_next)
         self.models.selected_changed.connect(self.refresh_next)
@@ -206,6 +215,10 @@ class BrainSegDock(QWidget):
         if self.tabs.currentIndex() != MODELS and case is self.workbench.desk.case:
             begun = case.correction is not None and case.status.value != "approved"
             self.tabs.setCurrentIndex(CORRECT if begun else CASE)
+
+    def _on_bench(self, what: str) -> None:
+        if what == "tool":
+            self.refresh_next()
 
     def _take_brush(self) -> None:
         self.tabs.setCurrentIndex(CORRECT)
@@ -226,15 +239,17 @@ class BrainSegDock(QWidget):
         return self._viewer
 
     def _on_fault(self, error: BrainSegError) -> None:
-        # Faults of a prediction stand in its panel.
-        if not self.predict.owns(error):
+        # Faults of a prediction stand in its panel, news of the catalogue in a notice.
+        if not (self.predict.owns(error) or is_rescue(error)):
             self.fault.show_error(error)
 
     def _dress(self) -> None:
         theme = self._viewer.theme
         self.setStyleSheet(stylesheet(theme))
         self.room.dress(theme)
-        self.training.curves.set_ink(text_colour(theme))
+        self.correct.history.dress(theme)
+        for plot in (self.training.curves, self.effort):
+            plot.set_ink(text_colour(theme))
 
     def _watch_window(self) -> None:
         window: Any = self._viewer.window
