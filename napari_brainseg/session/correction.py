@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from napari_brainseg.core.imaging import BrainSegError, DataError
 from napari_brainseg.session.history import Stroke, StrokeHistory, StrokeRecord
@@ -408,7 +408,12 @@ class Correction:
     def _tell_meter(self) -> None:
         # Two threads tell of it; the figures told last must be the latest.
         with self._telling:
-            self.meter_changed.emit(self.meter)
+            try:
+                self.meter_changed.emit(self.meter)
+            except EmitLoopError as error:
+                # Who listened went while the thread that measures was about to tell.
+                if not isinstance(error.__cause__, ReferenceError):
+                    raise
 
 
 def check_mask(mask: NDArray[np.uint8], shape: tuple[int, int, int], what: str) -> None:
