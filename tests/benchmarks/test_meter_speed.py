@@ -20,14 +20,14 @@ from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.live_meter import LiveMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_brainseg.core.imaging import Study
     from napari_brainseg.session.meter import Meter
 
 SLICES = 60
-STROKES, ROUNDS = 60, 5
+STROKES, ROUNDS = 40, 8
 """The best round counts: other work of the machine is not ours."""
 LATENCY_LIMIT_MS = 100
 PAINTING_LIMIT_MS = 5
@@ -44,25 +44,33 @@ def studies(data_root: Path) -> list[Study]:
 def test_hd95_is_there_before_the_next_stroke(studies: list[Study], tmp_path: Path) -> None:
     print()
     for study in studies:
-        rounds = []
+        latencies, works = [], []
         for number in range(ROUNDS):
             catalogue = Catalogue(tmp_path / f"{study.patient}-{number}.sqlite")
-            rounds.append(_p95(_latencies(study, catalogue, number)))
+            waited, worked = zip(*_latencies(study, catalogue, number), strict=True)
+            latencies.append(_p95(waited))
+            works.append(_p95(worked))
             catalogue.close()
-        print(f"{_name(study)}  stroke to HD95, p95      {min(rounds):8.1f} ms")
-        assert min(rounds) < LATENCY_LIMIT_MS
+        print(
+            f"{_name(study)}  stroke to HD95, p95      {min(latencies):8.1f} ms, of these "
+            f"{min(works):5.1f} ms of work"
+        )
+        assert min(latencies) < LATENCY_LIMIT_MS
 
 
 def test_the_painting_thread_does_not_feel_the_meter(studies: list[Study]) -> None:
     print()
     for study in studies:
-        best = min(_p95(_painting(study, number)) for number in range(ROUNDS))
+        best = min(_p95([*_painting(study, number)]) for number in range(ROUNDS))
         print(f"{_name(study)}  painting thread, p95     {best:8.2f} ms")
         assert best < PAINTING_LIMIT_MS
 
 
-def _latencies(study: Study, catalogue: Catalogue, seed: int) -> Iterator[float]:
-    """Seconds from the end of each stroke until all its figures were told."""
+def _latencies(study: Study, catalogue: Catalogue, seed: int) -> Iterator[tuple[float, float]]:
+    """Seconds from the end of each stroke until all its figures were told: by the clock, of work.
+
+    The stroke is made durable within these.
+    """
     case = Case(study, catalogue)
     mask = _prediction(study)
     noughts = np.zeros(mask.shape, np.float32)
@@ -80,10 +88,10 @@ def _latencies(study: Study, catalogue: Catalogue, seed: int) -> Iterator[float]
     for index, value in _strokes(study, seed):
         told.clear()
         correction.data[index] = value
-        started = time.perf_counter()
+        started, work = time.perf_counter(), time.process_time()
         if correction.commit("brush") is not None:
             assert told.wait(WAIT_S)
-            yield time.perf_counter() - started
+            yield time.perf_counter() - started, time.process_time() - work
     assert study.truth is not None
     assert correction.meter.hd95_truth == hd95_vox(correction.data, study.truth.data)
     assert correction.meter.hd95_prediction == hd95_vox(correction.data, mask)
@@ -134,8 +142,8 @@ def _strokes(study: Study, seed: int) -> Iterator[tuple[tuple[np.ndarray, ...], 
         yield (np.full(found[0].shape, z), *found), number % 3 != 0
 
 
-def _p95(seconds: Iterator[float]) -> float:
-    return 1e3 * float(np.percentile(list(seconds), 95))
+def _p95(seconds: Sequence[float]) -> float:
+    return 1e3 * float(np.percentile(seconds, 95))
 
 
 def _name(study: Study) -> str:
