@@ -23,6 +23,23 @@ if TYPE_CHECKING:
     from napari_brainseg.session.correction import Correction
 
 
+@pytest.fixture(autouse=True)
+def _cases_live_as_long_as_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The thread that measures distances tells a case of them; it must not go meanwhile."""
+    cases: list[Case] = []
+    start = Case.__init__
+
+    def note(case: Case, *args: object, **options: object) -> None:
+        cases.append(case)
+        start(case, *args, **options)
+
+    monkeypatch.setattr(Case, "__init__", note)
+    yield
+    for case in cases:
+        if case.correction is not None:
+            case.correction.close(keep_unsaved=False)
+
+
 @pytest.fixture
 def study(make_study: Callable[..., Study]) -> Study:
     return make_study()

@@ -184,9 +184,10 @@ class History(RuleBasedStateMachine):
         self.is_full = False
         self.correction.retry()
         assert self.correction.unsaved == 0
-        found = Case(STUDY, self.catalogue, image_sha256="0" * 64).correction
-        assert found is not None
-        np.testing.assert_array_equal(found.data, self.masks[self.at])
+        other = Case(STUDY, self.catalogue, image_sha256="0" * 64)
+        assert other.correction is not None
+        np.testing.assert_array_equal(other.correction.data, self.masks[self.at])
+        other.correction.close(keep_unsaved=False)
 
 
 History.TestCase.settings = settings(
