@@ -6,6 +6,7 @@ import numpy as np
 from qtpy.QtTest import QTest
 
 from napari_brainseg.core.imaging import Modality
+from napari_brainseg.viewer.overlay_layers import STACK
 
 SECOND = "TEST_AB_0002_20200101"
 
@@ -13,6 +14,7 @@ SECOND = "TEST_AB_0002_20200101"
 def test_layers_are_reused_and_show_the_other_patient(window):
     window.open()
     window.predict()
+    window.wait(lambda: all(name in window.viewer.layers for name in STACK))
     layers = list(window.viewer.layers)
     window.open(SECOND)
     assert list(window.viewer.layers) == layers

@@ -16,7 +16,7 @@ from napari_brainseg.viewer.display import (
     PREDICTION_NAME,
     TRUTH_NAME,
 )
-from napari_brainseg.viewer.overlay_layers import OVERLAYS
+from napari_brainseg.viewer.overlay_layers import STACK
 from napari_brainseg.widgets.look import stylesheet
 from napari_brainseg.widgets.show_panel import ShowPanel
 
@@ -149,10 +149,10 @@ def test_the_panel_follows_what_others_change_and_its_menu_offers_windows(window
 
 def test_overlays_are_made_once_and_gone_with_the_case(window):
     window.open()
-    window.wait(lambda: all(name in window.viewer.layers for name in OVERLAYS))
+    window.wait(lambda: all(name in window.viewer.layers for name in STACK))
     assert not window.viewer.layers[DOUBT_NAME].visible
     known = list(window.viewer.layers)
     window.open("TEST_AB_0002_20200101")
     assert list(window.viewer.layers) == known
     window.desk.close_case()
-    window.wait(lambda: not any(name in window.viewer.layers for name in OVERLAYS))
+    window.wait(lambda: not any(name in window.viewer.layers for name in STACK))
