@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -41,20 +42,21 @@ def rows(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict
     patients = [patient for patient in REFERENCE_TEN if patient in there] or sorted(there)[:2]
     scratch = tmp_path_factory.mktemp("simulated")
     script = str(HERE / "oracle_reader.py")
-    running = [
-        subprocess.Popen(
-            [sys.executable, script, str(data_root), str(scratch / reader), reader, *patients],
-            stdout=subprocess.PIPE,
-            stderr=(scratch / f"{reader}.err").open("w"),
-            text=True,
-        )
-        for reader in READERS
-    ]
     found: list[dict[str, Any]] = []
-    for process, reader in zip(running, READERS, strict=True):
-        out, _ = process.communicate()
+    with ExitStack() as files:
+        running = [
+            subprocess.Popen(
+                [sys.executable, script, str(data_root), str(scratch / reader), reader, *patients],
+                stdout=subprocess.PIPE,
+                stderr=files.enter_context((scratch / f"{reader}.err").open("w")),
+                text=True,
+            )
+            for reader in READERS
+        ]
+        outputs = [process.communicate()[0] for process in running]
+    for process, reader, output in zip(running, READERS, outputs, strict=True):
         assert process.returncode == 0, (scratch / f"{reader}.err").read_text()
-        found += [json.loads(line) for line in out.splitlines()]
+        found += [json.loads(line) for line in output.splitlines()]
     if folder := os.environ.get("BRAINSEG_EFFORT_OUT"):
         write(Path(folder), found)
     return found
