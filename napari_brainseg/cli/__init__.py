@@ -1,4 +1,4 @@
-"""The command line: ``brainseg predict | evaluate | phantom | run | demo | doctor``.
+"""The command line: ``brainseg predict | evaluate | phantom | run | demo | effort | ...``.
 
 Exit codes: 0 done, 1 a fault (message and hint on stderr), 2 wrong usage, 130 stopped.
 """

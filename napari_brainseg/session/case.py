@@ -385,6 +385,7 @@ class Case:
             "truth": self.truth,
             "prediction": prediction,
             "voxel_volume_ml": self.study.image.geometry.voxel_volume_ml,
+            "spacing_mm": self.study.image.geometry.spacing_mm,
         }
         if read_only is not None:
             return FollowedCorrection(self._catalogue, saved.id, why=read_only, **options)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.dataset.manifest import ManifestEntry
     from napari_brainseg.core.formats import Discovery, StudyFolder
-    from napari_brainseg.core.imaging import Study
+    from napari_brainseg.core.imaging import BrainSegError, Study
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.session.batch import BatchPrediction
     from napari_brainseg.session.case import Case
@@ -143,6 +143,11 @@ class Desk:
     def catalogue(self) -> Catalogue:
         """Catalogue of the workspace; `DataError` if it cannot be opened."""
         return self._shelf.catalogue
+
+    @property
+    def catalogue_notice(self) -> BrainSegError | None:
+        """A backup was opened in place of a catalogue; opens nothing."""
+        return self._shelf.notice
 
     @property
     def registry(self) -> ModelRegistry:
@@ -459,6 +464,7 @@ class Desk:
             (trainings.finished, self.training_finished),
             (trainings.fault, self.fault),
             (self._errands.fault, self.fault),
+            (self._shelf.fault, self.fault),
             (self.worklist.fault, self.fault),
         ):
             source.connect(target.emit)

@@ -102,7 +102,8 @@ class LiveChecks:
         from napari_brainseg.session.disk_watch import SourceFiles
 
         if self._files is None or self._files[0] is not case:
-            self._files = (case, SourceFiles(case.study))
+            # Those of the case date from its opening, so they know what came and went since.
+            self._files = (case, case.sources or SourceFiles(case.study))
         change = self._files[1].look(all_of_them=thorough)
         if change is None:
             return ()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import BrainSegError, ConfigError
+from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from napari_brainseg.core.formats import Discovery
     from napari_brainseg.session.fine_tuning import FineTuningPlan
@@ -81,6 +82,7 @@ class Trainings:
             self._need_none()
             plan = self.plan(studies, **changes)
             workspace, registry = self._shelf.workspace, self._shelf.registry
+            _need_unchanged(workspace.training_set)
             if plan.is_new_split:
                 freeze_split(workspace.splits, plan.split)
             run = Run.new(
@@ -162,3 +164,15 @@ class Trainings:
         if error is not None:
             self.fault.emit(error)
         self.finished.emit(outcome)
+
+
+def _need_unchanged(training_set: Path) -> None:
+    from napari_brainseg.session.disk_watch import changed_exports
+
+    changed = changed_exports(training_set)
+    if changed:
+        raise DataError(
+            f"The masks of {', '.join(changed)} in {training_set} are not those that were signed "
+            "off: another program changed them.",
+            "Open these patients, paint or reopen, and approve again.",
+        )

@@ -139,9 +139,13 @@ class Workbench:
                 return error
             return None
 
+        def load() -> None:
+            self._latest = self.desk.submit(quiet)
+            self._latest.add_done_callback(self._ended.emit)
+
         self.loading.emit(what)
-        self._latest = self.desk.submit(quiet)
-        self._latest.add_done_callback(self._ended.emit)
+        # The case that goes must have its stroke whole.
+        self.view.editor.when_idle(load)
 
     def _on_ended(self, future: Future[BrainSegError | None]) -> None:
         if future is not self._latest or future.cancelled():

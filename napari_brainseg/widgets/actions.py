@@ -34,7 +34,10 @@ def actions_of(dock: BrainSegDock) -> dict[str, Callable[..., Any]]:
     workbench, room = dock.workbench, dock.room
     view, display, looks = workbench.view, workbench.view.display, workbench.views
     strip, worklist, desk = room.strip, room.worklist, workbench.desk
-    viewer = dock.viewer
+    viewer, brushes = dock.viewer, workbench.brushes
+
+    seeds = brushes.seeds
+    assert seeds is not None, "the workbench makes them"
 
     def hide_masks() -> Iterator[None]:
         view.layers.hide_masks()
@@ -86,6 +89,8 @@ def actions_of(dock: BrainSegDock) -> dict[str, Callable[..., Any]]:
             hide_identifiers=not desk.preferences.get("hide_identifiers")
         ),
         "layers": lambda: set_reading(viewer, not is_reading(viewer)),
+        "add_or_cut": lambda: setattr(brushes, "cutting", not brushes.cutting),
+        "other_seeds": seeds.toggle,
         "help": room.help.toggle,
     } | dock.correct.tools.actions()
 

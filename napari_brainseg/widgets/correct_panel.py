@@ -12,6 +12,7 @@ from napari_brainseg.widgets.tools_panel import ToolsPanel
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
+    from napari_brainseg.core.imaging import BrainSegError
     from napari_brainseg.session.meter import Meter
     from napari_brainseg.viewer.workbench import Workbench
 
@@ -49,7 +50,7 @@ class CorrectPanel(Panel):
         self.ties.add(desk.closed, self.refresh)
         self.ties.add(desk.correction_started, lambda _correction: self.refresh())
         self.ties.add(desk.corrected, self._on_corrected)
-        self.ties.add(view.editor.failed, self.fault.show_error)
+        self.ties.add(view.editor.failed, self._on_failed)
         self.ties.add(workbench.bench.failed, self.fault.show_error)
         self.ties.add(view.shown, self.refresh)
         self.refresh()
@@ -69,6 +70,14 @@ class CorrectPanel(Panel):
     def _on_opened(self) -> None:
         self.fault.clear()
         self.refresh()
+
+    def _on_failed(self, error: BrainSegError) -> None:
+        from napari_brainseg.session.catalogue_errors import CatalogueError
+        from napari_brainseg.session.write_right import TakenOverError
+
+        # The bar at the top says what the disk refuses and who took the case over.
+        if not isinstance(error, CatalogueError | TakenOverError):
+            self.fault.show_error(error)
 
     def _on_corrected(self, meter: Meter) -> None:
         self.fault.clear()

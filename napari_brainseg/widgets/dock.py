@@ -31,7 +31,7 @@ from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.health_line import HealthLine
 from napari_brainseg.widgets.look import stylesheet, text_colour
 from napari_brainseg.widgets.models_panel import ModelsPanel
-from napari_brainseg.widgets.next_act import Act, next_act
+from napari_brainseg.widgets.next_act import Act, is_settled, next_act
 from napari_brainseg.widgets.predict_panel import PredictPanel
 from napari_brainseg.widgets.reading_room import (
     CANVAS_SHARE,
@@ -213,8 +213,9 @@ class BrainSegDock(QWidget):
     def _turn_to_work(self, case: Case) -> None:
         # A correction goes on where it was left; who looks at the models stays there.
         if self.tabs.currentIndex() != MODELS and case is self.workbench.desk.case:
-            begun = case.correction is not None and case.status.value != "approved"
-            self.tabs.setCurrentIndex(CORRECT if begun else CASE)
+            begun = case.correction is not None
+            going_on = begun and not is_settled(self.workbench.desk, case)
+            self.tabs.setCurrentIndex(CORRECT if going_on else CASE)
 
     def _on_bench(self, what: str) -> None:
         if what == "tool":

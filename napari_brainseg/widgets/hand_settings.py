@@ -65,7 +65,7 @@ class HandSettings(QWidget):
         self.size.setMinimumWidth(40)
         self.size.setRange(1, LARGEST_BY_SLIDER)
         self.size.setToolTip(
-            self.tr("Diameter of the brush in voxels ([ and ], or Ctrl and the wheel)")
+            self.tr("Diameter of the brush in voxels ([ and ], or the wheel over the picture)")
         )
         self.size.valueChanged.connect(lambda size: setattr(brushes, "size", size))
         self.depth = QComboBox()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from napari_brainseg.session.readers import is_same_reader
+
 if TYPE_CHECKING:
+    from napari_brainseg.session.case import Case
     from napari_brainseg.session.desk import Desk
 
-__all__ = ["Act", "next_act"]
+__all__ = ["Act", "is_settled", "next_act"]
 
 
 class Act(Enum):
@@ -45,7 +48,16 @@ def next_act(desk: Desk, *, loading: bool = False, more: bool = False) -> Act:
         # A blind case keeps its prediction to itself until the first contour is drawn.
         shown = case.prediction is not None or case.is_blind
         return Act.CORRECT if shown else Act.PREDICT
-    # The enumeration's module brings SQLAlchemy along, which an empty dock does not need.
-    if case.status.value != "approved":
+    if not is_settled(desk, case):
         return Act.EXPORT
     return Act.NEXT_PATIENT if more else Act.TRAIN
+
+
+def is_settled(desk: Desk, case: Case) -> bool:
+    """Whether nothing is left to do about a case for the person who sits here."""
+    # The enumeration's module brings SQLAlchemy along, which an empty dock does not need.
+    status = case.status.value
+    if status != "second reader":
+        return status in ("approved", "rejected")
+    row = desk.worklist.row(case.patient)
+    return row is not None and is_same_reader(row.asked_by, desk.editor)

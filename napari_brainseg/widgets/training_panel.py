@@ -118,6 +118,7 @@ class TrainingPanel(Panel):
 
         self.ties.add(desk.opened, lambda _case: self.look())
         self.ties.add(desk.exported, lambda _entry: self.look())
+        self.ties.add(desk.review.decided, lambda _review: self.look())
         self.ties.add(desk.models_changed, self.look)
         self.ties.add(desk.training_started, self._on_started)
         self.ties.add(desk.training_event, self._on_event)

@@ -99,7 +99,7 @@ def test_command_line_page_names_every_command_and_option() -> None:
     }
 
     assert {name for name in commands if f"`brainseg {name}" not in page} == set()
-    assert set(re.findall(r"`brainseg (\w+)", page)) - {"COMMAND"} == set(commands)
+    assert set(re.findall(r"`brainseg ([a-z][\w-]*)", page)) - {"COMMAND"} == set(commands)
     assert options - told == set()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MEBIBYTE = 2**20
-TRACKED_LIMIT = 26 * MEBIBYTE
+TRACKED_LIMIT = 32 * MEBIBYTE
 BUNDLES_LIMIT = 24 * MEBIBYTE
 IMAGE_SUFFIXES = {".tif", ".tiff", ".dcm", ".nii", ".gz", ".mha", ".nrrd", ".jp2"}
 

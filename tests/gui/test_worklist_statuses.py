@@ -25,7 +25,7 @@ from napari_brainseg.widgets.worklist_words import spoken
 
 
 def row(status, **fields):
-    return WorklistRow("P", Path("/root/P"), status=status, **fields)
+    return WorklistRow("P", Path("P"), status=status, **fields)
 
 
 def test_lists_name_the_same_statuses():
