@@ -216,9 +216,7 @@ def _add_work(
 ) -> None:
     """Add editor, seconds, last opening and who asks for a second reader to cases."""
     asked = select(reviews.c.case_id, reviews.c.editor).where(reviews.c.act == "ask")
-    for case_id, editor in _of(
-        connection, asked.order_by(reviews.c.id), reviews.c.case_id, chosen
-    ):
+    for case_id, editor in _of(connection, asked.order_by(reviews.c.id), reviews.c.case_id, chosen):
         # The latest request comes last.
         if case_id in by_id:
             by_id[case_id].asked_by = editor
