@@ -24,6 +24,7 @@ from napari_brainseg.session.case_log import (
     register_case,
     set_aside,
     set_status,
+    status_since,
 )
 from napari_brainseg.session.case_sharing import CaseSharing
 from napari_brainseg.session.correction import Correction, CorrectionBase, check_mask
@@ -141,6 +142,7 @@ class Case:
             self._sharing.begin(editor or saved.editor)
             # Read again: the window that had it may have painted until now.
             self._tie(self.read_again(self._sharing.words))
+            self._catch_up_status()
         drawn = self._correction is not None and self._correction.meter.strokes > 0
         self._is_blind = blind and not drawn and self._status not in _SIGNED_OFF
 
@@ -478,6 +480,15 @@ class Case:
         elif not self._has_asked(editor):
             # Who asked for a second reader may go on painting: the request stands.
             self.mark(CaseStatus.CORRECTED)
+
+    def _catch_up_status(self) -> None:
+        """Draw the conclusion of a last stroke whose window was killed before it could."""
+        correction = self._correction
+        if correction is None or self.read_only is not None:
+            return
+        last = max((a.created for a in correction.actions() if a.state == "done"), default=0.0)
+        if last > status_since(self._catalogue, self.id):
+            self._note_painting(correction)
 
     def _has_asked(self, editor: str) -> bool:
         if self._status is not CaseStatus.SECOND_READER:

@@ -37,6 +37,7 @@ __all__ = [
     "register_case",
     "set_aside",
     "set_status",
+    "status_since",
     "write_status",
 ]
 
@@ -196,6 +197,15 @@ def set_aside(catalogue: Catalogue, case_id: int, correction_id: int) -> None:
             .values(active=False)
         )
         write_status(connection, case_id, CaseStatus.NEW)
+
+
+def status_since(catalogue: Catalogue, case_id: int) -> float:
+    """Return when the status of a case was written last, in Unix seconds."""
+    with catalogue.read() as connection:
+        found = connection.execute(
+            select(tables.cases.c.updated).where(tables.cases.c.id == case_id)
+        ).scalar_one()
+    return float(found)
 
 
 def set_status(catalogue: Catalogue, case_id: int, status: CaseStatus) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
@@ -11,6 +12,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QMainWindow,
+    QMessageBox,
     QScrollArea,
     QSizePolicy,
     QTabWidget,
@@ -19,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.viewer import shortcuts
 from napari_brainseg.viewer.modes import LAYERS_KEY, is_reading, set_reading
 from napari_brainseg.viewer.workbench import unwrapped, workbench_of
@@ -55,7 +58,6 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QSize
     from qtpy.QtGui import QShowEvent
 
-    from napari_brainseg.core.imaging import BrainSegError
     from napari_brainseg.session.case import Case
     from napari_brainseg.widgets.panel import Panel
 
@@ -268,10 +270,35 @@ class BrainSegDock(QWidget):
         qt_window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Show the masks again when the window loses the held key's release."""
+        """Show the masks when a held key's release is lost; close only with everything saved."""
+        if event.type() == QEvent.Type.Close and not self._may_close():
+            event.ignore()
+            return True
         if event.type() == QEvent.Type.WindowDeactivate:
             self.window_left()
         return super().eventFilter(watched, event)
+
+    def _may_close(self) -> bool:
+        case = self.workbench.desk.case
+        correction = None if case is None else case.correction
+        if case is None or correction is None or not correction.unsaved or correction.is_lost:
+            return True
+        with contextlib.suppress(BrainSegError):
+            correction.retry()
+        count = correction.unsaved
+        if not count:
+            return True
+        answer = QMessageBox.warning(
+            self,
+            self.tr("Not everything is saved"),
+            self.tr(
+                "{n} strokes on {patient} are only in memory: the disk does not take them. They "
+                "are lost if the window closes now."
+            ).format(n=count, patient=case.patient),
+            QMessageBox.StandardButton.Discard | QMessageBox.StandardButton.Cancel,
+            QMessageBox.StandardButton.Cancel,
+        )
+        return answer == QMessageBox.StandardButton.Discard
 
     def _own_dock(self) -> QDockWidget | None:
         dock: QWidget | None = self

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_brainseg.viewer.launch import show_dock
 from napari_brainseg.widgets.corners import TOP_LEFT
@@ -127,3 +127,25 @@ def test_a_closed_dock_leaves_nothing_connected_and_can_be_opened_again(window, 
     again = show_dock(window.viewer)
     assert again.workbench.desk is desk
     assert again.room.worklist.model.open_patient == "TEST_AB_0002_20200101"
+
+
+def test_a_window_with_strokes_only_in_memory_asks_before_it_closes(window, monkeypatch):
+    window.open()
+    window.correct()
+    window.drag((8, 8), (8, 14))
+    asked, qt_window = [], window.viewer.window._qt_window
+    buttons = QMessageBox.StandardButton
+    correction = window.desk.case.correction
+
+    def answer(*arguments):
+        asked.append(arguments[2])
+        return buttons.Cancel
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QMessageBox, "warning", answer)
+        patch.setattr(type(correction), "unsaved", property(lambda _self: 2))
+        QApplication.sendEvent(qt_window, QCloseEvent())
+        assert "2 strokes" in asked[0]
+        assert window.desk.case is not None  # it stayed open
+        window.drag((12, 8), (12, 14))
+        assert correction.meter.strokes == 2

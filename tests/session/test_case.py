@@ -189,3 +189,18 @@ def test_opening_a_known_case_again_writes_nothing(
     Case(study, catalogue)
     monkeypatch.setattr(type(catalogue), "write", lambda _self: 1 // 0)
     Case(study, catalogue)
+
+
+@pytest.mark.parametrize("status", [CaseStatus.IN_PROGRESS, CaseStatus.APPROVED])
+def test_a_stroke_of_a_window_that_was_killed_before_it_wrote_the_status_counts(
+    status: CaseStatus, case: Case, study: Study, catalogue: Catalogue
+) -> None:
+    correction = case.start_correction("empty", "Ada")
+    case.mark(status)
+    correction.committed.disconnect()  # as if killed between the two writes
+    correction.data[0, 0, 0] = 1
+    correction.commit()
+    assert case.status is status
+    case.close()
+    assert Case(study, catalogue).status is CaseStatus.CORRECTED
+    assert [r.status for r in case_records(catalogue)] == [CaseStatus.CORRECTED]
