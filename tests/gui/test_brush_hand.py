@@ -224,7 +224,7 @@ def test_a_stroke_may_span_slices_and_nothing_is_swapped_under_it(hand):
     window.wait(lambda: window.view.case.patient == PATIENTS[1])
     assert not window.view.editor.is_painting
     catalogue = Catalogue(window.desk.workspace.catalogue)
-    assert Case(shown.study, catalogue).correction.data[4, 20, 50:56].all()
+    assert Case(shown.study, catalogue).correction.data[4, 20, 50:59].all()
     catalogue.close()
 
 

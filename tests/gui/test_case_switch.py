@@ -69,8 +69,9 @@ def test_a_patient_that_arrives_in_the_middle_of_a_stroke_waits_for_its_end(wind
     window.correct()
     window.drag((8, 8), (8, 14), release=False)
     window.dock.workbench.select(SECOND)
-    window.wait(lambda: window.desk.case.patient == SECOND)
     QTest.qWait(200)
+    first = window.desk.case  # so is the desk's, or the rest of the stroke would go nowhere
+    assert first.patient == "TEST_AB_0001_20200101"
     layer = window.view.layers.correction
     assert window.view.case.patient == "TEST_AB_0001_20200101"
     assert layer.data[window.view.slice_index, 8, 8:15].all()
@@ -78,6 +79,8 @@ def test_a_patient_that_arrives_in_the_middle_of_a_stroke_waits_for_its_end(wind
     window.release((8, 14))
 
     window.wait(lambda: window.view.case.patient == SECOND)
+    assert first.correction.saved[:, 8, 8:15].any(axis=0).all()
+    assert [a.tool for a in first.correction.actions()] == ["brush"]
     assert not window.view.case.truth[:, 8, 8].any()
     assert window.view.layers.correction is None
 

@@ -45,8 +45,8 @@ def test_it_lists_all_our_keys_and_the_tools_of_napari(overlay):
 
 
 def test_a_changed_key_is_shown(overlay):
-    get_settings().shortcuts.shortcuts = {"napari-brainseg:next_worst": ["Alt-J"]}
-    assert "Alt+J\tNext worst slice" in overlay.text
+    get_settings().shortcuts.shortcuts = {"napari-brainseg:next_worst": ["Alt-Q"]}
+    assert "Alt+Q\tNext worst slice" in overlay.text
 
 
 @pytest.mark.parametrize("size", [(1366, 768), (1600, 1000), (1000, 640)])

@@ -159,7 +159,8 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_full)
     @rule()
     def open_again(self) -> None:
-        # Paint that was not committed is lost with the process.
+        # Closing enters what was painted and not committed.
+        self.entered()
         self.case.close()
         self.case = Case(STUDY, self.catalogue, image_sha256="0" * 64)
         assert self.case.correction is not None
