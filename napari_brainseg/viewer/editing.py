@@ -41,6 +41,9 @@ class StrokeEditor:
         Gives the `BrushSettings` of a stroke that begins; a plain brush by default.
     turn : callable
         Runs an act later, after other events; at once by default.
+    hush : callable
+        Gets True when a brush's stroke begins and False at its end, for a window to leave out
+        meanwhile what nobody looks at.
     """
 
     failed = Signal(object)
@@ -54,6 +57,7 @@ class StrokeEditor:
         self._later: list[Callable[[], None]] = []
         self.settings: Callable[[], BrushSettings] = BrushSettings
         self.turn: Callable[[Callable[[], None]], None] = _at_once
+        self.hush: Callable[[bool], object] = bool
         viewer.bind_key(UNDO_KEY, lambda _viewer: self.undo(), overwrite=True)
         viewer.bind_key(REDO_KEY, lambda _viewer: self.redo(), overwrite=True)
 
@@ -178,6 +182,7 @@ class StrokeEditor:
             settings = BrushSettings(ERASER, settings.depth)
         elif settings.image is None or settings.image.shape != correction.data.shape:
             settings = BrushSettings(BRUSH, settings.depth)
+        self.hush(True)
         return BrushStroke(correction.data, settings)
 
     def _on_paint(self, event: Any = None) -> None:
@@ -225,6 +230,8 @@ class StrokeEditor:
             layer.mouse_drag_callbacks.append(self._watch_drag)
 
     def _catch_up(self) -> None:
+        if not self.is_painting:
+            self.hush(False)
         while self._later and not self.is_painting:
             self._later.pop(0)()
 

@@ -94,6 +94,9 @@ class ReadingRoom(QObject):
         self.wheel = BrushWheel(canvas, viewer, brushes)
         self.badge = BrushBadge(canvas, viewer, brushes)
         self.path = RegionPath(canvas, viewer, view, brushes.regions, self.planes.crosshair)
+        # The status line costs a second redraw of the window at every move of a brush.
+        status: QObject = window._qt_window.status_thread  # noqa: SLF001
+        view.editor.hush = status.blockSignals
         # The clock of a case runs while somebody is at it.
         self._ties.add_napari(viewer.dims.events.current_step, workbench.desk.active)
         self._ties.add(view.display.changed, lambda _what: workbench.desk.active())
