@@ -188,6 +188,7 @@ class SidePlanes(QWidget):
         self._ties.add_napari(viewer.events.theme, self._dress)
         self._dressed = False
         self._fit_before: float | None = None
+        self._zoom_before = 1.0
         self._flat_fit = 0.0
         self._is_deep = False
         canvas.installEventFilter(self)
@@ -204,6 +205,7 @@ class SidePlanes(QWidget):
         if flat and (changes or self._is_deep) and self._fit_before is None:
             # After 3D the camera is as it was before it, the canvas perhaps not.
             self._fit_before = self._flat_fit if self._is_deep else self._fit()
+            self._zoom_before = self._viewer.scene.camera.zoom
         self._is_deep = not flat
         self.setVisible(wanted)
         if self._fit_before is not None:
@@ -236,6 +238,7 @@ class SidePlanes(QWidget):
         """
         if self._fit_before is None:
             self._fit_before = self._fit()
+            self._zoom_before = self._viewer.scene.camera.zoom
         # After the layout, and after napari heard of the canvas's new size.
         QTimer.singleShot(after_ms, self._fit_again)
 
@@ -255,8 +258,15 @@ class SidePlanes(QWidget):
     def _fit_again(self) -> None:
         before, self._fit_before = self._fit_before, None
         now = self._flat_fit = self._fit()
-        if before and now and before != now:
-            self._viewer.scene.camera.zoom *= now / before
+        if not (before and now and before != now):
+            return
+        camera = self._viewer.scene.camera
+        if camera.zoom == self._zoom_before:
+            camera.zoom *= now / before
+        else:
+            # Another case was fitted into the canvas while that had neither the one size nor the
+            # other for certain.
+            self._viewer.reset_view()
 
 
 def install(viewer: Viewer, views: Views) -> SidePlanes:

@@ -25,6 +25,7 @@ from napari_brainseg.core.imaging import LabelVolume, ScalarVolume, Study
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.compaction import compact
+from napari_brainseg.session.memory import give_large_blocks_back
 
 if TYPE_CHECKING:
     from napari_brainseg.session.correction import Correction
@@ -121,6 +122,7 @@ def show(name: str, value: float, unit: str) -> None:
 
 @pytest.mark.timeout(900)
 def test_two_thousand_strokes(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    give_large_blocks_back()  # as every desk does
     study = read_patient(request, tmp_path)
     assert study.truth is not None
     catalogue = Catalogue(tmp_path / "catalogue.sqlite")

@@ -308,3 +308,16 @@ def test_the_picture_keeps_its_share_of_the_canvas_through_all_views(window):
         views.set_mode(mode)
         QTest.qWait(200)
     window.wait(lambda: camera.zoom == pytest.approx(before, rel=0.02))
+
+
+def test_a_case_that_opens_while_the_canvas_changes_its_size_fits_in_the_end(window):
+    window.open()
+    planes, camera = window.dock.room.planes, window.viewer.scene.camera
+    window.viewer.reset_view()
+    fitting = camera.zoom / planes._fit()
+    planes.keep_fit(200)
+    window.canvas.setMaximumWidth(window.canvas.width() // 3)
+    window.wait(lambda: window.canvas.width() <= window.canvas.maximumWidth())
+    window.viewer.reset_view()  # as another case does
+    window.wait(lambda: planes._fit_before is None)
+    assert camera.zoom / planes._fit() == pytest.approx(fitting, rel=0.02)
