@@ -137,6 +137,10 @@ def test_two_thousand_strokes(tmp_path: Path, request: pytest.FixtureRequest) ->
         done = len(correction.actions())
         kind, seconds = hand.act(done)
         spent[kind].append(seconds)
+        if done % 50 == 0:
+            # No hand is as quick; strokes that wait to be measured would count as memory.
+            while not correction.meter.hd95_is_current:
+                time.sleep(0.005)
         if done in (200, STROKES - 1):
             memory[done] = resident_mb()
     painted = correction.data.copy()
