@@ -170,13 +170,6 @@ class CaseSharing:
             self._right.take_over(self._editor)
             self._go_on()
 
-    def inherit(self, other: Correction) -> None:
-        """Lay on top what an earlier correction of this case could not save."""
-        with self._turn:
-            self._left.append(other)
-            if self.words is None:
-                self._go_on()
-
     def close(self) -> None:
         """Let other windows have the case.
 

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_brainseg.widgets.compact_table import compact_table
 from napari_brainseg.widgets.effort_model import FIGURES, PATIENT, SORT_ROLE, EffortModel, icon_of
 from napari_brainseg.widgets.effort_plot import EffortPlot
 from napari_brainseg.widgets.effort_words import (
@@ -30,7 +31,6 @@ from napari_brainseg.widgets.effort_words import (
     start_text,
     value,
 )
-from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import Panel, hint_label
 from napari_brainseg.widgets.throttle import Throttle
 from napari_brainseg.widgets.worklist_names import Names
@@ -244,27 +244,11 @@ class EffortView(Panel):
         sorted_rows = QSortFilterProxyModel(self)
         sorted_rows.setSourceModel(self.model)
         sorted_rows.setSortRole(SORT_ROLE)
-        table = QTableView()
-        set_role(table, "compact")
-        table.setModel(sorted_rows)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        table = compact_table(sorted_rows, self.tr("Effort by case"), PATIENT)
         table.setTextElideMode(Qt.TextElideMode.ElideLeft)
-        table.setTabKeyNavigation(False)
-        table.setShowGrid(False)
         table.setIconSize(_ICON)
-        table.setWordWrap(False)
-        table.setAccessibleName(self.tr("Effort by case"))
         table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         table.setSortingEnabled(True)
-        table.horizontalHeader().setHighlightSections(False)
-        table.horizontalHeader().setMinimumSectionSize(1)
-        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        table.horizontalHeader().setSectionResizeMode(PATIENT, QHeaderView.ResizeMode.Stretch)
-        table.verticalHeader().setMinimumSectionSize(1)
-        table.verticalHeader().hide()
         return table
 
     def _fit(self) -> None:

@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayo
 
 from napari_brainseg.session.health import short_version
 from napari_brainseg.widgets.background import Background
+from napari_brainseg.widgets.compact_table import compact_table
 from napari_brainseg.widgets.fold import Fold
 from napari_brainseg.widgets.history_model import ACTION, SLICE, TIME, VOXELS, HistoryModel
-from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.numbers import voxels
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.throttle import Throttle
@@ -134,30 +134,12 @@ class HistoryList(QWidget):
         self._update.ask()
 
     def _make_table(self) -> QTableView:
-        table = QTableView()
-        set_role(table, "compact")
-        table.setModel(self.model)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table = compact_table(self.model, self.tr("Actions"), ACTION)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        table.setTabKeyNavigation(False)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
         table.setCornerButtonEnabled(False)
-        table.setAccessibleName(self.tr("Actions"))
         table.setSpan(0, ACTION, 1, TIME + 1)
-        rows = table.verticalHeader()
-        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        rows.setMinimumSectionSize(1)
-        rows.hide()
-        head = table.horizontalHeader()
-        head.setHighlightSections(False)
-        head.setSectionsClickable(False)
-        head.setMinimumSectionSize(1)
-        head.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        head.setSectionResizeMode(ACTION, QHeaderView.ResizeMode.Stretch)
+        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        table.horizontalHeader().setSectionsClickable(False)
         table.clicked.connect(self._on_click)
         table.installEventFilter(self)
         return table
