@@ -25,6 +25,7 @@ __all__ = [
     "cases",
     "corrections",
     "evaluations",
+    "gates",
     "metadata",
     "model_versions",
     "open_cases",
@@ -41,7 +42,7 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of the tables; a catalogue of a later version is refused."""
 
 metadata = MetaData()
@@ -161,6 +162,27 @@ model_versions = Table(
     Column("parent", String(200)),
     Column("run_id", String(200)),
     Column("created", Float, nullable=False),
+    # Since schema 4. Where it came from: "run" or "import".
+    Column("origin", String(20), nullable=False, server_default="run"),
+    # Unix seconds; the row stays for the history, the folder is gone.
+    Column("deleted", Float),
+    Column("deleted_by", String(200)),
+)
+
+gates = Table(
+    # What a candidate was measured with against the version in use; never changed afterwards.
+    "gates",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("candidate", String(200), nullable=False, index=True),
+    Column("current", String(200), nullable=False),
+    Column("locked_digest", String(64)),
+    # passed, failed, not enough evidence
+    Column("outcome", String(30), nullable=False),
+    # JSON of core.segmentation.gate.GateEvidence.
+    Column("evidence", Text, nullable=False),
+    Column("run_id", String(200)),
+    Column("created", Float, nullable=False),
 )
 
 evaluations = Table(
@@ -184,6 +206,9 @@ promotions = Table(
     Column("editor", String(200), nullable=False),
     Column("reason", Text, nullable=False),
     Column("created", Float, nullable=False),
+    # Since schema 4: the gate that the promotion stood on, and whether it was overridden.
+    Column("gate_id", Integer),
+    Column("overrode", Boolean, nullable=False, server_default="0"),
 )
 
 runs = Table(
@@ -202,6 +227,9 @@ runs = Table(
     Column("bundle", Text),
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
+    # Since schema 4: goes on when the window closes; and a name that people read.
+    Column("detached", Boolean, nullable=False, server_default="0"),
+    Column("title", Text, nullable=False, server_default=""),
 )
 
 patients = Table(

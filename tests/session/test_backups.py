@@ -120,7 +120,7 @@ def test_the_newest_one_a_day_and_one_of_each_schema_are_kept(
     os.utime(killed, (1, 1))
     assert make_backup(workspace.catalogue) is not None
     kept = backups(folder)
-    newer = [b for b in kept if b.schema == 3]
+    newer = [b for b in kept if b.schema == SCHEMA_VERSION]
     days = {datetime.fromtimestamp(b.made, UTC).date() for b in newer}
     assert len(days) == 7
     assert len(newer) == 5 + 4  # today's, all of yesterday and one before; one of four days

@@ -1,33 +1,59 @@
 """The words that plugin and trainer exchange."""
 
-from napari_brainseg.core.protocol.commands import Stop
+from napari_brainseg.core.protocol.commands import (
+    Command,
+    Continue,
+    Detach,
+    GiveWay,
+    Pause,
+    Stop,
+    parse_command,
+)
 from napari_brainseg.core.protocol.config import RunConfig, load_config, parse_config
 from napari_brainseg.core.protocol.events import (
     BundleSaved,
     CheckpointSaved,
     EpochFinished,
     Event,
+    ExampleSaved,
     FinishReason,
+    GateMeasured,
     Message,
+    Paused,
+    Resumed,
     RunFinished,
     RunStarted,
+    StageStarted,
     StepFinished,
+    Waiting,
     parse_event,
 )
 
 __all__ = [
     "BundleSaved",
     "CheckpointSaved",
+    "Command",
+    "Continue",
+    "Detach",
     "EpochFinished",
     "Event",
+    "ExampleSaved",
     "FinishReason",
+    "GateMeasured",
+    "GiveWay",
     "Message",
+    "Pause",
+    "Paused",
+    "Resumed",
     "RunConfig",
     "RunFinished",
     "RunStarted",
+    "StageStarted",
     "StepFinished",
     "Stop",
+    "Waiting",
     "load_config",
+    "parse_command",
     "parse_config",
     "parse_event",
 ]

@@ -16,11 +16,17 @@ __all__ = [
     "CheckpointSaved",
     "EpochFinished",
     "Event",
+    "ExampleSaved",
     "FinishReason",
+    "GateMeasured",
     "Message",
+    "Paused",
+    "Resumed",
     "RunFinished",
     "RunStarted",
+    "StageStarted",
     "StepFinished",
+    "Waiting",
     "parse_event",
 ]
 
@@ -59,6 +65,18 @@ class RunStarted(_Event):
     """Mean DSC of that model on the same validation patients."""
 
 
+class StageStarted(_Event):
+    """The next part of a run that has several: inner folds, the final training, the gate."""
+
+    kind: Literal["stage"] = "stage"
+    stage: Literal["inner fold", "training", "interpolation", "gate"]
+    number: int
+    """1-based, over all stages of the run."""
+    stages: int
+    text: str = ""
+    """For the user."""
+
+
 class StepFinished(_Event):
     """Sent a few times a second at most."""
 
@@ -70,6 +88,9 @@ class StepFinished(_Event):
     loss: float
     samples_per_second: float
     remaining_s: float
+    """Of the whole run, its other stages included."""
+    progress: float | None = None
+    """Share of the whole run that is done, 0 to 1."""
     cpu_percent: float | None = None
     """Of one core, so that two busy cores are 200."""
     memory_mb: float | None = None
@@ -115,6 +136,50 @@ class BundleSaved(_Event):
     parent_validation_dsc: float | None = None
 
 
+class ExampleSaved(_Event):
+    """A slice of a validation patient with truth and the mask of this epoch, as PNG."""
+
+    kind: Literal["example"] = "example"
+    epoch: int
+    """0 is the base model, before any step."""
+    patient: str
+    slice_index: int
+    """0-based, native grid."""
+    path: str
+    dsc: float
+    """Of the patient's whole volume."""
+
+
+class GateMeasured(_Event):
+    """The evidence of the gate is on disk; see `core.segmentation.gate`."""
+
+    kind: Literal["gate"] = "gate"
+    path: str
+
+
+class Waiting(_Event):
+    """Another run of this machine goes first; the run starts when its turn comes."""
+
+    kind: Literal["waiting"] = "waiting"
+    ahead: int
+    """Runs before this one, the running one included."""
+    text: str
+
+
+class Paused(_Event):
+    """The run rests after a whole step; nothing is lost."""
+
+    kind: Literal["paused"] = "paused"
+    why: Literal["asked", "prediction"] = "asked"
+    """A person's wish, or a prediction of the viewer that goes first."""
+
+
+class Resumed(_Event):
+    """A pause is over."""
+
+    kind: Literal["resumed"] = "resumed"
+
+
 class Message(_Event):
     """A line for the user."""
 
@@ -139,6 +204,12 @@ Event = Annotated[
     | EpochFinished
     | CheckpointSaved
     | BundleSaved
+    | StageStarted
+    | ExampleSaved
+    | GateMeasured
+    | Waiting
+    | Paused
+    | Resumed
     | Message
     | RunFinished,
     Field(discriminator="kind"),

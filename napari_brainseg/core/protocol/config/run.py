@@ -8,6 +8,7 @@ from pydantic import ConfigDict, model_validator
 
 from napari_brainseg.core.protocol.config.augmentation import AugmentationFields
 from napari_brainseg.core.protocol.config.data import DataFields
+from napari_brainseg.core.protocol.config.fine_tuning import FineTuningFields
 from napari_brainseg.core.protocol.config.model import ModelFields
 from napari_brainseg.core.protocol.config.optimisation import OptimisationFields
 from napari_brainseg.core.protocol.config.presets import PROTOCOLS
@@ -18,7 +19,14 @@ __all__ = ["RunConfig"]
 DECAYING = ("linear", "poly", "cosine", "plateau")
 
 
-class RunConfig(RunningFields, AugmentationFields, OptimisationFields, ModelFields, DataFields):
+class RunConfig(
+    RunningFields,
+    AugmentationFields,
+    OptimisationFields,
+    FineTuningFields,
+    ModelFields,
+    DataFields,
+):
     """Everything that decides the outcome of a training run."""
 
     # bases are listed backwards: pydantic takes the fields of the last one first
