@@ -9,15 +9,16 @@ import sys
 import traceback
 from pathlib import Path
 
-from napari_brainseg.core.imaging import BrainSegError, ConfigError
+from napari_brainseg.core.imaging import BrainSegError, CancelledError, ConfigError
 from napari_brainseg.core.protocol import (
+    Detach,
     FinishReason,
     RunConfig,
     RunFinished,
     load_config,
     parse_config,
 )
-from napari_brainseg.core.protocol.run_folder import RUNNING
+from napari_brainseg.core.protocol.run_folder import CHECKPOINT, RUNNING
 from napari_brainseg.core.protocol.stdio import claim_stdout
 from training.allocator import keep_freed_memory
 from training.flags import add_fields, given_fields
@@ -106,12 +107,22 @@ def _train(options: argparse.Namespace) -> int:
         if first:
             _claim_folder(config, run_dir, resume=options.resume)
             stream.open_log(run_dir)
-        keep_freed_memory()
-        from training.loop import run
-
         alone = options.detached or not first or sys.stdin.isatty()
-        with stop.listening(stdin=not alone):
+        if options.detached:
+            stop.obey(Detach())
+        with stop.listening(stdin=not alone, run_dir=run_dir if first else None):
+            keep_freed_memory()
+            from training.loop import run  # takes seconds, in which a stop may come
+
+            stop.check()
             finished = run(config, run_dir, stream, stop, resume=options.resume)
+    except CancelledError as error:
+        hint = (
+            "The run can be resumed from its checkpoint."
+            if (run_dir / CHECKPOINT).is_file()
+            else ""
+        )
+        finished = RunFinished(reason=FinishReason.CANCELLED, message=error.message, hint=hint)
     except BrainSegError as error:
         finished = RunFinished(reason=FinishReason.FAILED, message=error.message, hint=error.hint)
     except Exception as error:  # noqa: BLE001 (the parent must learn of any failure)
@@ -195,7 +206,7 @@ def _claim_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
         raise ConfigError(
             f"The run in {run_dir} is complete; it is never overwritten.", "Choose another folder."
         )
-    if stored.is_file() and not resume and (run_dir / "checkpoints" / "last.pt").exists():
+    if stored.is_file() and not resume and (run_dir / CHECKPOINT).exists():
         raise ConfigError(
             f"{run_dir} holds a run already.", "Add --resume, or choose another folder."
         )

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.protocol import RunConfig, load_config, parse_event
-from napari_brainseg.core.protocol.run_folder import BUNDLE, CONFIG, EVENTS, RUNNING
+from napari_brainseg.core.protocol.run_folder import BUNDLE, CONFIG, EVENTS, RUNNING, LineTail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,22 +38,12 @@ class EventTail:
     """
 
     def __init__(self, run_dir: Path, *, skip: bool) -> None:
-        self._path = run_dir / EVENTS
-        self._at = _size(self._path) if skip else 0
-        self._rest = b""
+        self._lines = LineTail(run_dir / EVENTS, skip=skip)
 
     def read(self) -> list[Event]:
         """Return the whole lines that came since the last call."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._at)
-                new = file.read()
-        except OSError:
-            return []
-        self._at += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
         events = []
-        for line in lines:
+        for line in self._lines.read():
             # A process that was killed may leave half a line.
             with contextlib.suppress(ValidationError):
                 events.append(parse_event(line))
@@ -127,13 +117,6 @@ class ClaimedBy:
             except psutil.Error:
                 return ""
         return f"process {pid} on {host}"
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _short(value: object, most: int = 60) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from training.experiments.attempt import Attempt
     from training.experiments.fleet import Fleet
     from training.experiments.fleet_view import FleetLines
+    from training.stream import StopCause
 
 __all__ = ["Campaign", "carry_out"]
 
@@ -134,9 +135,9 @@ class _Interrupts(StopFlag):
         super().__init__()
         self.count = 0
 
-    def set(self) -> None:
+    def set(self, cause: StopCause = "command") -> None:
         self.count += 1
-        super().set()
+        super().set(cause)
 
 
 class _Work:

@@ -34,6 +34,8 @@ class Continue(_Command):
     """End a pause, and a `GiveWay` before its time."""
 
     kind: Literal["continue"] = "continue"
+    what: Literal["everything", "prediction"] = "everything"
+    """``prediction`` ends a `GiveWay` only: a pause that a person asked for stays."""
 
 
 class GiveWay(_Command):

@@ -15,11 +15,27 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.protocol.events import Event
 
-__all__ = ["BUNDLE", "CHECKPOINT", "CONFIG", "EVENTS", "LOG", "RUNNING", "last_event", "log_tail"]
+__all__ = [
+    "BUNDLE",
+    "CHECKPOINT",
+    "COMMANDS",
+    "CONFIG",
+    "EVENTS",
+    "GATE",
+    "LOG",
+    "PREVIOUS",
+    "RUNNING",
+    "LineTail",
+    "last_event",
+    "log_tail",
+]
 
 BUNDLE = "bundle"
 CONFIG = "config.json"
 CHECKPOINT = "checkpoints/last.pt"
+PREVIOUS = "checkpoints/previous.pt"
+COMMANDS = "commands.jsonl"
+GATE = "gate.json"
 EVENTS = "events.jsonl"
 LOG = "stderr.log"
 
@@ -28,6 +44,38 @@ RUNNING = ("device", "threads", "precision", "compile", "cache", "intermediate_m
 
 _TAIL_LINES = 30
 _TAIL_BYTES = 16_384
+
+
+class LineTail:
+    """Reads the whole lines that others add to a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it need not be there yet.
+    skip : bool
+        Leave out what is there already.
+    """
+
+    def __init__(self, path: Path, *, skip: bool = False) -> None:
+        self._path = path
+        self._at = 0
+        if skip:
+            with contextlib.suppress(OSError):
+                self._at = path.stat().st_size
+        self._rest = b""
+
+    def read(self) -> list[bytes]:
+        """Return the lines that were ended since the last call, without their ends."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._at)
+                new = file.read()
+        except OSError:
+            return []
+        self._at += len(new)
+        *lines, self._rest = (self._rest + new).split(b"\n")
+        return lines
 
 
 def last_event(run_dir: Path) -> Event | None:
