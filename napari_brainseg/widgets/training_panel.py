@@ -10,9 +10,11 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton
 from napari_brainseg.core.protocol import EpochFinished, Message, RunStarted, StepFinished
 from napari_brainseg.widgets import numbers
 from napari_brainseg.widgets.config_form import ConfigForm
-from napari_brainseg.widgets.curves import Curves, epochs_done
+from napari_brainseg.widgets.curves import Curves
 from napari_brainseg.widgets.next_act import Act
 from napari_brainseg.widgets.panel import Panel, hint_label, mark_next
+from napari_brainseg.widgets.run_curves import epochs_done
+from napari_brainseg.widgets.run_state import RunState
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
@@ -87,6 +89,7 @@ class TrainingPanel(Panel):
         # As the signals tell it: the process itself ends a little before or after they arrive.
         self._running = desk.trainer is not None and desk.trainer.is_running
         self._started: RunStarted | None = None
+        self.story = RunState()
         self.heading.setText(self.tr("Training"))
         self.hint = hint_label()
         self.form = ConfigForm(FRONT, FILLED_IN, DEFAULTS)
@@ -190,7 +193,6 @@ class TrainingPanel(Panel):
     def _gather(self) -> tuple[int, RunRecord | None, FineTuningPlan | None]:
         from napari_brainseg.core.imaging import BrainSegError
 
-        Curves.preload()
         waiting = self.desk.waiting_corrections()
         latest = next(iter(self.desk.runs()), None)
         plan = None
@@ -203,7 +205,6 @@ class TrainingPanel(Panel):
         return waiting, latest if latest is not None and latest.can_resume else None, plan
 
     def _on_gathered(self, found: tuple[int, RunRecord | None, FineTuningPlan | None]) -> None:
-        self.curves.prepare()
         self._waiting, self._resumable, plan = found
         self.plan_text.setText("" if plan is None else "\n".join(plan.notes))
         record = self._resumable
@@ -221,7 +222,8 @@ class TrainingPanel(Panel):
         self._starting = True
         self._started = None
         self.state.setText("")
-        self.curves.clear()
+        self.story = RunState()
+        self.curves.show_curves(self.story.curves)
         self.stop_button.setEnabled(True)
         self.progress.setRange(0, 0)
         self.progress.setFormat(self.tr("Starting"))
@@ -246,7 +248,8 @@ class TrainingPanel(Panel):
         self.refresh()
 
     def _on_event(self, event: Event) -> None:
-        self.curves.add(event)
+        self.story.add(event)
+        self.curves.show_curves(self.story.curves)
         if isinstance(event, RunStarted):
             self._started = event
             self.progress.setRange(0, event.epochs * event.steps_per_epoch)

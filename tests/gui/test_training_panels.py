@@ -44,10 +44,10 @@ def test_a_run_ends_beside_the_model_in_use_and_can_be_taken_into_use(ready):
     assert "validates on" in training.plan_text.text()
 
     training.train_button.click()
-    ready.wait(lambda: training.curves.dsc[1] == [0.7, 0.85])
+    ready.wait(lambda: training.story.curves.locked_dsc[1] == [0.7, 0.85])
     ready.wait(lambda: not training.is_running and "against" in models.comparison.text())
 
-    assert training.curves.loss == ([0.5], [0.6])
+    assert training.story.curves.loss == ([0.5], [0.6])
     assert models.comparison.text() == (
         "0.850 against 0.700 in use (+0.150), mean DSC on the same 1 validation patient."
     )
