@@ -119,8 +119,13 @@ class Workspace:
 
     @property
     def splits(self) -> Path:
-        """The frozen split of this workspace."""
+        """The frozen split that earlier versions drew; `locked` took its place."""
         return self.training_set / "splits.json"
+
+    @property
+    def locked(self) -> Path:
+        """The locked patients of this workspace; see `core.dataset.locked`."""
+        return self.training_set / "locked.json"
 
     @property
     def models(self) -> Path:
