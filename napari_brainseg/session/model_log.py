@@ -1,4 +1,4 @@
-"""What the catalogue knows about model versions: origin, promotions, measurements.
+"""What the catalogue knows about model versions: origin, deletions, gates, measurements.
 
 Thread-safety: every function may be called from any thread.
 """
@@ -6,75 +6,153 @@ Thread-safety: every function may be called from any thread.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from napari_brainseg.session import tables
 
 if TYPE_CHECKING:
-    from napari_brainseg.core.segmentation.bundle import Bundle
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
     from napari_brainseg.session.catalogue import Catalogue
 
-__all__ = ["measured", "note_act", "note_dsc", "note_version", "used_versions"]
+__all__ = [
+    "GateNote",
+    "VersionNote",
+    "gates_of",
+    "measured",
+    "note_deleted",
+    "note_dsc",
+    "note_restored",
+    "note_version",
+    "version_notes",
+]
 
 
-def note_version(catalogue: Catalogue, bundle: Bundle, run_id: str | None) -> None:
-    """Keep where a version comes from; a version that is known is left as it is."""
-    columns = tables.model_versions.c
-    with catalogue.write() as connection:
-        known = connection.execute(
-            select(columns.version).where(columns.version == bundle.version)
-        ).first()
-        if known is None:
-            connection.execute(
-                insert(tables.model_versions).values(
-                    version=bundle.version,
-                    path=str(bundle.path),
-                    name=bundle.name,
-                    parent=bundle.manifest.parent,
-                    run_id=run_id,
-                    created=time.time(),
-                )
-            )
+@dataclass(frozen=True, slots=True)
+class VersionNote:
+    """What is kept of a version beside its folder; times are Unix seconds."""
+
+    version: str
+    name: str
+    parent: str | None
+    run_id: str | None
+    created: float
+    origin: str
+    deleted: float | None
+    deleted_by: str | None
 
 
-def note_act(
-    catalogue: Catalogue,
-    act: Literal["promote", "rollback"],
+@dataclass(frozen=True, slots=True)
+class GateNote:
+    """A gate without its evidence; ``created`` in Unix seconds."""
+
+    id: int
+    candidate: str
+    current: str
+    outcome: str
+    locked_digest: str | None
+    run_id: str | None
+    created: float
+
+
+def note_version(
+    connection: Connection,
     version: str,
+    path: Path,
     *,
-    editor: str,
-    reason: str,
+    name: str,
+    parent: str | None,
+    origin: str = "run",
+    run_id: str | None = None,
 ) -> None:
-    """Keep who took which version into use, and why."""
-    with catalogue.write() as connection:
-        connection.execute(
-            insert(tables.promotions).values(
-                act=act, version=version, editor=editor, reason=reason, created=time.time()
-            )
+    """Keep where a version comes from; of one that is known only a deletion is taken back."""
+    columns = tables.model_versions.c
+    known = connection.execute(select(columns.version).where(columns.version == version)).first()
+    if known is not None:
+        note_restored(connection, version)
+        return
+    connection.execute(
+        insert(tables.model_versions).values(
+            version=version,
+            path=str(path),
+            name=name,
+            parent=parent,
+            run_id=run_id,
+            created=time.time(),
+            origin=origin,
         )
+    )
 
 
-def used_versions(catalogue: Catalogue, first: str) -> list[str]:
-    """List the versions on the way to the current one, which is the last.
+def note_deleted(connection: Connection, version: str, editor: str) -> None:
+    """Keep who deleted a version that is known, and when."""
+    _set_deleted(connection, version, time.time(), editor.strip())
+
+
+def note_restored(connection: Connection, version: str) -> None:
+    """Take a deletion back."""
+    _set_deleted(connection, version, None, None)
+
+
+def _set_deleted(
+    connection: Connection, version: str, moment: float | None, editor: str | None
+) -> None:
+    connection.execute(
+        update(tables.model_versions)
+        .where(tables.model_versions.c.version == version)
+        .values(deleted=moment, deleted_by=editor)
+    )
+
+
+def version_notes(connection: Connection) -> dict[str, VersionNote]:
+    """Read what is kept of all versions that were ever here, deleted ones too."""
+    columns = tables.model_versions.c
+    rows = connection.execute(
+        select(
+            columns.version,
+            columns.name,
+            columns.parent,
+            columns.run_id,
+            columns.created,
+            columns.origin,
+            columns.deleted,
+            columns.deleted_by,
+        )
+    )
+    return {row.version: VersionNote(*row) for row in rows}
+
+
+def gates_of(
+    connection: Connection, *, current: str | None = None, candidate: str | None = None
+) -> list[GateNote]:
+    """Read gates, the oldest first.
 
     Parameters
     ----------
-    catalogue : Catalogue
-    first : str
-        Version in use before any promotion.
+    connection : Connection
+    current, candidate : str, optional
+        Only those against, or of, this version.
     """
-    columns = tables.promotions.c
-    with catalogue.read() as connection:
-        rows = connection.execute(select(columns.act, columns.version).order_by(columns.id)).all()
-    stack = [first]
-    for act, version in rows:
-        if act == "promote":
-            stack.append(version)
-        elif len(stack) > 1:
-            stack.pop()
-    return stack
+    columns = tables.gates.c
+    query = select(
+        columns.id,
+        columns.candidate,
+        columns.current,
+        columns.outcome,
+        columns.locked_digest,
+        columns.run_id,
+        columns.created,
+    ).order_by(columns.id)
+    if current is not None:
+        query = query.where(columns.current == current)
+    if candidate is not None:
+        query = query.where(columns.candidate == candidate)
+    return [GateNote(*row) for row in connection.execute(query)]
 
 
 def note_dsc(

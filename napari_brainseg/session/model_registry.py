@@ -1,77 +1,48 @@
-"""Model versions: bundled and fine-tuned here; which one is in use, and the way back.
+"""Model versions: bundled, fine-tuned here, imported; which one is in use, and the way back.
 
 Thread-safety: every method may be called from any thread; `changed` is emitted in the calling one.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError, ModelError
-from napari_brainseg.session.model_log import (
-    measured,
+from napari_brainseg.session import model_bin, model_log
+from napari_brainseg.session.model_history import (
+    GateLike,
+    Promotion,
     note_act,
-    note_dsc,
-    note_version,
+    read_history,
     used_versions,
+    way_back,
 )
+from napari_brainseg.session.model_shelf import ModelShelf
+from napari_brainseg.session.model_version import DeletedVersion, ModelVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.model_comparison import ModelComparison
+    from napari_brainseg.session.model_listing import Listing
+    from napari_brainseg.session.model_tree import ModelNode
     from napari_brainseg.session.workspace import Workspace
 
-__all__ = ["ModelRegistry", "ModelVersion"]
+__all__ = ["DeletedVersion", "ModelRegistry", "ModelVersion", "Promotion", "ReasonNeededError"]
+
+PASSED = "passed"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """A version as the Models panel lists it.
-
-    Parameters
-    ----------
-    version, name : str
-        Unique version and the name shown to users.
-    path : Path
-        Folder of the bundle.
-    is_bundled : bool
-        Shipped with the package rather than fine-tuned here.
-    is_current : bool
-        In use for predictions.
-    parent : str or None
-        Version it was fine-tuned from.
-    dsc : float or None
-        Mean DSC that its own run measured on its own validation patients.
-    workspace_dsc : float or None
-        Mean DSC on the workspace's frozen split, comparable between versions.
-    workspace_patients : int
-        How many patients that split has; 0 where it was not measured.
-    created : str
-        UTC, ISO 8601.
-    fault : str
-        Why the bundle cannot be used; empty if it can.
-    """
-
-    version: str
-    name: str
-    path: Path
-    is_bundled: bool
-    is_current: bool
-    parent: str | None
-    dsc: float | None
-    workspace_dsc: float | None
-    workspace_patients: int
-    created: str
-    fault: str = ""
+class ReasonNeededError(ModelError):
+    """A version has passed no gate against the one in use: a person must say why all the same."""
 
 
 class ModelRegistry:
@@ -80,15 +51,18 @@ class ModelRegistry:
     Parameters
     ----------
     workspace : Workspace
-        Its ``models`` folder holds the versions fine-tuned here.
+        Its ``models`` folder holds the versions made or imported here.
     catalogue : Catalogue
-        Keeps promotions and measurements.
+        Keeps promotions, deletions and measurements.
     bundled : callable, optional
         Gives the bundles that ship with the package, the default one first.
+    represent : callable, optional
+        Writes OpenVINO's representation of an imported model into its folder and returns why there
+        is none; by default a child process does.
     """
 
     changed = Signal()
-    """Another version is in use, or a version or measurement was added."""
+    """Another version is in use, or a version or measurement was added, or one was deleted."""
 
     def __init__(
         self,
@@ -96,13 +70,16 @@ class ModelRegistry:
         catalogue: Catalogue,
         *,
         bundled: Callable[[], tuple[Bundle, ...]] | None = None,
+        represent: Callable[[Path], str] | None = None,
     ) -> None:
         self._workspace = workspace
         self._catalogue = catalogue
-        self._find_bundled = bundled
+        self._shelf = ModelShelf(workspace.models, bundled)
+        self._represent = represent
         self._lock = threading.RLock()
-        self._bundled: tuple[Bundle, ...] | None = None
-        self._verified: dict[Path, Bundle] = {}
+        self._swept = False
+
+    # which there are --------------------------------------------------------------------------
 
     @property
     def current(self) -> Bundle:
@@ -129,68 +106,72 @@ class ModelRegistry:
     @property
     def can_roll_back(self) -> bool:
         """Whether `rollback` would do something."""
-        return len(self._stack()) > 1
+        return self.rollback_version is not None
+
+    @property
+    def rollback_version(self) -> str | None:
+        """Version that `rollback` takes into use again; `None` if there is none."""
+        with self._catalogue.read() as connection:
+            return way_back(self._used(connection), _gone(connection))
 
     def versions(self) -> tuple[ModelVersion, ...]:
-        """All versions: bundled ones first, then those fine-tuned here, the latest last.
+        """All versions: bundled ones first, then those made or imported here, the latest last.
 
-        A damaged bundle is listed with its fault; it does not hide the others.
+        A damaged bundle is listed with its fault; it does not hide the others. Hashes are not
+        checked here but when a version is loaded or taken into use; what was found then is told.
         """
-        current = self.current_version
-        figures = self._measured()
-        listed = [self._describe(b, current, figures, is_bundled=True) for b in self.bundled()]
-        for path in self._folders():
-            try:
-                bundle = self._open(path)
-            except BrainSegError as error:
-                listed.append(
-                    ModelVersion(
-                        version=path.name,
-                        name=path.name,
-                        path=path,
-                        is_bundled=False,
-                        is_current=path.name == current,
-                        parent=None,
-                        dsc=None,
-                        workspace_dsc=None,
-                        workspace_patients=0,
-                        created="",
-                        fault=str(error),
-                    )
-                )
-            else:
-                listed.append(self._describe(bundle, current, figures, is_bundled=False))
-        return tuple(listed)
+        return self._listing().versions()
+
+    def deleted(self) -> tuple[DeletedVersion, ...]:
+        """Versions that were deleted, the oldest first."""
+        with self._catalogue.read() as connection:
+            notes = model_log.version_notes(connection)
+        return model_bin.deleted_versions(self._workspace.models, notes)
+
+    def tree(self) -> tuple[ModelNode, ...]:
+        """All versions by descent; deleted parents of versions that are here are shown as such."""
+        from napari_brainseg.session.model_tree import tree
+
+        return tree(self.versions(), self.deleted())
+
+    def history(self) -> tuple[Promotion, ...]:
+        """Who took which version into use, the oldest first; nothing is ever taken out."""
+        with self._catalogue.read() as connection:
+            return read_history(connection, self._first())
+
+    def gates(self, version: str | None = None) -> tuple[model_log.GateNote, ...]:
+        """Gates of a candidate, or of all, the oldest first, without their evidence."""
+        with self._catalogue.read() as connection:
+            return tuple(model_log.gates_of(connection, candidate=version))
 
     def bundled(self) -> tuple[Bundle, ...]:
         """Bundles that ship with the package, the default one first."""
-        with self._lock:
-            if self._bundled is None:
-                if self._find_bundled is None:
-                    from napari_brainseg.core.segmentation.bundle import bundled_models
-
-                    self._find_bundled = bundled_models
-                self._bundled = self._find_bundled()
-            return self._bundled
+        return self._shelf.bundled()
 
     def load(self, version: str) -> Bundle:
-        """Open a version; its hashes are checked once a session.
+        """Open a version; its hashes are checked once a session, and again if a file changed.
 
         Raises
         ------
         ModelError
-            If it is unknown or damaged.
+            If it is unknown, deleted or damaged.
         """
-        for bundle in self.bundled():
-            if bundle.version == version:
-                return self._open(bundle.path)
-        path = self._workspace.models / version
-        if path not in self._folders():
-            raise ModelError(
-                f"The model {version} is neither bundled nor in {self._workspace.models}.",
-                "Choose another version in the Models panel.",
-            )
-        return self._open(path)
+        return self._shelf.open(self._find(version))
+
+    def compare(self, a: str, b: str) -> ModelComparison:
+        """Tell what differs between two versions: settings, patients, figures, gates.
+
+        Raises
+        ------
+        ModelError
+            If one is unknown or its description cannot be read.
+        """
+        from napari_brainseg.session.model_comparison import compare_bundles
+
+        first, second = self._shelf.look(self._find(a)), self._shelf.look(self._find(b))
+        return compare_bundles(first, second, self.gates())
+
+    # what comes and goes ----------------------------------------------------------------------
 
     def adopt(self, bundle_path: Path, *, run_id: str | None = None) -> ModelVersion:
         """Copy a candidate into the workspace; it is not in use before someone promotes it.
@@ -212,12 +193,144 @@ class ModelRegistry:
         candidate = load_bundle(bundle_path)
         target = self._workspace.models / candidate.version
         with self._lock:
+            self._note(candidate, target, run_id=run_id)
             if not target.exists():
-                self._copy(candidate.path, target)
-            bundle = self._open(target)
-            note_version(self._catalogue, bundle, run_id)
+                self._shelf.copy(candidate.path, target)
+            self._shelf.open(target)
         self.changed.emit()
-        return self._version(bundle.version)
+        return self._version(candidate.version)
+
+    def import_bundle(self, path: Path) -> ModelVersion:
+        """Take in a model from a folder or a zip file, once all of it was judged.
+
+        It is not in use before someone promotes it. A version that is here already stays as it
+        is; one that was deleted is back.
+
+        Parameters
+        ----------
+        path : Path
+            Folder of a bundle, or what `export` wrote.
+
+        Raises
+        ------
+        ModelError
+            With the reason, if it is refused.
+        """
+        from napari_brainseg.session import model_transfer
+
+        with model_transfer.judged(path, self._workspace.models) as bundle:
+            version = bundle.version
+            target = self._workspace.models / version
+            known = next((b for b in self.bundled() if b.version == version), None)
+            if known is None and target.is_dir():
+                known = self._shelf.open(target)
+            if known is not None and not model_transfer.is_same_model(bundle, known):
+                raise ModelError(
+                    f"Another model of the version {version} is here already: the weights are the "
+                    "same, but not what is done before and after them.",
+                    "Ask those who made it which one is right.",
+                )
+            if known is None:
+                model_transfer.put_in_place(
+                    bundle,
+                    target,
+                    self._represent or model_transfer.represent,
+                    before=lambda: self._note(bundle, target, origin="import"),
+                )
+                self._shelf.open(target)
+            elif known.path == target:
+                self._note(bundle, target, origin="import")
+        self.changed.emit()
+        return self._version(version)
+
+    def export(self, version: str, target: Path) -> Path:
+        """Write a version as a folder, or as a zip file where `target` ends with ``.zip``.
+
+        Raises
+        ------
+        ModelError
+            If it is unknown or damaged, `target` exists, or it cannot be written.
+        """
+        from napari_brainseg.core.segmentation.bundle_archive import export_bundle
+
+        return export_bundle(self.load(version), target)
+
+    def delete(self, version: str, *, editor: str, busy: Collection[str] = ()) -> None:
+        """Delete a version made or imported here; its files are kept in a bin, its row for ever.
+
+        Parameters
+        ----------
+        version : str
+            As listed.
+        editor : str
+            Who decides.
+        busy : collection of str
+            Versions that runs start from, or are measured against, right now.
+
+        Raises
+        ------
+        ModelError
+            If it is in use, bundled, unknown or busy, or nobody is named.
+        """
+        _need(editor)
+        if any(bundle.version == version for bundle in self.bundled()):
+            raise ModelError(
+                f"The model {version} came with BrainSeg and cannot be deleted.",
+                "Delete versions that were fine-tuned here or imported.",
+            )
+        if version in busy:
+            raise ModelError(
+                f"A run that goes on needs the model {version}.", "Wait for its end, or stop it."
+            )
+        with self._lock:
+            path = self._find(version)
+            with self._catalogue.write() as connection:
+                if self._used(connection)[-1] == version:
+                    raise ModelError(
+                        f"The model {version} is in use and cannot be deleted.",
+                        "Take another version into use first.",
+                    )
+                name, parent = self._named(path)
+                model_log.note_version(
+                    connection, version, path, name=name, parent=parent, origin=""
+                )
+                model_log.note_deleted(connection, version, editor)
+            model_bin.put_in(self._workspace.models, version)
+        self.changed.emit()
+
+    def restore(self, version: str) -> ModelVersion:
+        """Bring a deleted version back out of the bin.
+
+        Raises
+        ------
+        ModelError
+            If it was not deleted, or the bin was emptied.
+        """
+        with self._lock:
+            if all(gone.version != version for gone in self.deleted()):
+                raise ModelError(
+                    f"The model {version} was not deleted.",
+                    "`brainseg models list` names the versions.",
+                )
+            model_bin.put_back(self._workspace.models, version)
+            with self._catalogue.write() as connection:
+                model_log.note_restored(connection, version)
+        self.changed.emit()
+        return self._version(version)
+
+    def empty_bin(self) -> tuple[str, ...]:
+        """Remove the files of all deleted versions for good; returns those versions.
+
+        Raises
+        ------
+        ModelError
+            If some cannot be removed.
+        """
+        with self._lock, self._catalogue.read() as connection:
+            notes = model_log.version_notes(connection)
+        removed = model_bin.empty(self._workspace.models, notes)
+        self.changed.emit()
+        return removed
 
     def record_dsc(
         self,
@@ -229,7 +342,7 @@ class ModelRegistry:
         run_id: str | None = None,
     ) -> None:
         """Keep a version's mean DSC on the workspace's frozen split; the latest one is shown."""
-        note_dsc(
+        model_log.note_dsc(
             self._catalogue,
             version,
             split_digest=split_digest,
@@ -239,7 +352,11 @@ class ModelRegistry:
         )
         self.changed.emit()
 
-    def promote(self, version: str, *, editor: str, reason: str = "") -> ModelVersion:
+    # which is in use --------------------------------------------------------------------------
+
+    def promote(
+        self, version: str, *, editor: str, reason: str = "", gate: GateLike | None = None
+    ) -> ModelVersion:
         """Take a version into use.
 
         Parameters
@@ -249,22 +366,50 @@ class ModelRegistry:
         editor : str
             Who decides: a person, always.
         reason : str
-            Why.
+            Why. Needed where the version has passed no gate against the one in use; then the act
+            is kept as one that overrode it, unless the way leads back to a bundled version or one
+            that was in use before, and no gate says anything against it.
+        gate : GateRecord, optional
+            The gate it stands on; by default the latest one that is kept of the two versions.
 
         Raises
         ------
+        ReasonNeededError
+            If there is neither a passed gate nor a reason.
         ModelError
-            If it is unknown or damaged, or nobody is named.
+            If it is unknown, deleted or damaged, or nobody is named.
         """
         _need(editor)
         self.load(version)
-        if version != self.current_version:
-            note_act(self._catalogue, "promote", version, editor=editor, reason=reason)
+        with self._catalogue.write() as connection:
+            used = self._used(connection)
+            if version in _gone(connection):
+                raise ModelError(
+                    f"The model {version} was deleted meanwhile.", "Choose another version."
+                )
+            if version != used[-1]:
+                found = _gate(connection, version, used[-1], gate)
+                passed = found is not None and found.outcome == PASSED
+                if not passed and not reason.strip():
+                    raise _reason_needed(version, used[-1], found)
+                known = {promotion.version for promotion in self._acts(connection)}
+                known.update(bundle.version for bundle in self.bundled())
+                note_act(
+                    connection,
+                    "promote",
+                    version,
+                    editor=editor,
+                    reason=reason,
+                    gate_id=None if found is None else found.id,
+                    overrode=not passed and (found is not None or version not in known),
+                )
         self.changed.emit()
         return self._version(version)
 
     def rollback(self, *, editor: str, reason: str = "") -> ModelVersion:
         """Take the version that was in use before into use again.
+
+        Deleted versions are passed over.
 
         Raises
         ------
@@ -272,90 +417,129 @@ class ModelRegistry:
             If there is none, it is damaged, or nobody is named.
         """
         _need(editor)
-        with self._lock:
-            stack = self._stack()
-            if len(stack) < 2:
+        while True:
+            version = self.rollback_version
+            if version is None:
                 raise ModelError(
-                    f"The model {stack[-1]} is the first one in use; there is no way back from it.",
+                    f"The model {self.current_version} is the first one in use; there is no way "
+                    "back from it.",
                     "Choose another version in the Models panel.",
                 )
-            version = stack[-2]
             self.load(version)
-            note_act(self._catalogue, "rollback", version, editor=editor, reason=reason)
+            with self._catalogue.write() as connection:
+                # Another window may have acted while the hashes were checked.
+                if way_back(self._used(connection), _gone(connection)) == version:
+                    note_act(connection, "rollback", version, editor=editor, reason=reason)
+                    break
         self.changed.emit()
         return self._version(version)
+
+    # ------------------------------------------------------------------------------------------
 
     def _version(self, version: str) -> ModelVersion:
         return next(v for v in self.versions() if v.version == version)
 
-    def _stack(self) -> list[str]:
-        """Versions in use so far, the current one last; a rollback takes one off."""
+    def _first(self) -> str:
         bundled = self.bundled()
         if not bundled:
             raise ModelError(
                 "No model is bundled with this installation.",
                 "Install napari-brainseg again, or train a model.",
             )
-        return used_versions(self._catalogue, bundled[0].version)
+        return bundled[0].version
 
-    def _folders(self) -> list[Path]:
-        if not self._workspace.models.is_dir():
-            return []
-        folders = [
-            p for p in self._workspace.models.iterdir() if p.is_dir() and not p.name.startswith(".")
-        ]
-        return sorted(folders, key=lambda p: (p.stat().st_mtime, p.name))
+    def _acts(self, connection: Connection) -> tuple[Promotion, ...]:
+        return read_history(connection, self._first())
 
-    def _open(self, path: Path) -> Bundle:
-        from napari_brainseg.core.segmentation.bundle import load_bundle
+    def _used(self, connection: Connection) -> list[str]:
+        return used_versions(self._acts(connection), self._first())
 
-        with self._lock:
-            if path not in self._verified:
-                self._verified[path] = load_bundle(path)
-            return self._verified[path]
+    def _stack(self) -> list[str]:
+        """Versions in use so far, the current one last; a rollback takes one off."""
+        first = self._first()
+        with self._catalogue.read() as connection:
+            return used_versions(read_history(connection, first), first)
 
-    def _copy(self, source: Path, target: Path) -> None:
+    def _find(self, version: str) -> Path:
+        with self._catalogue.read() as connection:
+            gone = _gone(connection)
+        return self._shelf.find(version, gone)
+
+    def _note(
+        self, bundle: Bundle, target: Path, *, origin: str = "run", run_id: str | None = None
+    ) -> None:
+        """Keep where a version comes from, before its folder is there: then nobody can miss it."""
+        with self._catalogue.write() as connection:
+            model_log.note_version(
+                connection,
+                bundle.version,
+                target,
+                name=bundle.name,
+                parent=bundle.manifest.parent,
+                origin=origin,
+                run_id=run_id,
+            )
+
+    def _named(self, path: Path) -> tuple[str, str | None]:
+        """Name and parent of a version, as far as its folder tells."""
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".adopt-", dir=target.parent))
-            try:
-                shutil.copytree(source, staging / target.name)
-                (staging / target.name).replace(target)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-        except OSError as error:
-            raise ModelError(
-                f"The model {source} could not be copied to {target}: {error}.",
-                "Check that the disk has space.",
-            ) from error
+            bundle = self._shelf.look(path)
+        except BrainSegError:
+            return path.name, None
+        return bundle.name, bundle.manifest.parent
+
+    def _listing(self) -> Listing:
+        from napari_brainseg.session.model_listing import Listing
+        from napari_brainseg.session.model_transfer import sweep_staging
+
+        with self._catalogue.read() as connection:
+            history = self._acts(connection)
+            notes = model_log.version_notes(connection)
+            current = used_versions(history, self._first())[-1]
+            gates = model_log.gates_of(connection, current=current)
+        with self._lock:
+            if not self._swept:
+                self._swept = True
+                sweep_staging(self._workspace.models)
+                for note in notes.values():
+                    if note.deleted is not None:
+                        model_bin.put_in(self._workspace.models, note.version)
+        return Listing(self._shelf, current, history, notes, gates, self._measured())
 
     def _measured(self) -> dict[str, tuple[float, int]]:
         from napari_brainseg.core.dataset.splits import load_split
 
         path = self._workspace.splits
-        return measured(self._catalogue, load_split(path).digest) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        return model_log.measured(self._catalogue, load_split(path).digest)
 
-    def _describe(
-        self,
-        bundle: Bundle,
-        current: str,
-        figures: dict[str, tuple[float, int]],
-        *,
-        is_bundled: bool,
-    ) -> ModelVersion:
-        dsc, patients = figures.get(bundle.version, (None, 0))
-        return ModelVersion(
-            version=bundle.version,
-            name=bundle.name,
-            path=bundle.path,
-            is_bundled=is_bundled,
-            is_current=bundle.version == current,
-            parent=bundle.manifest.parent,
-            dsc=bundle.manifest.metrics.get("validation_dsc"),
-            workspace_dsc=dsc,
-            workspace_patients=patients,
-            created=bundle.manifest.created,
-        )
+
+def _gone(connection: Connection) -> set[str]:
+    notes = model_log.version_notes(connection)
+    return {note.version for note in notes.values() if note.deleted is not None}
+
+
+def _gate(
+    connection: Connection, version: str, current: str, given: GateLike | None
+) -> GateLike | None:
+    """Return the gate of `version` against `current`: the one given, else the latest kept."""
+    if given is not None:
+        if (given.candidate, given.current) == (version, current):
+            return given
+        return None
+    found = model_log.gates_of(connection, current=current, candidate=version)
+    return found[-1] if found else None
+
+
+def _reason_needed(version: str, current: str, gate: GateLike | None) -> ReasonNeededError:
+    if gate is None:
+        what = f"No gate has compared {version} with {current}, the model in use."
+    elif gate.outcome == "failed":
+        what = f"{version} failed the gate against {current}, the model in use."
+    else:
+        what = f"The gate of {version} against {current}, the model in use, says: {gate.outcome}."
+    return ReasonNeededError(what, "Measure it first, or give a reason: it is kept with your name.")
 
 
 def _need(editor: str) -> None:

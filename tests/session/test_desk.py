@@ -301,7 +301,7 @@ def test_fine_tuning_from_correction_to_the_model_in_use_and_back(
         0.85,
         False,
     )
-    desk.registry.promote(candidate.version, editor="Ada")
+    desk.registry.promote(candidate.version, editor="Ada", reason="a test")
     assert desk.predict().wait(10)
     assert desk.case is not None
     assert desk.case.prediction is not None

@@ -249,7 +249,7 @@ def test_another_model_predicts_the_neighbours_anew(
     settle(A, B)
     other = make_bundle("other", folder="runs")
     shelf.registry.adopt(other.path)
-    shelf.registry.promote(other.version, editor="Ada")
+    shelf.registry.promote(other.version, editor="Ada", reason="a test")
     prefetcher.forget_predictions()
     until(lambda: len(predictor.begun) == 2 and prefetcher.is_idle)
     taken = prefetcher.take(folders[B])

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from napari_brainseg import __version__
 from napari_brainseg.core.imaging import ModelError
@@ -32,6 +32,7 @@ __all__ = [
     "NetworkSpec",
     "PreprocessingSpec",
     "bundled_models",
+    "file_sha256",
     "load_bundle",
     "save_bundle",
 ]
@@ -42,6 +43,10 @@ CARD = "MODEL_CARD.md"
 IR = "model.xml"
 IR_WEIGHTS = "model.bin"
 DEFAULT_MODEL = "default"
+SCHEMA_VERSION = 1
+"""Of ``model.json``; a bundle of a later one is refused."""
+HASHED = frozenset((WEIGHTS, IR, IR_WEIGHTS))
+"""Files that ``model.json`` may name: all lie in the bundle's folder itself."""
 
 
 class _Strict(BaseModel):
@@ -72,7 +77,7 @@ class PreprocessingSpec(_Strict):
 class BundleManifest(_Strict):
     """What ``model.json`` holds."""
 
-    schema_version: int = 1
+    schema_version: int = SCHEMA_VERSION
     name: str
     version: str
     """Unique: name, date and the first digits of the weights' hash."""
@@ -145,12 +150,17 @@ class Bundle:
             If a file is missing or was changed.
         """
         for name, digest in self.manifest.files.items():
+            if name not in HASHED:
+                raise ModelError(
+                    f"The model {self.path} names the file {name!r}, which no bundle has.",
+                    "Do not use it; ask those who made it for a bundle that BrainSeg exported.",
+                )
             path = self.path / name
             if not path.is_file():
                 raise ModelError(
                     f"The model {self.path} lacks {name}.", "Install or copy the bundle again."
                 )
-            if _sha256(path) != digest:
+            if file_sha256(path) != digest:
                 raise ModelError(
                     f"The model file {path} was changed or damaged: its hash differs.",
                     "Install or copy the bundle again.",
@@ -190,14 +200,7 @@ def load_bundle(source: Path | str, *, verify: bool = True) -> Bundle:
             f"There is no model '{source}': no folder with a {MANIFEST}.",
             f"Give the folder of a bundle, or one of the bundled models: {known}.",
         )
-    try:
-        manifest = BundleManifest.model_validate_json((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        raise ModelError(
-            f"The model description {path / MANIFEST} cannot be read: {error}.",
-            "Install or copy the bundle again.",
-        ) from error
-    bundle = Bundle(path.resolve(), manifest)
+    bundle = Bundle(path.resolve(), _read_manifest(path / MANIFEST))
     if verify:
         bundle.verify()
     return bundle
@@ -254,7 +257,7 @@ def save_bundle(
         if write_ir is not None:
             write_ir(staging / IR)
         now = datetime.now(UTC)
-        digest = _sha256(staging / WEIGHTS)
+        digest = file_sha256(staging / WEIGHTS)
         version = f"{name}-{now:%Y%m%d}-{digest[:8]}"
         if card:
             (staging / CARD).write_text(card.replace("{version}", version), encoding="utf-8")
@@ -262,7 +265,7 @@ def save_bundle(
             name=name,
             version=version,
             created=now.isoformat(timespec="seconds"),
-            files={p.name: _sha256(p) for p in sorted(staging.iterdir()) if p.name != CARD},
+            files={p.name: file_sha256(p) for p in sorted(staging.iterdir()) if p.name != CARD},
             **fields,
         )
         text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
@@ -279,6 +282,26 @@ def save_bundle(
     return Bundle(destination.resolve(), manifest)
 
 
-def _sha256(path: Path) -> str:
+def _read_manifest(path: Path) -> BundleManifest:
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        schema = content.get("schema_version") if isinstance(content, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA_VERSION:
+            raise ModelError(
+                f"The model {path.parent} has format {schema}; this version of BrainSeg knows "
+                f"{SCHEMA_VERSION}.",
+                "Update napari-brainseg, or ask for the model in the older format.",
+            )
+        return BundleManifest.model_validate_json(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"The model description {path} cannot be read: {error}.",
+            "Install or copy the bundle again.",
+        ) from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hash the bytes of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
