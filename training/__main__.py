@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -21,9 +22,11 @@ from napari_brainseg.core.protocol import (
 from napari_brainseg.core.protocol.run_folder import CHECKPOINT, RUNNING
 from napari_brainseg.core.protocol.stdio import claim_stdout
 from training.allocator import keep_freed_memory
+from training.faults import finished_by
 from training.flags import add_fields, given_fields
 from training.stream import EventStream, StopFlag, is_first_process
 from training.terminal import TerminalView
+from training.turn import turn
 
 __all__ = ["main"]
 
@@ -77,7 +80,9 @@ Train segmentation networks for BrainSeg.
   python -m training networks
 
 Events go to stdout as JSON lines (to a terminal: as text). SIGTERM, Ctrl-C, {"kind": "stop"} on
-stdin or the end of stdin write a checkpoint and end the run; --detached ignores stdin.
+stdin or the end of stdin write a checkpoint and end the run; --detached ignores stdin. Commands
+may also be added to commands.jsonl in the run folder. Runs with --queue, as the viewer starts them,
+train one after another on a machine; others start at once.
 """
 
 
@@ -100,17 +105,19 @@ def _train(options: argparse.Namespace) -> int:
         show=TerminalView().show if first and terminal else None,
     )
     finished = RunFinished(reason=FinishReason.FAILED, message="The run ended without a reason.")
-    stop = StopFlag()
+    stop, run_dir, config = StopFlag(), _run_dir(options), None
     try:
-        config, run_dir = _config(options), _run_dir(options)
-        config = _resolved(config)
+        config = _resolved(_config(options))
         if first:
             _claim_folder(config, run_dir, resume=options.resume)
             stream.open_log(run_dir)
         alone = options.detached or not first or sys.stdin.isatty()
         if options.detached:
             stop.obey(Detach())
-        with stop.listening(stdin=not alone, run_dir=run_dir if first else None):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(stop.listening(stdin=not alone, run_dir=run_dir if first else None))
+            if options.queue and first:
+                stack.enter_context(turn(run_dir, stream, stop))
             keep_freed_memory()
             from training.loop import run  # takes seconds, in which a stop may come
 
@@ -127,11 +134,7 @@ def _train(options: argparse.Namespace) -> int:
         finished = RunFinished(reason=FinishReason.FAILED, message=error.message, hint=error.hint)
     except Exception as error:  # noqa: BLE001 (the parent must learn of any failure)
         traceback.print_exc()
-        finished = RunFinished(
-            reason=FinishReason.FAILED,
-            message=f"{type(error).__name__}: {error}",
-            hint="The run's log (stderr.log) holds the details.",
-        )
+        finished = finished_by(error, config)
     stream.send(finished)
     stream.close()
     if finished.reason is FinishReason.FAILED:
@@ -155,6 +158,9 @@ def _parser(invoked: str) -> argparse.ArgumentParser:
         command.add_argument("--run-dir", type=Path, required=True, help="folder of the run")
         command.add_argument("--resume", action="store_true", help="go on from its checkpoint")
         command.add_argument("--detached", action="store_true", help="ignore stdin")
+        command.add_argument(
+            "--queue", action="store_true", help="wait for other runs with this flag to end first"
+        )
         add_fields(command)
     for name, (module, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)

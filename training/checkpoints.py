@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from napari_brainseg.core.imaging import ConfigError, ModelError
+from napari_brainseg.core.protocol.run_folder import CHECKPOINT as LAST
+from napari_brainseg.core.protocol.run_folder import PREVIOUS
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-__all__ = ["BEST", "LAST", "keep_good", "load_checkpoint", "save_atomically"]
+__all__ = ["BEST", "LAST", "PREVIOUS", "keep_good", "load_checkpoint", "save_atomically"]
 
-LAST = "checkpoints/last.pt"
 BEST = "checkpoints/best.pt"
 GOOD = "checkpoints/good"
 
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:
     """Write a file that ``torch.load(weights_only=True)`` reads; the one before stays until then.
+
+    A checkpoint to resume from is kept as ``previous.pt`` beside the new one.
 
     Raises
     ------
@@ -34,6 +40,8 @@ def save_atomically(state: dict[str, Any], path: Path) -> None:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
+        if path.name == Path(LAST).name:
+            _keep_before(path)
         partial.replace(path)
     # torch's own writer turns a full disk into a RuntimeError
     except (OSError, RuntimeError) as error:
@@ -45,31 +53,83 @@ def save_atomically(state: dict[str, Any], path: Path) -> None:
         ) from error
 
 
-def load_checkpoint(path: Path, data_sha256: str) -> dict[str, Any]:
-    """Read a checkpoint of a run on the same data.
+def load_checkpoint(
+    path: Path, data_sha256: str, *, tell: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Read a checkpoint of a run on the same data; if it is damaged, the one before it.
+
+    Parameters
+    ----------
+    path : Path
+        ``last.pt``; ``previous.pt`` lies beside it. A damaged file is renamed, so that it does not
+        take the place of the good one at the next checkpoint.
+    data_sha256 : str
+        Of the data that the run goes on with.
+    tell : callable, optional
+        Called with a line for the user where the one before was taken.
 
     Raises
     ------
     ConfigError
         If there is none, or the data is not what it was.
     ModelError
-        If the file is damaged.
+        If none of them can be read.
     """
-    if not path.is_file():
+    before = path.with_name(Path(PREVIOUS).name)
+    there = [file for file in (path, before) if file.is_file()]
+    if not there:
         raise ConfigError(f"There is no checkpoint {path} to resume from.", "Start the run anew.")
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ModelError(
-            f"The checkpoint {path} cannot be read: {type(error).__name__}.",
-            "It is damaged; start the run anew in another folder.",
-        ) from error
-    if state["data_sha256"] != data_sha256:
-        raise ConfigError(
-            f"The data has changed since {path} was written, so the run cannot go on as it was.",
-            "Start a new run with the changed data.",
-        )
+    faults = []
+    for file in there:
+        try:
+            state = _read(file)
+        except Exception as error:  # noqa: BLE001 (whatever damage makes of a file)
+            faults.append(f"{file} ({type(error).__name__})")
+            continue
+        if state["data_sha256"] != data_sha256:
+            raise ConfigError(
+                f"The data has changed since {file} was written, so the run cannot go on as it "
+                "was.",
+                "Start a new run with the changed data.",
+            )
+        if file is before:
+            with contextlib.suppress(OSError):
+                path.replace(path.with_suffix(".damaged"))
+            if tell is not None:
+                tell(
+                    f"The last checkpoint is {'damaged' if faults else 'missing'}; the run goes on "
+                    "from the one before it."
+                )
+        return state
+    raise ModelError(
+        f"No checkpoint can be read: {', '.join(faults)}.",
+        "They are damaged; start the run anew.",
+    )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    # torch does not look at the checksums that it writes
+    with zipfile.ZipFile(file) as archive:
+        broken = archive.testzip()
+    if broken is not None:
+        raise ValueError(broken)
+    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    _ = state["data_sha256"]
     return state
+
+
+def _keep_before(path: Path) -> None:
+    """Keep a checkpoint under the other name as well; at no moment is there none."""
+    if not path.is_file():
+        return
+    before = path.with_name(Path(PREVIOUS).name)
+    scratch = before.with_suffix(".linked")
+    try:
+        scratch.unlink(missing_ok=True)
+        os.link(path, scratch)
+        scratch.replace(before)
+    except OSError:  # a disk without links
+        path.replace(before)
 
 
 def keep_good(

@@ -10,9 +10,18 @@ from psygnal import EmitLoopError, Signal
 from napari_brainseg.core.dataset.splits import load_split
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.core.protocol import BundleSaved
+from napari_brainseg.core.protocol.run_folder import GATE
 from napari_brainseg.session.run_folder import read_config
-from napari_brainseg.session.run_log import add_run, end_run, note_process, reopen_run
-from napari_brainseg.session.trainer_process import RunOutcome, RunReason, TrainerProcess
+from napari_brainseg.session.run_follower import RunFollower
+from napari_brainseg.session.run_handle import RunOutcome, RunReason
+from napari_brainseg.session.run_log import (
+    add_run,
+    end_run,
+    note_detached,
+    note_process,
+    reopen_run,
+)
+from napari_brainseg.session.trainer_process import TrainerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,9 +29,10 @@ if TYPE_CHECKING:
     from napari_brainseg.core.dataset.splits import Split
     from napari_brainseg.core.protocol import Event, RunConfig
     from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.gates import Gates
     from napari_brainseg.session.model_registry import ModelRegistry
+    from napari_brainseg.session.run_handle import TrainingMode
     from napari_brainseg.session.run_log import RunRecord
-    from napari_brainseg.session.trainer_process import TrainingMode
     from napari_brainseg.session.workspace import Workspace
 
 __all__ = ["Run"]
@@ -31,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class Run:
-    """A run with its bookkeeping; made by `new` or `again`.
+    """A run with its bookkeeping; made by `new`, `again` or `followed`.
 
     The catalogue and registry are those of the start: the desk may have moved to another
     workspace when the run ends.
@@ -43,12 +53,13 @@ class Run:
     def __init__(
         self,
         run_id: str,
-        trainer: TrainerProcess,
+        trainer: TrainerProcess | RunFollower,
         catalogue: Catalogue,
         registry: ModelRegistry,
         *,
         base: str | None,
         split: Split | None,
+        gates: Gates | None = None,
     ) -> None:
         self.id = run_id
         self.trainer = trainer
@@ -56,6 +67,7 @@ class Run:
         self._registry = registry
         self._base = base
         self._split = split
+        self._gates = gates
         self._saved: BundleSaved | None = None
         trainer.event.connect(self._on_event)
         trainer.finished.connect(self._on_finished)
@@ -73,13 +85,14 @@ class Run:
         base: str | None,
         split: Split | None,
         command: Sequence[str] | None,
+        gates: Gates | None = None,
     ) -> Run:
         """Make a run that was not started before; it is listed from now on."""
         path = workspace.runs / run_id
         digest = None if split is None else split.digest
         add_run(catalogue, run_id, path, mode, base=base, split_digest=digest)
         trainer = TrainerProcess(config, path, mode, command=command)
-        return cls(run_id, trainer, catalogue, registry, base=base, split=split)
+        return cls(run_id, trainer, catalogue, registry, base=base, split=split, gates=gates)
 
     @classmethod
     def again(
@@ -89,6 +102,7 @@ class Run:
         registry: ModelRegistry,
         record: RunRecord,
         command: Sequence[str] | None,
+        gates: Gates | None = None,
     ) -> Run:
         """Make a run that goes on from its checkpoint.
 
@@ -98,12 +112,36 @@ class Run:
             If its config cannot be read.
         """
         config = read_config(record.path)
-        split = load_split(workspace.splits) if workspace.splits.is_file() else None
-        if split is not None and split.digest != record.split_digest:
-            split = None
         reopen_run(catalogue, record.id)
         trainer = TrainerProcess(config, record.path, record.mode, resume=True, command=command)
-        return cls(record.id, trainer, catalogue, registry, base=record.base, split=split)
+        split = _same_split(workspace, record)
+        return cls(
+            record.id, trainer, catalogue, registry, base=record.base, split=split, gates=gates
+        )
+
+    @classmethod
+    def followed(
+        cls,
+        workspace: Workspace,
+        catalogue: Catalogue,
+        registry: ModelRegistry,
+        record: RunRecord,
+        gates: Gates | None = None,
+    ) -> Run:
+        """Make a run that goes on already, or ended, without being a child of this window.
+
+        Raises
+        ------
+        ConfigError
+            If its config cannot be read.
+        """
+        trainer = RunFollower(
+            read_config(record.path), record.path, record.mode, record.pid, record.mark
+        )
+        split = _same_split(workspace, record)
+        return cls(
+            record.id, trainer, catalogue, registry, base=record.base, split=split, gates=gates
+        )
 
     def start(self, announce: Callable[[], None]) -> None:
         """Start the process and note it.
@@ -120,7 +158,8 @@ class Run:
         """
 
         def noted() -> None:
-            note_process(self._catalogue, self.id, self.trainer.pid)
+            if not isinstance(self.trainer, RunFollower):
+                note_process(self._catalogue, self.id, self.trainer.pid)
             announce()
 
         try:
@@ -130,6 +169,11 @@ class Run:
             end_run(self._catalogue, self.id, outcome)
             raise
 
+    def detach(self) -> None:
+        """Let the run go on without this window, and have the next one find it."""
+        note_detached(self._catalogue, self.id)
+        self.trainer.detach()
+
     def _on_event(self, event: Event) -> None:
         if isinstance(event, BundleSaved):
             self._saved = event
@@ -137,16 +181,29 @@ class Run:
     def _on_finished(self, outcome: RunOutcome) -> None:
         fault: BrainSegError | None = None
         try:
-            end_run(self._catalogue, self.id, outcome)
+            pid = self.trainer.pid if isinstance(self.trainer, RunFollower) else None
+            end_run(self._catalogue, self.id, outcome, pid=pid)
             if outcome.reason is RunReason.COMPLETED and outcome.bundle is not None:
                 version = self._registry.adopt(outcome.bundle, run_id=self.id)
                 self._measure(version.version)
+                self._record_gate()
         except BrainSegError as error:
             fault = error
         try:
             self.ended.emit(outcome, fault)
         except EmitLoopError:
             _log.exception("A listener of the run failed")
+
+    def _record_gate(self) -> None:
+        """Keep what the run measured of its candidate against the version in use."""
+        path = self.trainer.run_dir / GATE
+        if not path.is_file():
+            return
+        from napari_brainseg.core.segmentation.gate import load_evidence
+        from napari_brainseg.session.gates import Gates
+
+        gates = self._gates or Gates(self._catalogue)
+        gates.record(load_evidence(path), self.id)
 
     def _measure(self, version: str) -> None:
         """Keep both figures: candidate and base on the same patients, in the same run."""
@@ -165,3 +222,9 @@ class Run:
                     dsc=dsc,
                     run_id=self.id,
                 )
+
+
+def _same_split(workspace: Workspace, record: RunRecord) -> Split | None:
+    """Split that a run validates on, unless another one is frozen by now."""
+    split = load_split(workspace.splits) if workspace.splits.is_file() else None
+    return split if split is not None and split.digest == record.split_digest else None

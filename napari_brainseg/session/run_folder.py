@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.protocol import load_config
-from napari_brainseg.core.protocol.run_folder import BUNDLE, CHECKPOINT, CONFIG
+from napari_brainseg.core.protocol.run_folder import BUNDLE, CHECKPOINT, CONFIG, PREVIOUS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,4 +42,6 @@ def resumable(run_dir: Path) -> bool:
     """Whether a run folder holds a checkpoint of a run that was not completed."""
     if (run_dir / BUNDLE).exists():
         return False
-    return (run_dir / CONFIG).is_file() and (run_dir / CHECKPOINT).is_file()
+    return (run_dir / CONFIG).is_file() and any(
+        (run_dir / name).is_file() for name in (CHECKPOINT, PREVIOUS)
+    )

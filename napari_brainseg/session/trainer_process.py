@@ -1,8 +1,9 @@
 """The trainer as a child process: its events as signals, its end as one outcome.
 
-Attached mode: events come as JSON lines on the child's stdout, commands go to its stdin. When the
-viewer ends, for whatever reason, stdin closes and the child checkpoints and leaves. Its stderr goes
-straight to a file, so a viewer that dies takes no pipe along that the child still writes to.
+Events come as JSON lines on the child's stdout, commands go to its stdin. When the viewer ends, for
+whatever reason, stdin closes and the child checkpoints and leaves, unless it was told to detach.
+Its stderr goes straight to a file, so a viewer that dies takes no pipe along that the child still
+writes to; a broken stdout is no fault of the run.
 
 Thread-safety: `start`, `stop` and `kill` may be called from any thread. Signals are emitted in a
 background thread; a widget connects with ``thread="main"``.
@@ -17,69 +18,36 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import psutil
 from psygnal import EmitLoopError, Signal, SignalInstance
 from pydantic import ValidationError
 
 from napari_brainseg.core.imaging import ConfigError
-from napari_brainseg.core.protocol import Message, RunFinished, Stop, parse_event
-from napari_brainseg.core.protocol.run_folder import CONFIG, LOG, log_tail
+from napari_brainseg.core.protocol import Detach, Message, RunFinished, Stop, parse_event
+from napari_brainseg.core.protocol.run_folder import CONFIG, LOG
 from napari_brainseg.session.run_folder import resumable, write_config
+from napari_brainseg.session.run_handle import (
+    RunOutcome,
+    RunReason,
+    TrainingMode,
+    crashed,
+    finished,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from napari_brainseg.core.protocol import Event, RunConfig
+    from napari_brainseg.core.protocol import Command, Event, RunConfig
 
 __all__ = ["RunOutcome", "RunReason", "TrainerProcess", "TrainingMode", "resumable"]
-
-TrainingMode = Literal["fit", "fine-tune"]
 
 _log = logging.getLogger(__name__)
 _NICE = 19  # at 10 a frame of the window still took a quarter longer beside it
 _DRAIN_S = 5.0  # for events still in the pipe after the child ended
 _LINGER_S = 60.0  # for a child that closed its stdout but has not ended
-
-
-class RunReason(StrEnum):
-    """Why a run ended, as the viewer sees it."""
-
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-    CRASHED = "crashed"
-    """The process ended without a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """How a run ended.
-
-    Parameters
-    ----------
-    reason : RunReason
-        One of four.
-    message, hint : str
-        What happened and what to do, for the user.
-    stderr_tail : str
-        Last lines of the child's stderr where it failed or crashed.
-    bundle : Path or None
-        The candidate model.
-    exit_code : int or None
-        Of the process; negative numbers are signals.
-    """
-
-    reason: RunReason
-    message: str = ""
-    hint: str = ""
-    stderr_tail: str = ""
-    bundle: Path | None = None
-    exit_code: int | None = None
 
 
 class TrainerProcess:
@@ -174,12 +142,23 @@ class TrainerProcess:
         finally:
             threading.Thread(target=self._supervise, name="brainseg-trainer", daemon=True).start()
 
+    def send(self, command: Command) -> None:
+        """Tell the child something; returns at once."""
+        self._send(command.model_dump_json().encode() + b"\n")
+
     def stop(self) -> None:
         """Ask the child to checkpoint and leave. Returns at once; `finished` comes later."""
-        self._send(Stop().model_dump_json().encode() + b"\n")
+        self.send(Stop())
 
     def detach(self) -> None:
-        """Close the child's stdin, as the end of the viewer does: it checkpoints and leaves."""
+        """Let the child go on without this window, also if that dies; it is still heard here."""
+        self.send(Detach())
+
+    def hang_up(self) -> None:
+        """Close the child's stdin, as the end of the viewer does.
+
+        It checkpoints and leaves, unless it was told to `detach`.
+        """
         process = self._process
         if process is not None and process.stdin is not None:
             with self._lock, contextlib.suppress(OSError):
@@ -200,7 +179,7 @@ class TrainerProcess:
         if not (self.resume and config.is_file()):
             write_config(self.run_dir, self.config)
         arguments = [*self._command, self.mode, "--config", str(config)]
-        arguments += ["--run-dir", str(self.run_dir)]
+        arguments += ["--run-dir", str(self.run_dir), "--queue"]
         if self.resume:
             arguments.append("--resume")
         # A group of its own: Ctrl+C in the terminal is for the viewer, and the workers of a killed
@@ -270,32 +249,8 @@ class TrainerProcess:
 
     def _conclude(self, code: int) -> RunOutcome:
         if self._last is not None:
-            reason = RunReason(self._last.reason.value)
-            return RunOutcome(
-                reason,
-                self._last.message,
-                self._last.hint,
-                log_tail(self.run_dir) if reason is RunReason.FAILED else "",
-                None if self._last.bundle is None else Path(self._last.bundle),
-                code,
-            )
-        hint = "The last lines it wrote are below; its log is " + str(self.run_dir / LOG) + "."
-        if resumable(self.run_dir):
-            hint = "The run can be resumed from its last checkpoint. " + hint
-        return RunOutcome(
-            RunReason.CRASHED,
-            f"The training process {_describe(code)} without finishing the run.",
-            hint,
-            log_tail(self.run_dir),
-            exit_code=code,
-        )
-
-
-def _describe(code: int) -> str:
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+            return finished(self._last, self.run_dir, code)
+        return crashed(self.run_dir, code)
 
 
 def _priority() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,8 +18,9 @@ def send(folder: Path, kind: str, **fields: object) -> None:
     line = json.dumps({"kind": kind, "time": time.time(), **fields})
     with (folder / "events.jsonl").open("a") as log:
         log.write(line + "\n")
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def main() -> int:
@@ -28,14 +30,38 @@ def main() -> int:
     resumed = "--resume" in arguments
     name = config["name"]
     stopped = threading.Event()
+    told: list[str] = []
+
+    def obey(line: str) -> None:
+        kind = json.loads(line)["kind"]
+        told.append(kind)
+        with (run_dir / "told.txt").open("a") as heard:
+            heard.write(line.strip() + "\n")
+        if kind == "stop":
+            stopped.set()
+        if kind == "pause":
+            send(run_dir, "paused", why="asked")
+        if kind == "continue" and json.loads(line).get("what") != "prediction":
+            send(run_dir, "resumed")
 
     def listen() -> None:
         for line in sys.stdin:
-            if json.loads(line)["kind"] == "stop":
-                break
-        stopped.set()
+            obey(line)
+        if "detach" not in told:
+            stopped.set()
 
-    threading.Thread(target=listen, daemon=True).start()
+    def follow() -> None:
+        path, seen = run_dir / "commands.jsonl", 0
+        seen = len(path.read_text().splitlines()) if path.is_file() else 0
+        while True:
+            lines = path.read_text().splitlines() if path.is_file() else []
+            for line in lines[seen:]:
+                obey(line)
+            seen = len(lines)
+            time.sleep(0.02)
+
+    for job in (listen, follow):
+        threading.Thread(target=job, daemon=True).start()
     sys.stderr.write(f"fake trainer {name}, nice {os.nice(0) if os.name == 'posix' else 0}\n")
     sys.stderr.flush()
     send(

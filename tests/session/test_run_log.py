@@ -3,10 +3,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
-from napari_brainseg.core.protocol import FinishReason, RunFinished
+from napari_brainseg.core.protocol import FinishReason, RunFinished, process_mark
 from napari_brainseg.session.run_log import add_run, end_run, note_process, runs
 from napari_brainseg.session.trainer_process import RunOutcome, RunReason
 
@@ -64,6 +63,5 @@ def test_a_stranger_with_the_same_process_number_is_not_the_run(
     catalogue: Catalogue, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     note_process(catalogue, "r1", os.getpid())
-    began = psutil.Process().create_time()
-    monkeypatch.setattr(psutil.Process, "create_time", lambda _self: began + 3600)
+    monkeypatch.setattr(process_mark, "mark_of", lambda _pid: 12345.0)
     assert runs(catalogue)[0].state == "crashed"

@@ -78,7 +78,7 @@ def test_the_end_of_the_viewer_ends_a_run_as_cancelled(
 ) -> None:
     trainer = start("waits")
     until(lambda: "checkpoint" in kinds(trainer))
-    trainer.detach()
+    trainer.hang_up()
     assert ended(trainer).reason is RunReason.CANCELLED
 
 
