@@ -193,10 +193,11 @@ class ModelRegistry:
         candidate = load_bundle(bundle_path)
         target = self._workspace.models / candidate.version
         with self._lock:
-            self._note(candidate, target, run_id=run_id)
             if not target.exists():
                 self._shelf.copy(candidate.path, target)
             self._shelf.open(target)
+            # Last: a run whose version is not noted is adopted again by the next window.
+            self._note(candidate, target, run_id=run_id)
         self.changed.emit()
         return self._version(candidate.version)
 
@@ -235,6 +236,7 @@ class ModelRegistry:
                     bundle,
                     target,
                     self._represent or model_transfer.represent,
+                    # First: a folder without a row would not tell that it came from elsewhere.
                     before=lambda: self._note(bundle, target, origin="import"),
                 )
                 self._shelf.open(target)
@@ -468,7 +470,7 @@ class ModelRegistry:
     def _note(
         self, bundle: Bundle, target: Path, *, origin: str = "run", run_id: str | None = None
     ) -> None:
-        """Keep where a version comes from, before its folder is there: then nobody can miss it."""
+        """Keep where a version comes from; one that was deleted is back."""
         with self._catalogue.write() as connection:
             model_log.note_version(
                 connection,

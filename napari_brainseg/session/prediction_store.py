@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, case, delete, func, insert, select, update
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session import tables
@@ -169,6 +169,21 @@ class PredictionStore:
             ordered = [bool(tta) for tta in views]
         found = (self.load(sha, version, tta) for tta in ordered)
         return next((prediction for prediction in found if prediction is not None), None)
+
+    def stale(self, version: str) -> frozenset[str]:
+        """Patients that only other models than this version predicted; one query.
+
+        Of a patient with several images under one name, any image will do.
+        """
+        columns = tables.predictions.c
+        by_it = func.max(case((columns.model_version == version, 1), else_=0))
+        query = (
+            select(columns.patient)
+            .group_by(columns.patient, columns.image_sha256)
+            .having(by_it == 0)
+        )
+        with self._catalogue.read() as connection:
+            return frozenset(connection.execute(query).scalars())
 
     def _disagreement(
         self, prediction: Prediction, sha: str, version: str, tta: bool

@@ -131,6 +131,7 @@ def make_row(
         # Only a prediction with the mirrored view has it, and that need not be the last one.
         disagreement=_first(p.disagreement for p in predicted),
         model_version=None if best is None else best.model_version,
+        is_stale=best is not None and version is not None and best.model_version != version,
         editor=None if case is None else case.editor,
         seconds=0.0 if case is None else case.seconds,
         attributes=entry.attributes,

@@ -141,6 +141,10 @@ class WorklistKeeper:
         fresh, marks = news(root.catalogue, before)
         elsewhere = OpenCases(root.catalogue).elsewhere(self._window)
         stale = fresh | self._table.set_elsewhere(root, elsewhere)
+        if marks.promotion != before.promotion:
+            # Another window took another model into use: predictions of all may be stale now.
+            self._read_again(root)
+            return
         if stale:
             self._refresh(root, stale)
         with self._lock:

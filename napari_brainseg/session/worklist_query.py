@@ -15,6 +15,7 @@ from napari_brainseg.session.tables import (
     cases,
     corrections,
     predictions,
+    promotions,
     reviews,
     strokes,
     visits,
@@ -107,6 +108,7 @@ class Marks:
     stroke: int = 0
     visit: int = 0
     prediction_created: float = 0.0
+    promotion: int = 0
 
 
 def read_known(catalogue: Catalogue, patients: Iterable[str] | None = None) -> dict[str, Known]:
@@ -200,6 +202,7 @@ def _marks(connection: Connection) -> Marks:
             select(func.max(strokes.c.id)).scalar_subquery(),
             select(func.max(visits.c.id)).scalar_subquery(),
             select(func.max(predictions.c.created)).scalar_subquery(),
+            select(func.max(promotions.c.id)).scalar_subquery(),
         )
     ).one()
     return Marks(*(value or 0 for value in row))

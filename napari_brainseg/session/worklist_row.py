@@ -40,6 +40,8 @@ class WorklistRow:
         1 - DSC between the masks with and without the mirrored view.
     model_version : str, optional
         Model of the figures above.
+    is_stale : bool
+        That model is not the one in use: there is no prediction by the model in use yet.
     editor : str, optional
         Who corrected last.
     seconds : float
@@ -73,6 +75,7 @@ class WorklistRow:
     uncertainty: float | None = None
     disagreement: float | None = None
     model_version: str | None = None
+    is_stale: bool = False
     editor: str | None = None
     seconds: float = 0.0
     attributes: Mapping[str, str] = field(default_factory=dict)

@@ -97,8 +97,10 @@ def columns() -> tuple[Column, ...]:
         Column("missing", _tr("Missing"), _tr("Modalities that are missing"),
                lambda r: ", ".join(r.missing or ()),
                lambda r: ", ".join(r.missing) if r.missing else None),
-        Column("model", _tr("Model"), _tr("Version of the model that predicted"),
-               lambda r: r.model_version or "", lambda r: _word(r.model_version)),
+        Column("model", _tr("Model"),
+               _tr("Version of the model that predicted; “not in use” where another one is "
+                   "by now"),
+               _model, lambda r: _word(r.model_version)),
         Column("editor", _tr("Last editor"), _tr("Who worked on it last"),
                lambda r: r.editor or "", lambda r: _word(r.editor)),
         Column("time", _tr("Time spent"), _tr("Time it was open, pauses left out"),
@@ -161,6 +163,12 @@ def _volume_key(row: WorklistRow) -> tuple[bool, float] | None:
     # Voxels and millilitres do not compare.
     in_voxels = row.volume_ml is None
     return in_voxels, float(row.volume_vox if row.volume_ml is None else row.volume_ml)
+
+
+def _model(row: WorklistRow) -> str:
+    if row.is_stale:
+        return _tr("{version} (not in use)").format(version=row.model_version)
+    return row.model_version or ""
 
 
 def _count(count: int) -> str:

@@ -77,6 +77,12 @@ def _lines(row: WorklistRow, names: Names) -> list[str]:
         figures.append(f"HD95 {row.hd95:.1f} {row.hd95_unit or ''}".rstrip())
     if figures:
         lines.append(", ".join(figures))
+    if row.is_stale:
+        lines.append(
+            _tr("Predicted by {version}; another model is in use now").format(
+                version=row.model_version
+            )
+        )
     if row.asked_by:
         lines.append(_tr("{name} asks for a second reader").format(name=row.asked_by))
     if row.editor:

@@ -67,3 +67,13 @@ def test_no_two_signs_look_alike(qapp):
 def test_who_asks_is_said():
     words = spoken(row("second reader", asked_by="Ada"), Names(["P"]), is_open=False)
     assert "Ada asks for a second reader" in words
+
+
+def test_a_prediction_by_another_model_than_the_one_in_use_is_said():
+    stale = row("new", volume_vox=9, model_version="v1", is_stale=True)
+    assert "Predicted by v1; another model is in use now" in spoken(
+        stale, Names(["P"]), is_open=False
+    )
+    column = next(c for c in columns() if c.key == "model")
+    assert column.text(stale) == "v1 (not in use)"
+    assert column.text(row("new", model_version="v1")) == "v1"

@@ -253,3 +253,14 @@ def test_a_version_with_odd_characters_has_a_file_too(
     store.save(study, predict_mask(study, version="../a b/ü"), SHA)
     assert store.load(SHA, "../a b/ü") is not None
     assert [p.parent for p in store.folder.iterdir()] == [store.folder]
+
+
+def test_patients_whom_only_other_models_predicted_are_stale(
+    store: PredictionStore, study: Study, predict_mask: Callable[..., Prediction]
+) -> None:
+    store.save(study, predict_mask(study, version="v1"), SHA)
+    assert store.stale("v1") == frozenset()
+    assert store.stale("v2") == {study.patient}
+    store.save(study, predict_mask(study, version="v2"), SHA)
+    assert store.stale("v2") == frozenset()
+    assert store.stale("v1") == frozenset()  # both are kept

@@ -14,6 +14,7 @@ from napari_brainseg.core.formats import discover, load_study
 from napari_brainseg.session import tables
 from napari_brainseg.session.case import Case, CaseStatus
 from napari_brainseg.session.catalogue import Catalogue
+from napari_brainseg.session.model_history import note_act
 from napari_brainseg.session.open_cases import OpenCases
 from napari_brainseg.session.survey import Survey, SurveyedRoot
 from napari_brainseg.session.visits import Visit
@@ -455,10 +456,37 @@ def test_figures_of_the_model_in_use_are_preferred(
     row = worklist.row(A)
     assert row is not None
     assert (row.model_version, row.volume_ml, row.dsc, row.disagreement) == ("v1", 0.5, 0.8, 0.2)
+    assert not row.is_stale
     in_use[0] = "v3"  # has predicted nothing yet: the latest figures serve
     worklist.reload()
     until(lambda: worklist.row(A).model_version == "v2")  # type: ignore[union-attr]
     assert worklist.row(A).volume_vox == 13  # type: ignore[union-attr]
+    assert worklist.row(A).is_stale  # type: ignore[union-attr]
+    assert not worklist.row(B).is_stale  # type: ignore[union-attr]
+
+
+def test_a_promotion_in_another_window_marks_predictions_as_stale(
+    make_worklist: Callable[..., Worklist],
+    root: Path,
+    catalogue: Catalogue,
+    surveyed: Callable[[Worklist], None],
+    until: Callable[..., None],
+) -> None:
+    in_use = ["v1"]
+    worklist = make_worklist(version_in_use=lambda: in_use[0])
+    worklist.enter(discover(root))
+    surveyed(worklist)
+    sha = worklist.image_sha256(A, worklist.folder(A))
+    assert sha is not None
+    predict(catalogue, A, sha, "v1")
+    worklist.update(A)
+    until(lambda: worklist.row(A).model_version == "v1")  # type: ignore[union-attr]
+    in_use[0] = "v2"
+    with catalogue.write() as connection:  # as the registry of that window does
+        note_act(connection, "promote", "v2", editor="Ada", reason="a test")
+    until(lambda: worklist.row(A).is_stale)  # type: ignore[union-attr]
+    predict(catalogue, A, sha, "v2")
+    until(lambda: not worklist.row(A).is_stale)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("status", list(CaseStatus))
