@@ -9,10 +9,14 @@ from napari.utils.theme import get_theme
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["ACCENT", "set_role", "stylesheet", "text_colour"]
+__all__ = ["ACCENT", "BETTER", "WORSE", "set_role", "stylesheet", "text_colour"]
 
 ACCENT = "#3B5BDB"
 """Fill of the next act; no mask has this colour."""
+BETTER = "#009E73"
+"""Sign of a gate that was passed (Okabe-Ito, bluish green)."""
+WORSE = "#D55E00"
+"""Sign of a gate that was failed (Okabe-Ito, vermilion); not red, for it is no fault."""
 _FAULT = "#E03131"
 _NOTICE = "#E69F00"
 
@@ -79,6 +83,12 @@ def stylesheet(theme_id: str) -> str:
         border-left: 3px solid {_NOTICE}; color: {text};
     }}
     QFrame[role="popup"] {{ background: {soft}; border: 1px solid {line}; }}
+    QFrame[role="verdict"] {{ border-left: 3px solid {quiet}; background: {soft}; }}
+    QFrame[role="verdict"][outcome="passed"] {{ border-left: 3px solid {BETTER}; }}
+    QFrame[role="verdict"][outcome="failed"] {{ border-left: 3px solid {WORSE}; }}
+    QLabel[role="sign"] {{ font-weight: 600; color: {quiet}; }}
+    QLabel[role="sign"][outcome="passed"] {{ color: {BETTER}; }}
+    QLabel[role="sign"][outcome="failed"] {{ color: {WORSE}; }}
     """
 
 
