@@ -6,6 +6,7 @@ import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -43,6 +44,9 @@ class ConfigForm(QWidget):
     defaults : mapping
         Defaults that differ from those of `RunConfig`.
     """
+
+    edited = Signal(str)
+    """Name of a field that has another value."""
 
     def __init__(
         self,
@@ -85,6 +89,37 @@ class ConfigForm(QWidget):
             return None if widget.value() == widget.minimum() else widget.value()
         return widget.value()  # type: ignore[attr-defined]
 
+    def set_value(self, name: str, value: Any) -> None:
+        """Set a field to a value of its kind."""
+        widget = self.fields[name]
+        if isinstance(widget, QCheckBox):
+            widget.setChecked(bool(value))
+        elif isinstance(widget, QComboBox):
+            widget.setCurrentText(str(value))
+        elif isinstance(widget, QLineEdit):
+            widget.setText("" if value is None else str(value))
+        elif value is None:
+            widget.setValue(widget.minimum())  # type: ignore[attr-defined]
+        else:
+            widget.setValue(value)  # type: ignore[attr-defined]
+
+    def default(self, name: str) -> Any:
+        """Value of a field that nobody changed."""
+        return self._initial[name]
+
+    def set_defaults(self, defaults: Mapping[str, Any]) -> None:
+        """Take other defaults; fields that were changed keep their values."""
+        for name, value in defaults.items():
+            if name not in self.fields:
+                continue
+            was, before = self.value(name), self._initial[name]
+            self.blockSignals(True)
+            self.set_value(name, value)
+            self._initial[name] = self.value(name)
+            if was != before:
+                self.set_value(name, was)
+            self.blockSignals(False)
+
     def changes(self) -> dict[str, Any]:
         """Fields that differ from their default, ready for `Desk.start_fine_tuning`."""
         return {
@@ -100,11 +135,21 @@ class ConfigForm(QWidget):
         widget.setAccessibleName(field.title or name)
         self.fields[name] = widget
         self._initial[name] = self.value(name)
+        _changed(widget).connect(lambda *_value: self.edited.emit(name))
         if isinstance(widget, QCheckBox):
             widget.setText(field.title or name)
             form.addRow(widget)
         else:
             form.addRow(field.title or name, widget)
+
+
+def _changed(widget: Any) -> Any:
+    """Return the signal of a field that has another value."""
+    if isinstance(widget, QCheckBox):
+        return widget.toggled
+    if isinstance(widget, QComboBox):
+        return widget.currentTextChanged
+    return widget.editingFinished if isinstance(widget, QLineEdit) else widget.valueChanged
 
 
 def _widget_for(field: FieldInfo, value: Any, automatic: str) -> QWidget:

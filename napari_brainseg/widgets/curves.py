@@ -96,7 +96,7 @@ class Curves(QWidget):
     def _loss_lines(self, curves: RunCurves) -> list[Line]:
         if not curves.loss[0]:
             return []
-        return [Line(self.tr("training"), _TRAINING, *curves.loss)]
+        return [Line("", _TRAINING, *curves.loss)]
 
     def _dsc_tip(self, x: float) -> str:
         epoch = round(x)

@@ -87,7 +87,7 @@ class _PairView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.pictures = (_Picture(), _Picture())
-        self.figures = (QLabel(), QLabel())
+        self.figures = (QLabel(wordWrap=True), QLabel(wordWrap=True))
         self.patient = hint_label()
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -95,6 +95,7 @@ class _PairView(QWidget):
         layout.setVerticalSpacing(1)
         for column in (0, 1):
             layout.addWidget(self.pictures[column], 0, column)
+            self.figures[column].setMinimumWidth(1)
             layout.addWidget(self.figures[column], 1, column)
             layout.setColumnStretch(column, 1)
         layout.addWidget(self.patient, 2, 0, 1, 2)
@@ -109,7 +110,7 @@ class _PairView(QWidget):
         self._show(0, pair.before, self.tr("before"))
         if pair.now is None:
             self.pictures[1].clear()
-            self.figures[1].setText(self.tr("now: after the next epoch"))
+            self.figures[1].setText(self.tr("now: to come"))
         else:
             self._show(1, pair.now, self.tr("epoch {i}").format(i=pair.now.epoch))
 
@@ -126,9 +127,7 @@ class _Picture(QWidget):
         super().__init__()
         self.path = ""
         self._image = QImage()
-        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        policy.setHeightForWidth(True)
-        self.setSizePolicy(policy)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     @property
     def is_empty(self) -> bool:
@@ -158,17 +157,18 @@ class _Picture(QWidget):
         side = 7 * self.fontMetrics().lineSpacing()
         return QSize(side, side)
 
-    def heightForWidth(self, width: int) -> int:
-        """Square, up to a fair size."""
-        return min(width, 15 * self.fontMetrics().lineSpacing())
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Stay square, up to a fair size."""
+        super().resizeEvent(event)
+        self.setFixedHeight(min(self.width(), 15 * self.fontMetrics().lineSpacing()))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw it, centred."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         area = QRectF(self.rect())
-        painter.fillRect(area, QColor(0, 0, 0))
         if not self._image.isNull():
+            painter.fillRect(area, QColor(0, 0, 0))
             size = self._image.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
             place = QRectF(0, 0, size.width(), size.height())
             place.moveCenter(area.center())

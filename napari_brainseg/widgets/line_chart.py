@@ -29,7 +29,10 @@ _FEW = 40
 
 @dataclass(frozen=True)
 class Line:
-    """One line, or a dashed level over the whole width where it has one value and no `xs`."""
+    """One line, or a level over the whole width where it has one value and no `xs`.
+
+    Without a name it is not in the legend.
+    """
 
     name: str
     colour: str
@@ -207,26 +210,28 @@ class LineChart(QWidget):
         self.updateGeometry()
         self.setFixedHeight(self.sizeHint().height())
 
-    def _places(self, metrics: QFontMetricsF) -> list[QPointF]:
+    def _places(self, metrics: QFontMetricsF) -> list[tuple[Line, QPointF]]:
         """Where each name of the legend begins; it wraps."""
         places, x, y = [], 0.0, 0.0
         sample = _SAMPLE * metrics.height() + _GAP
         for line in self._lines:
+            if not line.name:
+                continue
             wide = sample + metrics.horizontalAdvance(line.name)
             if x > 0 and x + wide > self.width():
                 x, y = 0.0, y + metrics.lineSpacing()
-            places.append(QPointF(x, y))
+            places.append((line, QPointF(x, y)))
             x += wide + 2 * _GAP
         return places
 
     def _legend_height(self) -> float:
         metrics = QFontMetricsF(self._small())
         places = self._places(metrics)
-        return places[-1].y() + metrics.lineSpacing() if places else 0.0
+        return places[-1][1].y() + metrics.lineSpacing() if places else 0.0
 
     def _draw_legend(self, painter: QPainter, metrics: QFontMetricsF) -> None:
         sample = _SAMPLE * metrics.height()
-        for line, place in zip(self._lines, self._places(metrics), strict=True):
+        for line, place in self._places(metrics):
             middle = place.y() + metrics.height() / 2
             painter.setPen(_pen(line))
             painter.drawLine(QPointF(place.x(), middle), QPointF(place.x() + sample, middle))

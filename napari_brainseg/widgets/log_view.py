@@ -50,6 +50,11 @@ class LogView(QWidget):
         self._timer.setInterval(_EVERY_MS)
         self._timer.timeout.connect(self.look)
 
+    @property
+    def run_dir(self) -> Path | None:
+        """Folder of the run whose log it is."""
+        return self._run_dir
+
     def show_run(self, run_dir: Path | None) -> None:
         """Show the log of another run."""
         if run_dir != self._run_dir:

@@ -71,6 +71,10 @@ class RunCurves:
 
     def epoch(self, event: EpochFinished) -> None:
         """Take an epoch in."""
+        if not self.loss[0] or self.loss[0][-1] <= event.epoch - 1:
+            # Of a run that is followed from its files the steps are left out.
+            self.loss[0].append(float(event.epoch))
+            self.loss[1].append(event.train_loss)
         self.last_epoch = max(self.last_epoch, event.epochs)
         for series, value in (
             (self.train_dsc, event.train_dsc),
