@@ -5,22 +5,22 @@ Thread-safety: every method may be called from any thread; `changed` is emitted 
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import BrainSegError, ModelError
-from napari_brainseg.session import model_bin, model_log
+from napari_brainseg.core.imaging import ModelError
+from napari_brainseg.session import model_log
 from napari_brainseg.session.model_history import (
-    GateLike,
     Promotion,
     note_act,
     read_history,
     used_versions,
     way_back,
 )
+from napari_brainseg.session.model_promotion import ReasonNeededError, take_into_use
 from napari_brainseg.session.model_shelf import ModelShelf
+from napari_brainseg.session.model_stock import ModelStock, deleted_names
 from napari_brainseg.session.model_version import DeletedVersion, ModelVersion
 
 if TYPE_CHECKING:
@@ -32,17 +32,12 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.model_comparison import ModelComparison
+    from napari_brainseg.session.model_history import GateLike
     from napari_brainseg.session.model_listing import Listing
     from napari_brainseg.session.model_tree import ModelNode
     from napari_brainseg.session.workspace import Workspace
 
 __all__ = ["DeletedVersion", "ModelRegistry", "ModelVersion", "Promotion", "ReasonNeededError"]
-
-PASSED = "passed"
-
-
-class ReasonNeededError(ModelError):
-    """A version has passed no gate against the one in use: a person must say why all the same."""
 
 
 class ModelRegistry:
@@ -75,9 +70,7 @@ class ModelRegistry:
         self._workspace = workspace
         self._catalogue = catalogue
         self._shelf = ModelShelf(workspace.models, bundled)
-        self._represent = represent
-        self._lock = threading.RLock()
-        self._swept = False
+        self._stock = ModelStock(self._shelf, catalogue, represent)
 
     # which there are --------------------------------------------------------------------------
 
@@ -112,7 +105,7 @@ class ModelRegistry:
     def rollback_version(self) -> str | None:
         """Version that `rollback` takes into use again; `None` if there is none."""
         with self._catalogue.read() as connection:
-            return way_back(self._used(connection), _gone(connection))
+            return way_back(self._used(connection), deleted_names(connection))
 
     def versions(self) -> tuple[ModelVersion, ...]:
         """All versions: bundled ones first, then those made or imported here, the latest last.
@@ -124,9 +117,7 @@ class ModelRegistry:
 
     def deleted(self) -> tuple[DeletedVersion, ...]:
         """Versions that were deleted, the oldest first."""
-        with self._catalogue.read() as connection:
-            notes = model_log.version_notes(connection)
-        return model_bin.deleted_versions(self._workspace.models, notes)
+        return self._stock.deleted()
 
     def tree(self) -> tuple[ModelNode, ...]:
         """All versions by descent; deleted parents of versions that are here are shown as such."""
@@ -156,7 +147,7 @@ class ModelRegistry:
         ModelError
             If it is unknown, deleted or damaged.
         """
-        return self._shelf.open(self._find(version))
+        return self._shelf.open(self._stock.find(version))
 
     def compare(self, a: str, b: str) -> ModelComparison:
         """Tell what differs between two versions: settings, patients, figures, gates.
@@ -168,7 +159,7 @@ class ModelRegistry:
         """
         from napari_brainseg.session.model_comparison import compare_bundles
 
-        first, second = self._shelf.look(self._find(a)), self._shelf.look(self._find(b))
+        first, second = self._shelf.look(self._stock.find(a)), self._shelf.look(self._stock.find(b))
         return compare_bundles(first, second, self.gates())
 
     # what comes and goes ----------------------------------------------------------------------
@@ -188,18 +179,9 @@ class ModelRegistry:
         ModelError
             If it is damaged, or cannot be copied.
         """
-        from napari_brainseg.core.segmentation.bundle import load_bundle
-
-        candidate = load_bundle(bundle_path)
-        target = self._workspace.models / candidate.version
-        with self._lock:
-            if not target.exists():
-                self._shelf.copy(candidate.path, target)
-            self._shelf.open(target)
-            # Last: a run whose version is not noted is adopted again by the next window.
-            self._note(candidate, target, run_id=run_id)
+        version = self._stock.adopt(bundle_path, run_id)
         self.changed.emit()
-        return self._version(candidate.version)
+        return self._version(version)
 
     def import_bundle(self, path: Path) -> ModelVersion:
         """Take in a model from a folder or a zip file, once all of it was judged.
@@ -217,31 +199,7 @@ class ModelRegistry:
         ModelError
             With the reason, if it is refused.
         """
-        from napari_brainseg.session import model_transfer
-
-        with model_transfer.judged(path, self._workspace.models) as bundle:
-            version = bundle.version
-            target = self._workspace.models / version
-            known = next((b for b in self.bundled() if b.version == version), None)
-            if known is None and target.is_dir():
-                known = self._shelf.open(target)
-            if known is not None and not model_transfer.is_same_model(bundle, known):
-                raise ModelError(
-                    f"Another model of the version {version} is here already: the weights are the "
-                    "same, but not what is done before and after them.",
-                    "Ask those who made it which one is right.",
-                )
-            if known is None:
-                model_transfer.put_in_place(
-                    bundle,
-                    target,
-                    self._represent or model_transfer.represent,
-                    # First: a folder without a row would not tell that it came from elsewhere.
-                    before=lambda: self._note(bundle, target, origin="import"),
-                )
-                self._shelf.open(target)
-            elif known.path == target:
-                self._note(bundle, target, origin="import")
+        version = self._stock.take_in(path)
         self.changed.emit()
         return self._version(version)
 
@@ -275,29 +233,9 @@ class ModelRegistry:
             If it is in use, bundled, unknown or busy, or nobody is named.
         """
         _need(editor)
-        if any(bundle.version == version for bundle in self.bundled()):
-            raise ModelError(
-                f"The model {version} came with BrainSeg and cannot be deleted.",
-                "Delete versions that were fine-tuned here or imported.",
-            )
-        if version in busy:
-            raise ModelError(
-                f"A run that goes on needs the model {version}.", "Wait for its end, or stop it."
-            )
-        with self._lock:
-            path = self._find(version)
-            with self._catalogue.write() as connection:
-                if self._used(connection)[-1] == version:
-                    raise ModelError(
-                        f"The model {version} is in use and cannot be deleted.",
-                        "Take another version into use first.",
-                    )
-                name, parent = self._named(path)
-                model_log.note_version(
-                    connection, version, path, name=name, parent=parent, origin=""
-                )
-                model_log.note_deleted(connection, version, editor)
-            model_bin.put_in(self._workspace.models, version)
+        self._stock.delete(
+            version, editor=editor, busy=busy, in_use=lambda connection: self._used(connection)[-1]
+        )
         self.changed.emit()
 
     def restore(self, version: str) -> ModelVersion:
@@ -308,15 +246,7 @@ class ModelRegistry:
         ModelError
             If it was not deleted, or the bin was emptied.
         """
-        with self._lock:
-            if all(gone.version != version for gone in self.deleted()):
-                raise ModelError(
-                    f"The model {version} was not deleted.",
-                    "`brainseg models list` names the versions.",
-                )
-            model_bin.put_back(self._workspace.models, version)
-            with self._catalogue.write() as connection:
-                model_log.note_restored(connection, version)
+        self._stock.restore(version)
         self.changed.emit()
         return self._version(version)
 
@@ -328,9 +258,7 @@ class ModelRegistry:
         ModelError
             If some cannot be removed.
         """
-        with self._lock, self._catalogue.read() as connection:
-            notes = model_log.version_notes(connection)
-        removed = model_bin.empty(self._workspace.models, notes)
+        removed = self._stock.empty_bin()
         self.changed.emit()
         return removed
 
@@ -383,28 +311,9 @@ class ModelRegistry:
         """
         _need(editor)
         self.load(version)
+        bundled = [bundle.version for bundle in self.bundled()]
         with self._catalogue.write() as connection:
-            used = self._used(connection)
-            if version in _gone(connection):
-                raise ModelError(
-                    f"The model {version} was deleted meanwhile.", "Choose another version."
-                )
-            if version != used[-1]:
-                found = _gate(connection, version, used[-1], gate)
-                passed = found is not None and found.outcome == PASSED
-                if not passed and not reason.strip():
-                    raise _reason_needed(version, used[-1], found)
-                known = {promotion.version for promotion in self._acts(connection)}
-                known.update(bundle.version for bundle in self.bundled())
-                note_act(
-                    connection,
-                    "promote",
-                    version,
-                    editor=editor,
-                    reason=reason,
-                    gate_id=None if found is None else found.id,
-                    overrode=not passed and (found is not None or version not in known),
-                )
+            take_into_use(connection, version, bundled, editor=editor, reason=reason, gate=gate)
         self.changed.emit()
         return self._version(version)
 
@@ -430,7 +339,7 @@ class ModelRegistry:
             self.load(version)
             with self._catalogue.write() as connection:
                 # Another window may have acted while the hashes were checked.
-                if way_back(self._used(connection), _gone(connection)) == version:
+                if way_back(self._used(connection), deleted_names(connection)) == version:
                     note_act(connection, "rollback", version, editor=editor, reason=reason)
                     break
         self.changed.emit()
@@ -462,86 +371,26 @@ class ModelRegistry:
         with self._catalogue.read() as connection:
             return used_versions(read_history(connection, first), first)
 
-    def _find(self, version: str) -> Path:
-        with self._catalogue.read() as connection:
-            gone = _gone(connection)
-        return self._shelf.find(version, gone)
-
-    def _note(
-        self, bundle: Bundle, target: Path, *, origin: str = "run", run_id: str | None = None
-    ) -> None:
-        """Keep where a version comes from; one that was deleted is back."""
-        with self._catalogue.write() as connection:
-            model_log.note_version(
-                connection,
-                bundle.version,
-                target,
-                name=bundle.name,
-                parent=bundle.manifest.parent,
-                origin=origin,
-                run_id=run_id,
-            )
-
-    def _named(self, path: Path) -> tuple[str, str | None]:
-        """Name and parent of a version, as far as its folder tells."""
-        try:
-            bundle = self._shelf.look(path)
-        except BrainSegError:
-            return path.name, None
-        return bundle.name, bundle.manifest.parent
-
     def _listing(self) -> Listing:
         from napari_brainseg.session.model_listing import Listing
-        from napari_brainseg.session.model_transfer import sweep_staging
 
+        self._stock.tidy()
         with self._catalogue.read() as connection:
             history = self._acts(connection)
             notes = model_log.version_notes(connection)
             current = used_versions(history, self._first())[-1]
             gates = model_log.gates_of(connection, current=current)
-        with self._lock:
-            if not self._swept:
-                self._swept = True
-                sweep_staging(self._workspace.models)
-                for note in notes.values():
-                    if note.deleted is not None:
-                        model_bin.put_in(self._workspace.models, note.version)
         return Listing(self._shelf, current, history, notes, gates, self._measured())
 
     def _measured(self) -> dict[str, tuple[float, int]]:
+        from napari_brainseg.core.dataset.locked import load_locked
         from napari_brainseg.core.dataset.splits import load_split
 
-        path = self._workspace.splits
-        if not path.is_file():
+        locked, path = load_locked(self._workspace.locked), self._workspace.splits
+        if locked is None and not path.is_file():
             return {}
-        return model_log.measured(self._catalogue, load_split(path).digest)
-
-
-def _gone(connection: Connection) -> set[str]:
-    notes = model_log.version_notes(connection)
-    return {note.version for note in notes.values() if note.deleted is not None}
-
-
-def _gate(
-    connection: Connection, version: str, current: str, given: GateLike | None
-) -> GateLike | None:
-    """Return the gate of `version` against `current`: the one given, else the latest kept."""
-    if given is not None:
-        if (given.candidate, given.current) == (version, current):
-            return given
-        return None
-    found = model_log.gates_of(connection, current=current, candidate=version)
-    return found[-1] if found else None
-
-
-def _reason_needed(version: str, current: str, gate: GateLike | None) -> ReasonNeededError:
-    if gate is None:
-        what = f"No gate has compared {version} with {current}, the model in use."
-    elif gate.outcome == "failed":
-        what = f"{version} failed the gate against {current}, the model in use."
-    else:
-        what = f"The gate of {version} against {current}, the model in use, says: {gate.outcome}."
-    return ReasonNeededError(what, "Measure it first, or give a reason: it is kept with your name.")
+        digest = load_split(path).digest if locked is None else locked.digest
+        return model_log.measured(self._catalogue, digest)
 
 
 def _need(editor: str) -> None:
