@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import DataError
+from napari_brainseg.session.effects import Effects
 from napari_brainseg.session.errands import Errands
 from napari_brainseg.session.foreground import ForegroundPredictions
 from napari_brainseg.session.memory import give_large_blocks_back
@@ -34,17 +35,20 @@ if TYPE_CHECKING:
     from napari_brainseg.core.formats import Discovery, StudyFolder
     from napari_brainseg.core.imaging import BrainSegError, Study
     from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.core.segmentation.gate import GateEvidence
     from napari_brainseg.session.batch import BatchPrediction
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.correction import Correction, CorrectionBase
     from napari_brainseg.session.fine_tuning import FineTuningPlan
+    from napari_brainseg.session.gates import Gates
+    from napari_brainseg.session.locked_patients import LockedPatients
     from napari_brainseg.session.model_registry import ModelRegistry
     from napari_brainseg.session.ordering import Suggestion
     from napari_brainseg.session.prediction import PredictionJob, Predictor
     from napari_brainseg.session.prefetch import Prefetcher
     from napari_brainseg.session.run_log import RunRecord
-    from napari_brainseg.session.trainer_process import TrainerProcess
+    from napari_brainseg.session.run_handle import RunHandle
     from napari_brainseg.session.worklist import Worklist
     from napari_brainseg.session.workspace import Workspace
 
@@ -76,6 +80,10 @@ class Desk:
         Runs predictions of the open case and of the background.
     review : Review
         Checks before signing the open case off, and decisions on it.
+    trainings : Trainings
+        Fine-tuning runs: preflight, start, pause, stop, resume.
+    effects : Effects
+        What a candidate would change, patient by patient.
     """
 
     opened = Signal(object)
@@ -104,6 +112,10 @@ class Desk:
     """`Event` of the trainer."""
     training_finished = Signal(object)
     """`RunOutcome`; a completed run's bundle is already among the versions."""
+    training_paused = Signal(bool)
+    """Whether the run rests because a person asked for it."""
+    locked_changed = Signal()
+    """There is another set of locked patients."""
     models_changed = Signal()
     """Versions, their figures, or the one in use changed."""
     editor_changed = Signal(str)
@@ -123,12 +135,21 @@ class Desk:
         give_large_blocks_back()
         self.preferences = Preferences() if preferences is None else preferences
         self._shelf = Shelf(workspace, bundled=bundled)
-        self._trainings = Trainings(self._shelf, command=trainer_command)
+        self.trainings = Trainings(
+            self._shelf, command=trainer_command, gates=lambda: self._shelf.gates
+        )
         self.predictions = PredictionService(predictor)
         self._foreground = ForegroundPredictions(self.predictions)
+        self.trainings.give_way(self._foreground)
         self._reading = Reading(self._shelf, self.predictions, self.preferences)
         self._opened = OpenedCase(self._shelf, self._reading, self._foreground, self.preferences)
         self.review = Review(self._opened, self._shelf, self.preferences, self.worklist)
+        self.effects = Effects(
+            self._shelf,
+            self.predictions,
+            evidence=self._evidence_of,
+            locked=lambda: self._shelf.locked.current(),
+        )
         self._errands = Errands()
         self._relay()
 
@@ -153,6 +174,16 @@ class Desk:
     def registry(self) -> ModelRegistry:
         """Model versions of the workspace."""
         return self._shelf.registry
+
+    @property
+    def gates(self) -> Gates:
+        """What candidates were measured with against the version in use."""
+        return self._shelf.gates
+
+    @property
+    def locked(self) -> LockedPatients:
+        """Patients that never train and that the gate measures with."""
+        return self._shelf.locked
 
     @property
     def studies(self) -> Discovery | None:
@@ -185,9 +216,9 @@ class Desk:
         return self._opened.suggestion
 
     @property
-    def trainer(self) -> TrainerProcess | None:
+    def trainer(self) -> RunHandle | None:
         """The latest run of this session, which may have ended."""
-        return self._trainings.trainer
+        return self.trainings.trainer
 
     @property
     def editor(self) -> str | None:
@@ -350,9 +381,9 @@ class Desk:
 
     def plan_fine_tuning(self, **changes: Any) -> FineTuningPlan:
         """Tell what `start_fine_tuning` would do; nothing is written. See `session.fine_tuning`."""
-        return self._trainings.plan(self.studies, **changes)
+        return self.trainings.plan(self.studies, **changes)
 
-    def start_fine_tuning(self, **changes: Any) -> TrainerProcess:
+    def start_fine_tuning(self, **changes: Any) -> RunHandle:
         """Fine-tune the model in use on the exported corrections.
 
         Takes a tenth of a second: call it by `submit` from a window.
@@ -369,9 +400,9 @@ class Desk:
         ConfigError
             If a run is under way, or a field does not fit.
         """
-        return self._trainings.start(self.studies, **changes)
+        return self.trainings.start(self.studies, **changes)
 
-    def resume_run(self, run_id: str) -> TrainerProcess:
+    def resume_run(self, run_id: str) -> RunHandle:
         """Go on with a run that was stopped, failed or crashed, from its last checkpoint.
 
         Raises
@@ -379,15 +410,15 @@ class Desk:
         ConfigError
             If there is no such run, it cannot be resumed, or another one is under way.
         """
-        return self._trainings.resume(run_id)
+        return self.trainings.resume(run_id)
 
     def stop_training(self) -> None:
         """Ask the run to write a checkpoint and end."""
-        self._trainings.stop()
+        self.trainings.stop()
 
     def runs(self) -> tuple[RunRecord, ...]:
         """List the runs of the workspace, the latest first; those that can be resumed say so."""
-        return self._trainings.runs()
+        return self.trainings.runs()
 
     # in the background, and the end -----------------------------------------------------------
 
@@ -407,13 +438,14 @@ class Desk:
             Seconds to wait for the run; one that needs longer is found again at the next start.
         """
         self.close_case()
+        self.effects.close()
         self.batch.close()
         self.predictions.close()
         self._errands.close()
         # What was being opened at that moment is open now.
         self.close_case()
         self._reading.close()
-        self._trainings.close(timeout)
+        self.trainings.close(timeout)
         self._shelf.close()
 
     # inside -----------------------------------------------------------------------------------
@@ -444,7 +476,7 @@ class Desk:
 
     def _relay(self) -> None:
         """Pass the news of all parts on."""
-        opened, foreground, trainings = self._opened, self._foreground, self._trainings
+        opened, foreground, trainings = self._opened, self._foreground, self.trainings
         for source, target in (
             (opened.opened, self.opened),
             (opened.closed, self.closed),
@@ -462,6 +494,7 @@ class Desk:
             (trainings.started, self.training_started),
             (trainings.event, self.training_event),
             (trainings.finished, self.training_finished),
+            (trainings.paused_changed, self.training_paused),
             (trainings.fault, self.fault),
             (self._errands.fault, self.fault),
             (self._shelf.fault, self.fault),
@@ -469,7 +502,12 @@ class Desk:
         ):
             source.connect(target.emit)
         self._shelf.models_changed.connect(self._on_models_changed)
+        self._shelf.locked_changed.connect(self.locked_changed.emit)
         self._shelf.editor_changed.connect(self._on_editor_changed)
+
+    def _evidence_of(self, candidate: str, current: str) -> GateEvidence | None:
+        gate = self.gates.latest(candidate, current)
+        return None if gate is None else gate.evidence
 
     def _on_models_changed(self) -> None:
         self._reading.change_model()

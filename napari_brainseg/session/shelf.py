@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from napari_brainseg.core.dataset.locked import LockedSet
     from napari_brainseg.core.formats import Discovery
     from napari_brainseg.core.imaging import BrainSegError
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.session.backup_keeper import BackupKeeper
     from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.gates import Gates
+    from napari_brainseg.session.locked_patients import LockedPatients
     from napari_brainseg.session.model_registry import ModelRegistry
     from napari_brainseg.session.prediction_store import PredictionStore
 
@@ -43,6 +46,8 @@ class Shelf:
     """Versions, their figures, the one in use, or the workspace changed."""
     editor_changed = Signal(str)
     """The new name of the editor."""
+    locked_changed = Signal()
+    """There is another set of locked patients."""
     fault = Signal(object)
     """`BrainSegError` that was not asked for: a backup was opened in place of a catalogue."""
 
@@ -62,6 +67,8 @@ class Shelf:
         self._untold = False
         self._registries: dict[Path, ModelRegistry] = {}
         self._stores: dict[Path, PredictionStore] = {}
+        self._gates: dict[Path, Gates] = {}
+        self._locked: dict[Path, LockedPatients] = {}
 
     @property
     def workspace(self) -> Workspace:
@@ -109,6 +116,38 @@ class Shelf:
                 registry.changed.connect(self._on_models_changed)
                 self._registries[workspace.root] = registry
             return self._registries[workspace.root]
+
+    @property
+    def gates(self) -> Gates:
+        """What candidates of the workspace in use were measured with."""
+        from napari_brainseg.session.gates import Gates
+
+        with self._lock:
+            workspace = self.workspace
+            if workspace.root not in self._gates:
+                locked = self.locked
+                gates = Gates(self.catalogue, locked_digest=lambda: _digest_of(locked.current()))
+                gates.changed.connect(self._on_models_changed)
+                self._gates[workspace.root] = gates
+            return self._gates[workspace.root]
+
+    @property
+    def locked(self) -> LockedPatients:
+        """Locked patients of the workspace in use."""
+        from napari_brainseg.session.locked_patients import LockedPatients
+
+        with self._lock:
+            workspace = self.workspace
+            if workspace.root not in self._locked:
+                registry = self.registry
+                locked = LockedPatients(
+                    workspace,
+                    self.catalogue,
+                    models=lambda: (registry.bundled()[0], registry.current),
+                )
+                locked.changed.connect(self.locked_changed.emit)
+                self._locked[workspace.root] = locked
+            return self._locked[workspace.root]
 
     @property
     def store(self) -> PredictionStore:
@@ -196,3 +235,7 @@ class Shelf:
 
     def _on_models_changed(self) -> None:
         self.models_changed.emit()
+
+
+def _digest_of(locked: LockedSet | None) -> str | None:
+    return None if locked is None else locked.digest

@@ -266,7 +266,7 @@ def test_a_trainer_that_cannot_start_leaves_a_failed_run_and_the_desk_free(
 ) -> None:
     desk.start_correction("truth")
     desk.export()
-    desk._trainings._command = (str(root / "no-such-python"),)
+    desk.trainings._command = (str(root / "no-such-python"),)
     for _ in range(2):
         with pytest.raises(ConfigError, match="could not be started"):
             desk.start_fine_tuning()
