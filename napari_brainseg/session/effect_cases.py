@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from napari_brainseg.core.dataset.splits import same_person
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -157,6 +155,8 @@ def _case(
     versions: tuple[Bundle, Bundle],
     pairs: Sequence[PairedPatient],
 ) -> EffectCase:
+    from napari_brainseg.core.dataset.splits import same_person
+
     candidate, current = versions
     pair = next((p for p in pairs if same_person(p.patient, (patient,))), None)
     return EffectCase(

@@ -1,0 +1,363 @@
+"""The pictures of an effect review: the difference large, both versions beside it, all in step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_brainseg.viewer.effect_pictures import (
+    BOTH,
+    GAINED,
+    LOST,
+    REFERENCE_COLOURS,
+    reference_name,
+)
+from napari_brainseg.viewer.effect_scene import EffectScene, Overlay
+from napari_brainseg.viewer.orientation import edge_letters
+from napari_brainseg.viewer.overlay_layers import CORRECTION_NAME
+from napari_brainseg.viewer.planes import Plane
+from napari_brainseg.widgets.effect_bar import EffectBar
+from napari_brainseg.widgets.effect_keys import HELD, action_of
+from napari_brainseg.widgets.effect_plane import EffectPlane
+from napari_brainseg.widgets.effect_strip import EffectStrip
+from napari_brainseg.widgets.effect_words import activity_text
+from napari_brainseg.widgets.look import set_role, stylesheet
+from napari_brainseg.widgets.numbers import dsc
+from napari_brainseg.widgets.plane_texts import PlaneTexts
+from napari_brainseg.widgets.subscriptions import Subscriptions
+from napari_brainseg.widgets.throttle import Throttle
+from napari_brainseg.widgets.worklist_names import Names
+
+if TYPE_CHECKING:
+    from napari_brainseg.core.imaging import Modality
+    from napari_brainseg.session.effect_review import EffectReview
+
+__all__ = ["EffectView"]
+
+_BLINK_MS = 500
+_LARGE, _SMALL = 62, 38
+"""Shares of the width."""
+_PICTURES, _WORDS = 0, 1
+
+
+class EffectView(QWidget):
+    """Shows one review. It has the keys as long as it has the focus; none reaches the case below.
+
+    Parameters
+    ----------
+    review : EffectReview
+        What is reviewed. It is not ended by this widget.
+    modality : Modality, optional
+        The one to begin with.
+    windows : mapping, optional
+        Windows as kept in the preferences.
+    hide_names : bool
+        Patients are called by their number.
+
+    Attributes
+    ----------
+    scene : EffectScene
+        How the case is looked at.
+    bar : EffectBar
+    difference, current, candidate : EffectPlane
+    strip : EffectStrip
+    """
+
+    done = Signal()
+    """The review is to end."""
+
+    def __init__(
+        self,
+        review: EffectReview,
+        parent: QWidget | None = None,
+        *,
+        modality: Modality | None = None,
+        windows: Any = None,
+        hide_names: bool = False,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("brainseg-effect")
+        self.setAccessibleName(self.tr("Effect of the new version"))
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.review = review
+        given = {} if modality is None else {"modality": modality}
+        self.scene = EffectScene(review, windows=windows, **given)
+        names = Names((case.patient for case in review.cases), hidden=hide_names)
+        self.bar = EffectBar(review, self.scene, names)
+        self.difference = EffectPlane(zooms=True)
+        self.current, self.candidate = EffectPlane(), EffectPlane()
+        self.planes = {
+            Overlay.DIFFERENCE: self.difference,
+            Overlay.CURRENT: self.current,
+            Overlay.CANDIDATE: self.candidate,
+        }
+        self.strip = EffectStrip(self.scene)
+        self.legend = QLabel(wordWrap=True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.words = QLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
+        self.words.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self.words, "hint")
+        self.retry_button = QPushButton(self.tr("Try again"))
+        self.retry_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._lay_out()
+        self._redraw = Throttle(self._draw, self)
+        self._blink = QTimer(self, interval=_BLINK_MS)
+        self._blink.timeout.connect(self.scene.flip)
+        self._tie()
+        self._on_entered()
+
+    # what can be asked for --------------------------------------------------------------------
+
+    def act(self, action: str) -> None:
+        """Do one of the actions of `effect_keys.ACTIONS` that are not held.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        """
+        scene, review = self.scene, self.review
+        acts = {
+            "next_case": review.next,
+            "previous_case": review.previous,
+            "next_lesion": scene.next_difference,
+            "previous_lesion": scene.previous_difference,
+            "slice_up": lambda: scene.step(-1),
+            "slice_down": lambda: scene.step(1),
+            "next_modality": scene.next_modality,
+            "whole": lambda: setattr(scene, "look", None),
+            "done": self.done.emit,
+        }
+        acts[action]()
+
+    def hold(self, action: str, on: bool) -> None:
+        """Begin or end what lasts as long as a key is down."""
+        if action == "blink":
+            self.blink(on)
+        else:
+            self.scene.bare = on
+
+    def blink(self, on: bool) -> None:
+        """Show the masks of the two versions in turn on the large picture, or the difference."""
+        if on and self.scene.picture is not None:
+            if not self._blink.isActive():
+                self.scene.flip()
+                self._blink.start()
+        else:
+            self._blink.stop()
+            self.scene.overlay = Overlay.DIFFERENCE
+
+    def draw_now(self) -> None:
+        """Draw what is waiting to be drawn, at once."""
+        self._redraw.now()
+
+    def dress(self, theme_id: str) -> None:
+        """Take the colours of a napari theme."""
+        ground = get_theme(theme_id).background.as_hex()
+        self.setStyleSheet(f"#brainseg-effect {{ background: {ground}; }} {stylesheet(theme_id)}")
+
+    def use_key(self, event: QKeyEvent) -> bool:
+        """Act on a key event; whether it was one of the review's."""
+        action = action_of(event)
+        if action is None:
+            return False
+        pressed = event.type() == QEvent.Type.KeyPress
+        if action in HELD:
+            if not event.isAutoRepeat():
+                self.hold(action, pressed)
+        elif pressed:
+            self.act(action)
+        return True
+
+    # Qt ---------------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """Keep the review's keys from the menus."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and action_of(event) is not None
+        ):
+            event.accept()
+            return True
+        return bool(super().event(event))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Act; other keys do nothing either, for they belong to the case below."""
+        self.use_key(event)
+        event.accept()
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Let go of what was held."""
+        self.use_key(event)
+        event.accept()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Let go of what is held when the window loses the keys: no release would come."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and not self.isActiveWindow():
+            for action in HELD:
+                self.hold(action, False)
+
+    # inside -----------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        beside = QVBoxLayout()
+        beside.setSpacing(2)
+        beside.addWidget(self.current, 1)
+        beside.addWidget(self.candidate, 1)
+        pictures = QWidget()
+        columns = QHBoxLayout(pictures)
+        columns.setContentsMargins(0, 0, 0, 0)
+        columns.setSpacing(2)
+        columns.addWidget(self.difference, _LARGE)
+        columns.addLayout(beside, _SMALL)
+        said = QWidget()
+        words = QGridLayout(said)
+        words.setRowStretch(0, 1)
+        words.setRowStretch(3, 1)
+        words.addWidget(self.words, 1, 0)
+        words.addWidget(self.retry_button, 2, 0, Qt.AlignmentFlag.AlignCenter)
+        self._stack = QStackedLayout()
+        self._stack.addWidget(pictures)
+        self._stack.addWidget(said)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.bar)
+        layout.addLayout(self._stack, 1)
+        layout.addWidget(self.strip)
+        layout.addWidget(self.legend)
+        self.legend.setContentsMargins(8, 0, 8, 4)
+
+    def _tie(self) -> None:
+        review, scene = self.review, self.scene
+        self.bar.done.connect(self.done)
+        self.bar.blink_asked.connect(self.blink)
+        self.strip.chosen.connect(scene.go_to)
+        self.retry_button.clicked.connect(lambda: (review.retry(), self._on_entered()))
+        for plane in self.planes.values():
+            plane.looked.connect(lambda look: setattr(scene, "look", look))
+            plane.scrolled.connect(scene.step)
+            plane.hovered.connect(lambda at, p=plane: self._on_hover(p, at))
+            plane.window_drag_began.connect(scene.start_window_drag)
+            plane.window_dragged.connect(scene.drag_window)
+        self._ties = ties = Subscriptions(self)
+        ties.add(scene.changed, self._on_changed)
+        ties.add(scene.look_changed, self._on_look)
+        ties.add(scene.entered, self._on_entered)
+        ties.add(review.moved, lambda _index: self._follow())
+        ties.add(review.prepared, lambda _index: self._follow())
+        ties.add(review.failed, lambda _index, _error: self._on_entered())
+        ties.add(review.reviewed_changed, lambda _found: self.bar.refresh())
+        ties.add(review.activity_changed, lambda _activity: self._say())
+
+    def _follow(self) -> None:
+        self.scene.enter()
+        self.bar.refresh()
+        self._say()
+
+    def _on_entered(self) -> None:
+        self._blink.stop()
+        for plane in self.planes.values():
+            plane.set_crosshair(None)
+        self._say()
+        self._write_legend()
+        self.bar.refresh()
+        self._on_look()
+        self._redraw.ask()
+
+    def _on_changed(self) -> None:
+        self.bar.refresh()
+        self.strip.refresh()
+        self._redraw.ask()
+
+    def _on_look(self) -> None:
+        for plane in self.planes.values():
+            plane.look_at(self.scene.look)
+
+    def _on_hover(self, source: EffectPlane, at: tuple[float, float] | None) -> None:
+        for plane in self.planes.values():
+            plane.set_crosshair(None if plane is source else at)
+
+    def _draw(self) -> None:
+        scene = self.scene
+        picture = scene.picture
+        if picture is None:
+            return
+        geometry = picture.study.image.geometry
+        letters = edge_letters(geometry, Plane.AXIAL)
+        for overlay, plane in self.planes.items():
+            shown = scene.overlay if plane is self.difference else overlay
+            plane.show_picture(scene.plane(shown), scene.spacing)
+            title, note = self._title(shown, large=plane is self.difference)
+            bar = geometry.spacing_mm is not None
+            plane.set_texts(PlaneTexts(title, note, letters=letters, bar=bar))
+        self.strip.refresh()
+        self.review.note_look(self.review.index)
+
+    def _title(self, overlay: Overlay, *, large: bool) -> tuple[str, str]:
+        scene, picture = self.scene, self.scene.picture
+        assert picture is not None
+        words = {
+            Overlay.DIFFERENCE: self.tr("Difference"),
+            Overlay.CURRENT: self.tr("In use"),
+            Overlay.CANDIDATE: self.tr("New"),
+        }
+        if large:
+            where = self.tr("slice {i}/{n}").format(i=scene.slice_index + 1, n=scene.count)
+            return f"{words[overlay]}  {where}", str(scene.modality)
+        bundle = self.review.current if overlay is Overlay.CURRENT else self.review.candidate
+        figure = picture.current_dsc if overlay is Overlay.CURRENT else picture.candidate_dsc
+        title = self.tr("{which}  DSC {dsc}").format(which=words[overlay], dsc=dsc(figure))
+        return title, bundle.version
+
+    def _say(self) -> None:
+        """Tell in place of the pictures what they wait for, or why there are none."""
+        review = self.review
+        self.bar.show_activity()
+        if self.scene.picture is not None:
+            self._stack.setCurrentIndex(_PICTURES)
+            return
+        patient = self.bar.names.short(review.case.patient)
+        fault, activity = review.fault_of(review.index), review.activity
+        if fault is not None:
+            self.words.setText(self.bar.names.scrub(f"{fault.message}\n{fault.hint}".strip()))
+        elif activity is not None and activity.index == review.index:
+            self.words.setText(activity_text(activity, patient))
+        else:
+            self.words.setText(self.tr("{patient} is being prepared…").format(patient=patient))
+        self.retry_button.setVisible(fault is not None)
+        self._stack.setCurrentIndex(_WORDS)
+
+    def _write_legend(self) -> None:
+        name = reference_name(self.review.case.is_correction)
+        reference = (
+            self.tr("approved correction") if name == CORRECTION_NAME else self.tr("ground truth")
+        )
+        parts = (
+            (GAINED, "■", self.tr("only the new version")),
+            (LOST, "■", self.tr("only the version in use (dashed edge)")),
+            (BOTH, "▫", self.tr("both (faint)")),
+            (REFERENCE_COLOURS[name], "━", reference),
+            (LOST, "╌", self.tr("mask of a version")),
+        )
+        self.legend.setText(
+            "&nbsp;&nbsp; ".join(
+                f"<span style='color:{colour}'>{sign}</span>&nbsp;{text.replace(' ', '&nbsp;')}"
+                for colour, sign, text in parts
+            )
+        )
