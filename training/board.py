@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from training.data import ValidationCase
 
-__all__ = ["Board"]
+__all__ = ["Board", "flair_of"]
 
 MOST_CASES = 3
 FOLDER = "tensorboard"
@@ -79,7 +79,7 @@ class Board:
         self._next_images = max(epoch + 1, epoch * SPACING)
         writer = self._open()
         for _, (case, mask) in zip(range(MOST_CASES), cases, strict=False):
-            image = grey(_flair(case))
+            image = grey(flair_of(case))
             for z, why in telling_slices(case.truth, mask).items():
                 writer.add_image(
                     f"{case.patient}/{why}",
@@ -132,7 +132,7 @@ class Board:
         return self._writer
 
 
-def _flair(case: ValidationCase) -> NDArray[np.float32]:
+def flair_of(case: ValidationCase) -> NDArray[np.float32]:
     """FLAIR on the native grid, from what the network sees."""
     prepared = case.prepared.data[:, KAGGLE_ORDER.index(Modality.FLAIR)]
     # what lies outside the network's window comes back as 0, which must be the darkest

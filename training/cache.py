@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CACHE_VERSION", "LIMIT_BYTES", "PreparedCache", "default_cache"]
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Goes up when what is read from files, or what an entry holds, changes."""
 LIMIT_BYTES = 20 * 2**30
 """What was not used for longest is removed beyond this."""

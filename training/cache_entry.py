@@ -49,6 +49,8 @@ def write_entry(folder: Path, patient: PreparedPatient) -> None:
         "record": patient.record,
         "lesion_vox": patient.lesion_vox,
         "blanked_lesion_vox": patient.blanked_lesion_vox,
+        "image": patient.image_sha256,
+        "lesion_mask": patient.mask_sha256,
         "files": files,
     }
     text = json.dumps({"crc32": _crc_of_facts(facts), "facts": facts})
@@ -91,6 +93,8 @@ def read_entry(folder: Path, *, check: bool = True) -> PreparedPatient:
         record=facts["record"],
         lesion_vox=facts["lesion_vox"],
         blanked_lesion_vox=facts["blanked_lesion_vox"],
+        image_sha256=facts["image"],
+        mask_sha256=facts["lesion_mask"],
     )
 
 

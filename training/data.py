@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from training.protocols import split_patients
 from training.sources import FolderSource, PhantomSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -72,6 +72,11 @@ class Cohort:
     """Patients that the finished model is measured with; nothing of them was read."""
     notes: tuple[str, ...] = ()
     """What the user should know of how the data was made ready."""
+    image_sha256: Mapping[str, str] = field(default_factory=dict)
+    mask_sha256: Mapping[str, str] = field(default_factory=dict)
+    """Hashes of images and masks of the training patients; see `core.dataset.hashing`."""
+    train_folders: Mapping[str, StudyFolder] = field(default_factory=dict)
+    """Of the training patients; phantoms have none."""
 
     @property
     def placement(self) -> str:
@@ -161,6 +166,8 @@ def load_cohort(
         lesion_share=config.lesion_share,
         context=config.context_slices,
         lesions_only=config.drop_empty_slices,
+        replayed=frozenset(config.replay_patients),
+        replay_share=config.replay_share,
     )
     return Cohort(
         pool=pool,
@@ -171,6 +178,9 @@ def load_cohort(
         validation_folders=tuple(folders[name] for name in split.validation),
         test=tuple(folders[name] for name in split.test),
         notes=(*split.notes, *cache.notes, *left_out, *_stripped(recipe, ready)),
+        image_sha256={p.patient: p.image_sha256 for p in own},
+        mask_sha256={p.patient: p.mask_sha256 for p in own},
+        train_folders={p.patient: folders[p.patient] for p in own if p.patient in folders},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,14 +11,15 @@ import torch
 
 from napari_brainseg.core.imaging import ConfigError
 from training.canvases import frames, place_canvases
-from training.sampling import SliceTable, build_sampler
+from training.sampling import Replay, SliceTable, build_sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from torch import Tensor
 
     from training.preparation import PreparedPatient
+    from training.sampling import Sampler
 
 __all__ = ["SlicePool"]
 
@@ -40,6 +43,11 @@ class SlicePool:
         Slices that go into the network together; odd.
     lesions_only : bool
         Draw slices with a lesion only; their neighbours may be any.
+    replayed : collection of str
+        Patients that the base model knows already.
+    replay_share : float
+        Share of each batch drawn from them; 0 draws all patients alike, and so does a pool in
+        which either side is empty.
 
     Attributes
     ----------
@@ -63,28 +71,56 @@ class SlicePool:
         lesion_share: float = 0.5,
         context: int = 1,
         lesions_only: bool = False,
+        replayed: Collection[str] = (),
+        replay_share: float = 0.0,
     ) -> None:
         depths = torch.tensor([len(p.images) for p in patients])
         owners = torch.arange(len(patients)).repeat_interleave(depths)
         sizes = torch.tensor([p.images.shape[2:] for p in patients])
         self.extents = sizes[owners]
         self.areas = torch.from_numpy(np.concatenate([p.lesion_areas() for p in patients]))
-        drawn = self.areas > 0 if lesions_only else torch.ones_like(self.areas, dtype=torch.bool)
+        self._names = [p.patient for p in patients]
+        self._owners = owners
+        self._build = partial(build_sampler, sampling, lesion_share=lesion_share)
+        self._lesions_only = lesions_only
+        self._replayed = torch.tensor([name in replayed for name in self._names])
+        self._replay_share = replay_share
+        self._choose(torch.ones_like(owners, dtype=torch.bool))
+        rows = [frame.rows for frame in frames(patients)]
+        self._first = torch.tensor([r.start for r in rows])[owners]
+        self._last = torch.tensor([r.stop - 1 for r in rows])[owners]
+        self._reach = torch.arange(context) - context // 2
+        self._canvases = place_canvases(patients, device)
+
+    def without(self, patients: Collection[str]) -> SlicePool:
+        """Give a pool of the other patients; it shares the slices in memory with this one.
+
+        Raises
+        ------
+        ConfigError
+            If no slice is left to draw.
+        """
+        other = copy.copy(self)
+        left = torch.tensor([name not in patients for name in self._names])
+        other._choose(left[self._owners])  # noqa: SLF001 (one class)
+        return other
+
+    def _choose(self, rows: Tensor) -> None:
+        """Draw from these rows (N,) only."""
+        drawn = rows & (self.areas > 0) if self._lesions_only else rows
         self._drawn = torch.nonzero(drawn).flatten()
         if not len(self._drawn):
             raise ConfigError(
                 "No slice to train on has a lesion, and the others are dropped.",
                 "Turn drop_empty_slices off, or add patients with a lesion.",
             )
-        table = SliceTable(owners[self._drawn], self.areas[self._drawn])
-        self._sampler = build_sampler(sampling, table, lesion_share=lesion_share)
-        rows = [frame.rows for frame in frames(patients)]
-        self._first = torch.tensor([r.start for r in rows])[owners]
-        self._last = torch.tensor([r.stop - 1 for r in rows])[owners]
-        self._reach = torch.arange(context) - context // 2
-        self._names = [p.patient for p in patients]
-        self._owners = owners
-        self._canvases = place_canvases(patients, device)
+        table = SliceTable(self._owners[self._drawn], self.areas[self._drawn])
+        old = self._replayed[table.owners]
+        self._sampler: Sampler = (
+            Replay(table, old, self._replay_share, self._build)
+            if self._replay_share and old.any() and not old.all()
+            else self._build(table)
+        )
 
     def __len__(self) -> int:
         return len(self._drawn)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_brainseg.core.dataset.hashing import sha256_of_arrays
+from napari_brainseg.core.dataset.hashing import image_sha256, sha256_of_arrays
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class PreparedPatient:
     lesion_vox, blanked_lesion_vox : int
         Lesion voxels on the native grid, and those among them that skull stripping took for
         something else than brain.
+    image_sha256, mask_sha256 : str
+        Of the study's intensities and of its ground truth, whatever files they came from; see
+        `core.dataset.hashing`.
     """
 
     patient: str
@@ -59,6 +62,8 @@ class PreparedPatient:
     record: dict[str, Any]
     lesion_vox: int = 0
     blanked_lesion_vox: int = 0
+    image_sha256: str = ""
+    mask_sha256: str = ""
 
     @property
     def is_mapped(self) -> bool:
@@ -129,6 +134,8 @@ def prepare_patient(
         record=prepared.record(),
         lesion_vox=int(np.count_nonzero(truth)),
         blanked_lesion_vox=0 if brain is None else int(np.count_nonzero(truth[~brain])),
+        image_sha256=image_sha256(study),
+        mask_sha256=sha256_of_arrays(truth),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.segmentation.bundle import (
     BundleManifest,
@@ -16,6 +16,7 @@ from training.checkpoints import save_atomically
 from training.representation import checked_ir
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import nn
@@ -75,12 +76,43 @@ def publish(
     data_sha256: str,
     epoch: int,
     metrics: dict[str, float],
+    image_sha256: Mapping[str, str] | None = None,
+    mask_sha256: Mapping[str, str] | None = None,
+    interpolation: float = 1.0,
+    inner_folds: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Write `network` as a bundle; see `save_bundle`. Beside it: its state dict, `STATE_DICT`.
 
     A network of which OpenVINO makes nothing, or something that does not say what Torch says, is
     published without OpenVINO's representation; the card tells. The patients of the base model
-    count as trained on too: what it has seen, its children have.
+    count as trained on too: what it has seen, its children have; hashes are handed down alike.
+
+    Parameters
+    ----------
+    destination : Path
+        Folder to make.
+    network : Module
+        Left on the CPU.
+    config : RunConfig
+        Of the run.
+    recipe : Recipe
+        Preprocessing.
+    base : Bundle or None
+        Model that the run started from.
+    train_patients, validation_patients : tuple of str
+        Of this run.
+    data_sha256 : str
+        Of its data.
+    epoch : int
+        Whose weights these are.
+    metrics : dict
+        Figures by name.
+    image_sha256, mask_sha256 : mapping of str to str, optional
+        Of the training patients.
+    interpolation : float
+        Share of the new weights, the base model's being the rest.
+    inner_folds : mapping, optional
+        What the inner folds found.
 
     Raises
     ------
@@ -106,6 +138,8 @@ def publish(
                 epoch=epoch,
                 metrics=metrics,
                 openvino_fault=fault,
+                interpolation=interpolation,
+                inner_folds=inner_folds,
             ),
             write_ir=write_ir,
             network=spec.network,
@@ -122,7 +156,19 @@ def publish(
                 "validation_patients": list(validation_patients),
                 "data_sha256": data_sha256,
                 "epoch": epoch,
-                "config": config.model_dump(mode="json", exclude={"data", "corrections", "base"}),
+                "config": config.model_dump(
+                    mode="json", exclude={"data", "corrections", "base", "current", "locked"}
+                ),
+                "replay_patients": sorted(config.replay_patients),
+                "interpolation": interpolation,
+                "inner_folds": dict(inner_folds or {}),
+                "image_sha256": _handed_down(base, "image_sha256", image_sha256),
+                "mask_sha256": _handed_down(base, "mask_sha256", mask_sha256),
             },
             **spec.model_dump(include={"threshold", "postprocessing", "temperature"}),
         )
+
+
+def _handed_down(base: Bundle | None, key: str, own: Mapping[str, str] | None) -> dict[str, str]:
+    before = base.manifest.training.get(key, {}) if base else {}
+    return {**before, **(own or {})}

@@ -10,12 +10,15 @@ import torch
 from napari_brainseg.core.imaging import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
 __all__ = [
     "SAMPLERS",
     "LesionBalanced",
     "Reference",
+    "Replay",
     "Sampler",
     "SliceTable",
     "Uniform",
@@ -114,6 +117,48 @@ class Reference:
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """Row numbers (batch,)."""
         return torch.multinomial(self._weights, batch, replacement=True, generator=generator)
+
+
+class Replay:
+    """A fixed share of each batch from replayed patients, the rest from the corrected ones.
+
+    Rehearsal of old examples is what keeps a network from forgetting them while it learns new ones
+    (Robins 1995, doi 10.1080/09540099550039318; Rolnick et al. 2019, arXiv 1811.11682). Drawing
+    all slices alike would let a large replay set drown a few corrections, or the reverse.
+
+    Parameters
+    ----------
+    table : SliceTable
+        The slices.
+    replayed : Tensor of bool, shape (N,)
+        Which of them belong to replayed patients.
+    share : float
+        Of each batch, between 0 and 1; of a batch of two or more at least one slice is left for
+        each side.
+    build : callable
+        Makes the sampler that draws within each side.
+    """
+
+    def __init__(
+        self,
+        table: SliceTable,
+        replayed: Tensor,
+        share: float,
+        build: Callable[[SliceTable], Sampler],
+    ) -> None:
+        self._share = share
+        self._rows = [torch.nonzero(side).flatten() for side in (~replayed, replayed)]
+        self._samplers = [
+            build(SliceTable(table.owners[rows], table.areas[rows])) for rows in self._rows
+        ]
+
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Row numbers (batch,); those of the corrected patients come first."""
+        old = round(batch * self._share)
+        if batch > 1:
+            old = min(max(old, 1), batch - 1)
+        sides = zip(self._rows, self._samplers, (batch - old, old), strict=True)
+        return torch.cat([rows[own.draw(count, generator)] for rows, own, count in sides])
 
 
 def reference_weights(areas: Tensor) -> Tensor:

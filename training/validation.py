@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import BundleManifest
     from training.data import ValidationCase
 
-__all__ = ["validate"]
+__all__ = ["Validated", "validate"]
+
+
+class Validated(NamedTuple):
+    """What a validation found."""
+
+    loss: float
+    """Mean over patients."""
+    dsc: float
+    """Mean over patients."""
+    scores: tuple[float, ...]
+    """DSC of each patient."""
+    masks: tuple[NDArray[np.uint8], ...]
+    """(Z, Y, X), native grid, of each."""
 
 
 @torch.inference_mode()
@@ -34,8 +47,8 @@ def validate(
     *,
     half: bool = False,
     reference: bool = False,
-) -> tuple[float, float, list[NDArray[np.uint8]]]:
-    """Mean loss and mean DSC over patients, and their masks (Z, Y, X) on the native grid.
+) -> Validated:
+    """Predict whole patients and compare.
 
     Parameters
     ----------
@@ -74,4 +87,4 @@ def validate(
         else:
             scores.append(dsc(mask, case.truth))
         masks.append(mask)
-    return float(np.mean(losses)), float(np.mean(scores)), masks
+    return Validated(float(np.mean(losses)), float(np.mean(scores)), tuple(scores), tuple(masks))

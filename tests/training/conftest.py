@@ -30,6 +30,12 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
+def small() -> dict[str, Any]:
+    """Settings of a small run."""
+    return dict(SMALL)
+
+
+@pytest.fixture(scope="session")
 def cohort_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five patients of five slices, 48 x 48, with a bright blob in FLAIR; one has no lesion."""
     root = tmp_path_factory.mktemp("cohort")

@@ -165,9 +165,9 @@ def test_without_progress_the_run_ends_early_and_publishes(train, tmp_path: Path
 def test_a_loss_that_is_no_number_names_the_batch_and_keeps_the_checkpoint(
     train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import loop
+    from training import setting
 
-    built = loop.build_loss
+    built = setting.build_loss
     calls = 0
 
     def poisoned(spec: str) -> Any:
@@ -181,7 +181,7 @@ def test_a_loss_that_is_no_number_names_the_batch_and_keeps_the_checkpoint(
         real.register_forward_hook(poison)
         return real
 
-    monkeypatch.setattr(loop, "build_loss", poisoned)
+    monkeypatch.setattr(setting, "build_loss", poisoned)
     with pytest.raises(ModelError, match=r"became nan in epoch 2, step 2; .*SITE_A_000\d"):
         train()
     state = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)
@@ -220,16 +220,15 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_the_run_goes_on(
 def test_a_best_model_that_cannot_be_written_leaves_the_one_before_the_best(
     train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import checkpoints, loop
+    from training import checkpoints, epochs
 
     whole = torch.save
     scores = iter([0.5, 0.9, 0.7])
     best: list[str] = []
-    validate = loop.validate
+    validate = epochs.validate
 
     def scored(*args: Any, **kwargs: Any) -> Any:
-        loss, _, masks = validate(*args, **kwargs)
-        return loss, next(scores), masks
+        return validate(*args, **kwargs)._replace(dsc=next(scores))
 
     def save(state: dict[str, Any], file: Any) -> None:
         if "/best." in file.name:
@@ -238,7 +237,7 @@ def test_a_best_model_that_cannot_be_written_leaves_the_one_before_the_best(
                 raise OSError(28, "No space left on device")
         whole(state, file)
 
-    monkeypatch.setattr(loop, "validate", scored)
+    monkeypatch.setattr(epochs, "validate", scored)
     monkeypatch.setattr(checkpoints.torch, "save", save)
     finished, ear = train(epochs=3, keep="best")
 

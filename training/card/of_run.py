@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.core.segmentation.bundle import BundleManifest
 
@@ -37,6 +39,8 @@ def model_card(
     epoch: int,
     metrics: dict[str, float],
     openvino_fault: str = "",
+    interpolation: float = 1.0,
+    inner_folds: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the card; ``{version}`` stands where `save_bundle` puts the version.
 
@@ -56,6 +60,10 @@ def model_card(
         Figures by name.
     openvino_fault : str
         Why the bundle has no OpenVINO representation; empty where it has one.
+    interpolation : float
+        Share of the new weights in a fine-tuned model.
+    inner_folds : mapping, optional
+        What the inner folds found; see `training.fine_tuning.evidence.summary`.
     """
     synthetic = sum(patient.startswith("PHANTOM_") for patient in train_patients)
     context = spec.preprocessing.context
@@ -78,6 +86,7 @@ and corrects every mask.
   {config.epochs} epochs, batch {config.batch_size}, seed {config.seed}; weights of epoch {epoch}
   ({config.keep}){f", averaged with EMA {config.ema:g}" if config.ema else ""}.
 - Protocol `{config.protocol}`: {_protocol(config)}
+{_fine_tuning(config, train_patients, interpolation, inner_folds or {}) if parent else ""}\
 {without_ir}
 ## Figures
 
@@ -89,6 +98,34 @@ If patients named `TCGA_*` are among the training patients: derived from TCIA TC
 by Buda et al. (doi 10.1016/j.compbiomed.2019.05.002), CC BY-NC-SA 4.0; not for commercial use.
 {_imagenet(config)}The code's licence (Apache-2.0) does not extend to the weights.
 """
+
+
+def _fine_tuning(
+    config: RunConfig,
+    train_patients: tuple[str, ...],
+    interpolation: float,
+    inner_folds: Mapping[str, Any],
+) -> str:
+    replayed = sum(name in config.replay_patients for name in train_patients)
+    share = f", {config.replay_share:.0%} of each batch" if config.replay_share else ""
+    frozen = "frozen" if config.freeze_norm else "learnt on"
+    lines = [
+        f"Fine-tuning: {len(train_patients) - replayed} corrected patients, {replayed} replayed "
+        f"ones{share}; batch-norm statistics {frozen}."
+    ]
+    if interpolation != 1:
+        lines.append(
+            f"Weights: {interpolation:.0%} fine-tuned, the rest the parent's (WiSE-FT, arXiv "
+            "2109.01903)."
+        )
+    if inner_folds:
+        scores, chosen = inner_folds["dsc"], f"{inner_folds['chosen']:g}"
+        lines.append(
+            f"Inner folds: mean DSC of {inner_folds['patients']} corrected patients "
+            f"{scores['0']:.3f} with the parent, {scores[chosen]:.3f} by models like this one that "
+            "were not trained on them."
+        )
+    return "".join(f"- {line}\n" for line in lines)
 
 
 def _imagenet(config: RunConfig) -> str:
