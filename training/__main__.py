@@ -61,6 +61,7 @@ COMMANDS = {
         "training.fidelity",
         "measure what fp16 weights and the engines of a CPU cost in DSC",
     ),
+    "gate": ("training.gate.command", "measure a candidate against the version in use"),
     "card": ("training.card.command", "rewrite a model card from what was measured"),
     "import": ("training.import_checkpoint", "make a bundle of a published checkpoint"),
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.core.segmentation.evaluation_results import PatientResult
+from napari_brainseg.core.segmentation.gate_evidence import PairedPatient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,11 @@ class FoldPatient(_Folds):
     candidate: PatientResult
     """With the fold's model at the chosen interpolation."""
 
+    @model_validator(mode="after")
+    def _is_a_pair(self) -> FoldPatient:
+        PairedPatient(patient=self.patient, candidate=self.candidate, current=self.base)
+        return self
+
 
 class FoldsEvidence(_Folds):
     """All of them; how the trainer writes ``folds/evidence.json``."""
@@ -44,6 +50,13 @@ class FoldsEvidence(_Folds):
     base: str | None = None
     """Version that the folds started from."""
     patients: tuple[FoldPatient, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> FoldsEvidence:
+        names = [patient.patient for patient in self.patients]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"patients stand in it twice: {', '.join(twice)}")
+        return self
 
     @property
     def how(self) -> Literal["inner folds", "leave-one-out", "none"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from napari_brainseg.core.dataset.locked_set import LEAST_LOCKED
 from napari_brainseg.core.segmentation.gate_figures import (
     Change,
     interval_text,
@@ -33,8 +34,6 @@ __all__ = [
     "worst_reason",
 ]
 
-LEAST_LOCKED = 5
-"""With fewer locked patients no verdict is given."""
 LEAST_WITH_LESION = 3
 """A mean DSC over fewer is an anecdote; patients without a lesion have no DSC to compare."""
 LARGEST_MEAN_DROP = 0.005
