@@ -17,6 +17,7 @@ from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session.effects import Effects
 from napari_brainseg.session.errands import Errands
 from napari_brainseg.session.foreground import ForegroundPredictions
+from napari_brainseg.session.gate_measuring import GateMeasuring
 from napari_brainseg.session.memory import give_large_blocks_back
 from napari_brainseg.session.opened_case import OpenedCase
 from napari_brainseg.session.prediction import PredictionService
@@ -41,14 +42,14 @@ if TYPE_CHECKING:
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.correction import Correction, CorrectionBase
     from napari_brainseg.session.fine_tuning import FineTuningPlan
-    from napari_brainseg.session.gates import Gates
+    from napari_brainseg.session.gates import GateRecord, Gates
     from napari_brainseg.session.locked_patients import LockedPatients
     from napari_brainseg.session.model_registry import ModelRegistry
     from napari_brainseg.session.ordering import Suggestion
     from napari_brainseg.session.prediction import PredictionJob, Predictor
     from napari_brainseg.session.prefetch import Prefetcher
-    from napari_brainseg.session.run_log import RunRecord
     from napari_brainseg.session.run_handle import RunHandle
+    from napari_brainseg.session.run_log import RunRecord
     from napari_brainseg.session.worklist import Worklist
     from napari_brainseg.session.workspace import Workspace
 
@@ -82,6 +83,8 @@ class Desk:
         Checks before signing the open case off, and decisions on it.
     trainings : Trainings
         Fine-tuning runs: preflight, start, pause, stop, resume.
+    gate_measuring : GateMeasuring
+        Measures versions against the one in use that no run has measured.
     effects : Effects
         What a candidate would change, patient by patient.
     """
@@ -144,6 +147,7 @@ class Desk:
         self._reading = Reading(self._shelf, self.predictions, self.preferences)
         self._opened = OpenedCase(self._shelf, self._reading, self._foreground, self.preferences)
         self.review = Review(self._opened, self._shelf, self.preferences, self.worklist)
+        self.gate_measuring = GateMeasuring(self._shelf, command=trainer_command)
         self.effects = Effects(
             self._shelf,
             self.predictions,
@@ -416,6 +420,11 @@ class Desk:
         """Ask the run to write a checkpoint and end."""
         self.trainings.stop()
 
+    def measure_gate(self, version: str) -> GateRecord:
+        """Measure a version against the one in use; see `GateMeasuring.measure`."""
+        studies = self.studies
+        return self.gate_measuring.measure(version, () if studies is None else (studies.root,))
+
     def runs(self) -> tuple[RunRecord, ...]:
         """List the runs of the workspace, the latest first; those that can be resumed say so."""
         return self.trainings.runs()
@@ -439,6 +448,7 @@ class Desk:
         """
         self.close_case()
         self.effects.close()
+        self.gate_measuring.cancel()
         self.batch.close()
         self.predictions.close()
         self._errands.close()
