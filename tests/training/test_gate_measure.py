@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
@@ -14,9 +15,12 @@ from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.dataset.locked import LockedPatient, LockedSet, freeze_locked
 from napari_brainseg.core.formats import discover, load_study
 from napari_brainseg.core.imaging import CancelledError, DataError
+from napari_brainseg.core.segmentation import evaluation
 from napari_brainseg.core.segmentation.bundle import Bundle, NetworkSpec, save_bundle
 from napari_brainseg.core.segmentation.evaluation import evaluate_root
 from napari_brainseg.core.segmentation.gate import GateOutcome, judge, load_evidence
+from napari_brainseg.core.segmentation.inference import Prediction
+from napari_brainseg.core.segmentation.predictor import Predictor
 from training.__main__ import main
 from training.gate import measure_gate
 from training.gate import results as gate_results
@@ -25,14 +29,49 @@ from training.gate.patients import Measurable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_brainseg.core.imaging import Study
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "unet_f4_weights.safetensors"
 LOCKED = tuple(f"SITE_A_{number:04d}" for number in range(3))
 CORRECTED = "SITE_A_0003"
 
 
+class BrightVoxels:
+    """Marks what is brighter in FLAIR than the bundle's threshold: a network that costs nothing."""
+
+    engine = "a test on CPU"
+    reason = "it is a test"
+
+    def __init__(self, bundle: Bundle, device: str) -> None:
+        self.bundle = bundle
+
+    def __enter__(self) -> BrightVoxels:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def predict(self, study: Study, **_: object) -> Prediction:
+        flair = study.image.data[1].astype(np.float32) / 255
+        return Prediction(
+            patient=study.patient,
+            probability=flair,
+            mask=(flair > self.bundle.manifest.threshold).astype(np.uint8),
+            uncertainty=1 - np.abs(2 * flair - 1),
+            model_version=self.bundle.version,
+            engine=self.engine,
+            reason=self.reason,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "Predictor", BrightVoxels)
+
+
 @pytest.fixture
 def make_model(tmp_path: Path) -> Callable[..., Bundle]:
-    """A version; of these patients it marks nothing, with a threshold of 0.3 all."""
+    """A version: that of 0.5 finds the lesions of these patients, that of 0.3 noise as well."""
 
     def make(name: str, **fields: object) -> Bundle:
         return save_bundle(
@@ -304,9 +343,10 @@ def test_figures_of_folds_that_do_not_pair_are_refused(make_model, data, tmp_pat
         )  # fmt: skip
 
 
-def test_the_command_writes_evidence_and_says_the_verdict(
-    make_model, locked, data, tmp_path, capsys
+def test_the_command_measures_networks_and_says_the_verdict(
+    make_model, locked, data, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setattr(evaluation, "Predictor", Predictor)
     old, new = make_model("old"), make_model("new", threshold=0.3)
     out = tmp_path / "gate.json"
     command = [
@@ -314,7 +354,10 @@ def test_the_command_writes_evidence_and_says_the_verdict(
         "--out", str(out), "--device", "cpu",
     ]  # fmt: skip
     assert main([*command, "--locked", str(locked)]) == 0
-    assert load_evidence(out).candidate == new.version
+    evidence = load_evidence(out)
+    assert evidence.candidate == new.version
+    assert all(pair.candidate.volume_prediction_vox > 0 for pair in evidence.locked)
+    assert {pair.current.volume_prediction_vox for pair in evidence.locked} == {0}
     assert capsys.readouterr().out.startswith("Not enough evidence: 3 locked patients measured")
     assert main([*command, "--locked", str(tmp_path / "no.json")]) == 1
     assert "no locked set at" in capsys.readouterr().err
