@@ -10,6 +10,7 @@ from napari_brainseg import __version__
 from napari_brainseg.cli.doctor import doctor
 from napari_brainseg.cli.effort import effort
 from napari_brainseg.cli.evaluate import evaluate
+from napari_brainseg.cli.models import app as models
 from napari_brainseg.cli.phantom import phantom
 from napari_brainseg.cli.predict import predict
 from napari_brainseg.cli.training_set import app as training_set
@@ -65,3 +66,4 @@ app.command()(demo)
 app.command()(effort)
 app.command()(doctor)
 app.add_typer(training_set)
+app.add_typer(models)

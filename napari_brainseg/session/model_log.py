@@ -24,6 +24,7 @@ __all__ = [
     "GateNote",
     "VersionNote",
     "gates_of",
+    "is_base_of_a_run",
     "measured",
     "note_deleted",
     "note_dsc",
@@ -153,6 +154,20 @@ def gates_of(
     if candidate is not None:
         query = query.where(columns.candidate == candidate)
     return [GateNote(*row) for row in connection.execute(query)]
+
+
+def is_base_of_a_run(catalogue: Catalogue, version: str) -> bool:
+    """Whether a run that goes on, in whatever window or without one, starts from a version."""
+    from napari_brainseg.core.protocol.process_mark import lives
+
+    columns = tables.runs.c
+    with catalogue.read() as connection:
+        found = connection.execute(
+            select(columns.pid, columns.pid_started).where(
+                columns.state == "running", columns.base == version
+            )
+        ).all()
+    return any(lives(pid, mark) for pid, mark in found)
 
 
 def note_dsc(

@@ -132,7 +132,7 @@ class ModelStock:
                 f"The model {version} came with BrainSeg and cannot be deleted.",
                 "Delete versions that were fine-tuned here or imported.",
             )
-        if version in busy:
+        if version in busy or model_log.is_base_of_a_run(self._catalogue, version):
             raise ModelError(
                 f"A run that goes on needs the model {version}.", "Wait for its end, or stop it."
             )
