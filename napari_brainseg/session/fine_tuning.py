@@ -1,51 +1,53 @@
-"""What a fine-tuning run is made of: who trains, who validates, and why.
+"""What a fine-tuning run is made of: who trains, who is replayed, who measures, and why.
 
-The validation patients of a workspace are drawn once and frozen, so that the figures of all its
-versions compare. A patient corrected later who stands among them never trains.
+A run starts from the bundled base, or from the version in use by choice, with all corrections:
+versions are never chained. The locked patients of the workspace measure and never train.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from napari_brainseg.core.dataset.locked import LEAST_LOCKED
 from napari_brainseg.core.dataset.splits import (
     REFERENCE_VALIDATION,
-    Split,
     check_no_leakage,
-    load_split,
     same_person,
 )
 from napari_brainseg.core.formats import undated
-from napari_brainseg.core.imaging import DataError
+from napari_brainseg.core.imaging import DataError, ModelError
 from napari_brainseg.core.protocol import RunConfig, parse_config
+from napari_brainseg.core.protocol.fine_tuning_defaults import fine_tuning_defaults
+from napari_brainseg.session.content_hashes import ContentHashes
+from napari_brainseg.session.locked_patients import first_locked, known_to, locked_of
 from napari_brainseg.session.training_set import exported_patients
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from pathlib import Path
 
+    from napari_brainseg.core.dataset.locked import LockedSet
     from napari_brainseg.core.formats import Discovery
     from napari_brainseg.core.segmentation.bundle import Bundle
+    from napari_brainseg.session.catalogue import Catalogue
+    from napari_brainseg.session.model_registry import ModelRegistry
     from napari_brainseg.session.workspace import Workspace
 
-__all__ = ["DEFAULTS", "FineTuningPlan", "plan_fine_tuning"]
+__all__ = ["DEFAULTS", "FineTuningPlan", "Start", "base_of", "plan_fine_tuning"]
 
-DEFAULTS: dict[str, Any] = {
-    "name": "fine-tuned",
-    "epochs": 5,
-    "learning_rate": 3e-4,
-    "freeze_norm": True,
-}
-"""What a fine-tuning run does unlike a run from scratch: few, small steps, statistics kept."""
+Start = Literal["base", "current"]
 
-VALIDATION_SHARE = 0.2
-MOST_VALIDATION = 10
-"""More patients would make every epoch on a CPU wait for its validation."""
+NAME = "fine-tuned"
 REPLAY_EACH = 3
-LEAST_REPLAY = 4
+LEAST_REPLAY = 12
 """Patients the base model knows already are trained on again, so that it does not forget them."""
+TYPICAL = 8
+"""Corrections that a form shows the defaults for, before any are counted."""
+
+DEFAULTS: dict[str, Any] = {"name": NAME, **fine_tuning_defaults(TYPICAL, replayed=LEAST_REPLAY)}
+"""What a fine-tuning run does unlike a run from scratch, for 8 corrections with replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +58,92 @@ class FineTuningPlan:
     ----------
     config : RunConfig
         For the trainer.
+    base : str
+        Version that it starts from.
     corrected : tuple of str
         Corrected patients that train.
     replayed : tuple of str
         Patients known to the base model that train again.
-    split : Split
-        Frozen split of the workspace; not written yet where `is_new_split`.
-    is_new_split : bool
-        Whether the split was drawn just now.
+    locked : LockedSet or None
+        Who measures; `None` where nobody can be locked.
+    is_new_locked : bool
+        Whether the set was drawn just now and is not frozen yet; see `keep_locked`.
     notes : tuple of str
         What the user should know.
     """
 
     config: RunConfig
+    base: str
     corrected: tuple[str, ...]
     replayed: tuple[str, ...]
-    split: Split
-    is_new_split: bool
+    locked: LockedSet | None
+    is_new_locked: bool
     notes: tuple[str, ...]
 
 
+def base_of(registry: ModelRegistry) -> Bundle:
+    """Return the bundled model that runs start from: the one that the version in use descends from.
+
+    The default one if that is not known, or is an ensemble, which cannot be trained on.
+
+    Raises
+    ------
+    ModelError
+        If none is bundled, or it is damaged.
+    """
+    bundled = {bundle.version: bundle for bundle in registry.bundled()}
+    found: Bundle | None = registry.current
+    while found is not None and found.version not in bundled:
+        parent = found.manifest.parent
+        try:
+            found = None if parent is None else registry.load(parent)
+        except ModelError:
+            found = None
+    if found is not None and found.manifest.network.members == 1:
+        return found
+    single = (b.version for b in bundled.values() if b.manifest.network.members == 1)
+    version = next(single, None)
+    if version is None:
+        raise ModelError(
+            "No model is bundled with this installation that a run could start from.",
+            "Install napari-brainseg again.",
+        )
+    return registry.load(version)
+
+
 def plan_fine_tuning(
-    workspace: Workspace, base: Bundle, studies: Discovery | None, **changes: Any
+    workspace: Workspace,
+    base: Bundle,
+    studies: Discovery | None,
+    *,
+    current: Bundle | None = None,
+    catalogue: Catalogue | None = None,
+    start: Start = "base",
+    **changes: Any,
 ) -> FineTuningPlan:
-    """Choose patients and settings of a fine-tuning run. Nothing is written.
+    """Choose patients and settings of a fine-tuning run. Nothing but a cache is written.
 
     Parameters
     ----------
     workspace : Workspace
         With exported corrections.
     base : Bundle
-        Model in use.
+        The bundled base model.
     studies : Discovery or None
-        Original data at hand; patients with masks validate and are replayed.
+        Original data at hand; patients with masks may be locked and are replayed.
+    current : Bundle, optional
+        The version in use, which the gate compares with; `base` if left out.
+    catalogue : Catalogue, optional
+        Knows which locked set is in use.
+    start : {"base", "current"}
+        What the run starts from.
     **changes
         Fields of `RunConfig` that the user set.
 
     Raises
     ------
     DataError
-        If nothing was exported, or no patient is left to validate with or to train on.
+        If nothing was exported, nobody is left to train on, or locked patients are missing.
     ConfigError
         If a changed field does not fit.
     """
@@ -105,100 +153,118 @@ def plan_fine_tuning(
             f"The training set {workspace.training_set} holds no corrections.",
             "Correct a patient and export it first.",
         )
-    with_truth = () if studies is None else _with_truth(studies)
+    current = base if current is None else current
+    begin = current if start == "current" else base
     seed = int(changes.get("seed", RunConfig.model_fields["seed"].default))
-    at_hand = tuple(sorted({*with_truth, *corrected}))
-    is_new = not workspace.splits.is_file()
-    split = (
-        _draw(at_hand, corrected, base.train_patients, seed)
-        if is_new
-        else _frozen(workspace.splits, at_hand)
-    )
-    training = tuple(p for p in corrected if not same_person(p, split.validation))
-    if not training:
-        raise DataError(
-            "All corrected patients are validation patients of this workspace: "
-            f"{', '.join(corrected)}.",
-            "They measure every version, so they never train. Correct and export another patient.",
-        )
+    with_truth = () if studies is None else _with_truth(studies)
+
+    locked = locked_of(workspace, catalogue)
+    is_new = locked is None
+    if locked is None:
+        hashes = ContentHashes(workspace.cache, catalogue)
+        known = known_to((base, current))
+        locked = first_locked(workspace, studies, hashes, known=known, seed=seed)
+        hashes.save()
+    folders = _locked_folders(locked, workspace, studies)
+
+    training = _training(workspace, corrected, locked)
     replayed = _replay(
         with_truth,
-        base.train_patients,
-        taken=(*corrected, *split.validation),
+        begin.train_patients,
+        taken=(*corrected, *locked.names),
         wanted=max(LEAST_REPLAY, REPLAY_EACH * len(training)),
         seed=seed,
     )
-    check_no_leakage((*training, *replayed), split.validation)
+    check_no_leakage((*training, *replayed), locked.names)
     reference = tuple(p for p in training if same_person(p, REFERENCE_VALIDATION))
+    defaults = fine_tuning_defaults(len(training), replayed=len(replayed))
     config = parse_config(
         {
-            **DEFAULTS,
+            "name": NAME,
+            **defaults,
+            **({} if replayed else {"replay_share": 0.0}),
             "lock_reference": not reference,
             **changes,
-            "base": base.path,
-            "data": _data(studies, with_truth),
+            "base": begin.path,
+            "current": current.path,
+            "locked": workspace.locked if locked.patients else None,
+            "data": _data(studies, with_truth, folders, workspace.training_set),
             "corrections": workspace.training_set,
             "train_patients": (*training, *replayed),
-            "validation_patients": split.validation,
+            "replay_patients": replayed,
+            "validation_patients": locked.names,
         },
         source="the Training panel",
     )
-    notes = _notes(training, replayed, split, base, reference)
-    return FineTuningPlan(config, training, replayed, split, is_new, notes)
+    notes = _notes(config, training, replayed, corrected, locked, begin, reference, is_new)
+    found = locked if locked.patients else None
+    return FineTuningPlan(
+        config, begin.version, training, replayed, found, is_new and found is not None, notes
+    )
 
 
 def _with_truth(studies: Discovery) -> tuple[str, ...]:
     return tuple(f.patient for f in studies.folders if f.has_masks)
 
 
-def _data(studies: Discovery | None, with_truth: Collection[str]) -> tuple[Path, ...]:
-    if studies is None or not with_truth:
-        return ()
-    if studies.faults:
-        # One faulty patient must not stop the run: name the good ones, not the root.
-        return tuple(f.path for f in studies.folders if f.has_masks)
-    return (studies.root,)
+def _training(
+    workspace: Workspace, corrected: tuple[str, ...], locked: LockedSet
+) -> tuple[str, ...]:
+    """Corrected patients that may train: those not locked, under whatever name."""
+    from napari_brainseg.core.dataset.manifest import current_entries
+
+    entries = current_entries(workspace.training_set)
+    images = frozenset(p.image_sha256 for p in locked.patients)
+    persons = {undated(name) for name in locked.names}
+    training = tuple(
+        name
+        for name in corrected
+        if undated(name) not in persons and entries[name].image_sha256 not in images
+    )
+    if not training:
+        raise DataError(
+            f"All corrected patients are locked in this workspace: {', '.join(corrected)}.",
+            "They measure every version, so they never train. Correct and export another patient.",
+        )
+    return training
 
 
-def _frozen(path: Path, at_hand: Collection[str]) -> Split:
-    split = load_split(path)
-    absent = sorted(set(split.validation) - set(at_hand))
+def _locked_folders(
+    locked: LockedSet, workspace: Workspace, studies: Discovery | None
+) -> tuple[Path, ...]:
+    """Folders of locked patients, where the data at hand does not hold them."""
+    at_hand = set() if studies is None else set(_with_truth(studies))
+    at_hand |= set(exported_patients(workspace.training_set))
+    folders, absent = [], []
+    for patient in locked.patients:
+        if patient.patient in at_hand:
+            continue
+        folder = Path(patient.path)
+        if folder.is_dir():
+            folders.append(folder)
+        else:
+            absent.append(patient.patient)
     if absent:
         raise DataError(
-            f"Validation patients of this workspace are not at hand: {', '.join(absent)}.",
+            f"Locked patients of this workspace are not at hand: {', '.join(absent)}.",
             "Open the folder of patients that holds them, so that figures stay comparable.",
         )
-    return split
+    return tuple(folders)
 
 
-def _draw(
-    at_hand: tuple[str, ...], corrected: tuple[str, ...], seen: Iterable[str], seed: int
-) -> Split:
-    """Draw validation patients, from the pool that spoils least.
-
-    Best are patients whom neither this run nor the base model trains on; next a corrected one
-    that is given up for training; last those whom the base model has seen.
-    """
-    known = {undated(name) for name in seen}
-    persons = {undated(name) for name in at_hand}
-    mine = {undated(name) for name in corrected}
-    others = persons - mine
-    spare = mine if len(mine) > 1 else set()
-    pools = (others - known, spare - known, others, spare)
-    pool = next((p for p in pools if p), None)
-    if pool is None:
-        raise DataError(
-            f"Only one patient with a correction or ground truth is at hand: "
-            f"{', '.join(corrected)}. It cannot train and validate at the same time.",
-            "Correct and export a second patient, or open a folder with patients that have masks.",
-        )
-    wanted = min(max(round(VALIDATION_SHARE * len(persons)), 1), MOST_VALIDATION, len(pool))
-    if not pool - mine:
-        wanted = min(wanted, len(mine) - 1)
-    chosen = set(random.Random(seed).sample(sorted(pool), wanted))
-    validation = tuple(name for name in at_hand if undated(name) in chosen)
-    train = tuple(name for name in at_hand if undated(name) not in chosen)
-    return Split(train, validation, seed)
+def _data(
+    studies: Discovery | None,
+    with_truth: Collection[str],
+    locked: tuple[Path, ...],
+    training_set: Path,
+) -> tuple[Path, ...]:
+    elsewhere = tuple(path for path in locked if not path.is_relative_to(training_set))
+    if studies is None or not with_truth:
+        return elsewhere
+    if studies.faults:
+        # One faulty patient must not stop the run: name the good ones, not the root.
+        return (*(f.path for f in studies.folders if f.has_masks), *elsewhere)
+    return (studies.root, *elsewhere)
 
 
 def _replay(
@@ -216,21 +282,43 @@ def _replay(
 
 
 def _notes(
+    config: RunConfig,
     training: tuple[str, ...],
     replayed: tuple[str, ...],
-    split: Split,
-    base: Bundle,
+    corrected: tuple[str, ...],
+    locked: LockedSet,
+    begin: Bundle,
     reference: tuple[str, ...],
+    is_new: bool,
 ) -> tuple[str, ...]:
-    again = f" and {_count(len(replayed), 'patient')} that {base.version} knows already"
+    again = (
+        f" and {_count(len(replayed), 'patient')} that {begin.version} knows already (replay, "
+        f"{config.replay_share:.0%} of each batch)"
+    )
+    number = len(locked.patients)
     notes = [
-        f"Trains on {_count(len(training), 'corrected patient')}{again if replayed else ''}; "
-        f"validates on {_count(len(split.validation), 'patient')}."
+        f"Starts from {begin.version}. Trains on {_count(len(training), 'corrected patient')}"
+        f"{again if replayed else ''}; validates on {_count(number, 'locked patient')}, on which "
+        "nothing is chosen."
     ]
-    flattered = [p for p in split.validation if same_person(p, base.train_patients)]
+    if not replayed:
+        notes.append("No base data at hand: replay impossible, forgetting is more likely.")
+    if number and is_new:
+        notes.append(
+            f"{', '.join(locked.names)} will be locked: measured with from now on, never trained "
+            "on."
+        )
+    if number < LEAST_LOCKED:
+        notes.append(
+            f"The gate needs {LEAST_LOCKED} locked patients; with {number} it will say: not "
+            "enough evidence."
+        )
+    if refused := [name for name in corrected if name not in training]:
+        notes.append(f"Not trained on, as they are locked: {', '.join(refused)}.")
+    flattered = [p for p in locked.names if same_person(p, begin.train_patients)]
     if flattered:
         notes.append(
-            f"{base.version} was trained on {', '.join(flattered)}: its DSC there flatters it."
+            f"{begin.version} was trained on {', '.join(flattered)}: its DSC there flatters it."
         )
     if reference:
         notes.append(

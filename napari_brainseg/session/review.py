@@ -240,23 +240,23 @@ class Review:
     def waiting(self) -> int:
         """How many corrections of the training set the model in use was not trained on.
 
-        See `waiting_patients` for what counts; patients that validate in this workspace never
-        train, so they do not wait.
+        See `waiting_patients` for what counts; locked patients never train, so they do not wait.
 
         Raises
         ------
         BrainSegError
-            If manifest, split or model cannot be read.
+            If manifest, locked set or model cannot be read.
         """
-        from napari_brainseg.core.dataset.splits import load_split
+        from napari_brainseg.session.locked_patients import held_out
         from napari_brainseg.session.training_begin import training_began
         from napari_brainseg.session.training_set import waiting_patients
 
         workspace, bundle = self._shelf.workspace, self._shelf.registry.current
-        held_out = load_split(workspace.splits).validation if workspace.splits.is_file() else ()
         began = training_began(self._shelf.catalogue, bundle.version)
         return len(
-            waiting_patients(workspace.training_set, bundle, began=began, validation=held_out)
+            waiting_patients(
+                workspace.training_set, bundle, began=began, validation=held_out(workspace)
+            )
         )
 
     def mark(self, patient: str, status: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import EmitLoopError, Signal
 
-from napari_brainseg.core.dataset.splits import load_split
+from napari_brainseg.core.dataset.locked import load_generations
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.core.protocol import BundleSaved
 from napari_brainseg.core.protocol.run_folder import GATE
@@ -26,7 +26,7 @@ from napari_brainseg.session.trainer_process import TrainerProcess
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_brainseg.core.dataset.splits import Split
+    from napari_brainseg.core.dataset.locked import LockedSet
     from napari_brainseg.core.protocol import Event, RunConfig
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.gates import Gates
@@ -58,7 +58,7 @@ class Run:
         registry: ModelRegistry,
         *,
         base: str | None,
-        split: Split | None,
+        locked: LockedSet | None,
         gates: Gates | None = None,
     ) -> None:
         self.id = run_id
@@ -66,7 +66,7 @@ class Run:
         self._catalogue = catalogue
         self._registry = registry
         self._base = base
-        self._split = split
+        self._locked = locked
         self._gates = gates
         self._saved: BundleSaved | None = None
         trainer.event.connect(self._on_event)
@@ -83,16 +83,16 @@ class Run:
         config: RunConfig,
         mode: TrainingMode,
         base: str | None,
-        split: Split | None,
+        locked: LockedSet | None,
         command: Sequence[str] | None,
         gates: Gates | None = None,
     ) -> Run:
         """Make a run that was not started before; it is listed from now on."""
         path = workspace.runs / run_id
-        digest = None if split is None else split.digest
+        digest = None if locked is None else locked.digest
         add_run(catalogue, run_id, path, mode, base=base, split_digest=digest)
         trainer = TrainerProcess(config, path, mode, command=command)
-        return cls(run_id, trainer, catalogue, registry, base=base, split=split, gates=gates)
+        return cls(run_id, trainer, catalogue, registry, base=base, locked=locked, gates=gates)
 
     @classmethod
     def again(
@@ -114,9 +114,9 @@ class Run:
         config = read_config(record.path)
         reopen_run(catalogue, record.id)
         trainer = TrainerProcess(config, record.path, record.mode, resume=True, command=command)
-        split = _same_split(workspace, record)
+        locked = _same_locked(workspace, record)
         return cls(
-            record.id, trainer, catalogue, registry, base=record.base, split=split, gates=gates
+            record.id, trainer, catalogue, registry, base=record.base, locked=locked, gates=gates
         )
 
     @classmethod
@@ -138,9 +138,9 @@ class Run:
         trainer = RunFollower(
             read_config(record.path), record.path, record.mode, record.pid, record.mark
         )
-        split = _same_split(workspace, record)
+        locked = _same_locked(workspace, record)
         return cls(
-            record.id, trainer, catalogue, registry, base=record.base, split=split, gates=gates
+            record.id, trainer, catalogue, registry, base=record.base, locked=locked, gates=gates
         )
 
     def start(self, announce: Callable[[], None]) -> None:
@@ -207,8 +207,8 @@ class Run:
 
     def _measure(self, version: str) -> None:
         """Keep both figures: candidate and base on the same patients, in the same run."""
-        saved, split = self._saved, self._split
-        if saved is None or split is None:
+        saved, locked = self._saved, self._locked
+        if saved is None or locked is None:
             return
         for name, dsc in (
             (self._base, saved.parent_validation_dsc),
@@ -217,14 +217,14 @@ class Run:
             if name is not None and dsc is not None:
                 self._registry.record_dsc(
                     name,
-                    split_digest=split.digest,
-                    patients=len(split.validation),
+                    split_digest=locked.digest,
+                    patients=len(locked.patients),
                     dsc=dsc,
                     run_id=self.id,
                 )
 
 
-def _same_split(workspace: Workspace, record: RunRecord) -> Split | None:
-    """Split that a run validates on, unless another one is frozen by now."""
-    split = load_split(workspace.splits) if workspace.splits.is_file() else None
-    return split if split is not None and split.digest == record.split_digest else None
+def _same_locked(workspace: Workspace, record: RunRecord) -> LockedSet | None:
+    """Find the generation of the locked set that a run measures with."""
+    generations = load_generations(workspace.locked)
+    return next((g for g in generations if g.digest == record.split_digest), None)

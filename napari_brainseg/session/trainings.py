@@ -101,22 +101,29 @@ class Trainings:
 
     def plan(self, studies: Discovery | None, **changes: Any) -> FineTuningPlan:
         """Tell what `start` would do; see `fine_tuning.plan_fine_tuning`."""
-        from napari_brainseg.session.fine_tuning import plan_fine_tuning
+        from napari_brainseg.session.fine_tuning import base_of, plan_fine_tuning
 
-        shelf = self._shelf
-        return plan_fine_tuning(shelf.workspace, shelf.registry.current, studies, **changes)
+        shelf, registry = self._shelf, self._shelf.registry
+        return plan_fine_tuning(
+            shelf.workspace,
+            base_of(registry),
+            studies,
+            current=registry.current,
+            catalogue=shelf.catalogue,
+            **changes,
+        )
 
     def start(self, studies: Discovery | None, **changes: Any) -> RunHandle:
-        """Fine-tune the model in use on the exported corrections.
+        """Fine-tune on the exported corrections, from the bundled base unless changed.
 
         Raises
         ------
         DataError
-            If there is nothing to train on or to validate with.
+            If there is nothing to train on, or locked patients are missing.
         ConfigError
             If a run is under way, or a field does not fit.
         """
-        from napari_brainseg.core.dataset.splits import freeze_split
+        from napari_brainseg.session.locked_patients import keep_locked
         from napari_brainseg.session.run import Run
 
         with self._lock:
@@ -124,8 +131,8 @@ class Trainings:
             plan = self.plan(studies, **changes)
             workspace, registry = self._shelf.workspace, self._shelf.registry
             _need_unchanged(workspace.training_set)
-            if plan.is_new_split:
-                freeze_split(workspace.splits, plan.split)
+            if plan.is_new_locked and plan.locked is not None:
+                keep_locked(workspace, self._shelf.catalogue, plan.locked)
             run = Run.new(
                 workspace,
                 self._shelf.catalogue,
@@ -133,8 +140,8 @@ class Trainings:
                 run_id=_free_id(workspace.runs, plan.config.name),
                 config=plan.config,
                 mode="fine-tune",
-                base=registry.current_version,
-                split=plan.split,
+                base=plan.base,
+                locked=plan.locked,
                 command=self._command,
                 gates=self._gates_now(),
             )

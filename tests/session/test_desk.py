@@ -294,7 +294,7 @@ def test_fine_tuning_from_correction_to_the_model_in_use_and_back(
     assert (first.version, first.workspace_dsc, first.workspace_patients) == (
         default.version,
         0.75,
-        1,
+        2,
     )
     assert (second.version, second.workspace_dsc, second.is_current) == (
         candidate.version,

@@ -111,22 +111,18 @@ def eligible(
     corrected = Known.of(
         (c.patient for c in found if c.mask_source == "correction"),
         (c.image_sha256 for c in found if c.mask_source == "correction"),
-        (c.mask_sha256 for c in found if c.mask_source == "correction" and c.lesion_vox),
     )
     kept: list[LockedPatient] = []
     persons: set[str] = set()
-    contents: set[str] = set()
+    images: set[str] = set()
     for candidate in found:
-        person = undated(candidate.patient)
-        content = {candidate.image_sha256}
-        if candidate.lesion_vox:
-            content.add(candidate.mask_sha256)
+        person, image = undated(candidate.patient), candidate.image_sha256
         is_spoilt = candidate.mask_source == "ground truth" and corrected.why(candidate)
-        if is_spoilt or person in persons or contents & content:
+        if is_spoilt or person in persons or image in images:
             continue
         kept.append(candidate)
         persons.add(person)
-        contents |= content
+        images.add(image)
     return tuple(kept)
 
 

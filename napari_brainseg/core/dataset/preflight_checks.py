@@ -26,7 +26,8 @@ GB = 1e9
 
 def trains(correction: CorrectionFacts, locked: LockedSet | None) -> bool:
     """Whether a correction may train: its patient is not locked, under whatever name."""
-    return locked is None or not any(_same(correction, p) for p in locked.patients)
+    patients = () if locked is None else locked.patients
+    return all(_same(correction, patient) in ("", "mask") for patient in patients)
 
 
 def enough_cases(facts: PreflightFacts) -> Iterator[PreflightFinding]:
@@ -82,13 +83,18 @@ def locked_among_corrections(facts: PreflightFacts) -> Iterator[PreflightFinding
     for what, pairs in aliases.items():
         if pairs:
             named = ", ".join(f"{name} is {other}" for name, other in pairs)
+            is_image = what == "image"
             yield PreflightFinding(
                 kind=f"locked-{what}",
-                level="stop",
+                level="stop" if is_image else "warning",
                 message=f"The same {what} is locked under another name: {named}. A model that "
                 "trained on it would be measured on what it learnt by heart.",
-                hint="Withdraw these corrections from the training set.",
+                hint="Withdraw these corrections from the training set."
+                if is_image
+                else "The images differ: look whether they show the same patient, or a mask was "
+                "saved for the wrong one; then withdraw the correction.",
                 patients=tuple(name for name, _ in pairs),
+                needs_expert=not is_image,
             )
 
 
