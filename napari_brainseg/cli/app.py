@@ -10,6 +10,7 @@ from napari_brainseg import __version__
 from napari_brainseg.cli.doctor import doctor
 from napari_brainseg.cli.effort import effort
 from napari_brainseg.cli.evaluate import evaluate
+from napari_brainseg.cli.gate import gate
 from napari_brainseg.cli.models import app as models
 from napari_brainseg.cli.phantom import phantom
 from napari_brainseg.cli.predict import predict
@@ -64,6 +65,7 @@ app.command()(phantom)
 app.command()(run)
 app.command()(demo)
 app.command()(effort)
+app.command()(gate)
 app.command()(doctor)
 app.add_typer(training_set)
 app.add_typer(models)

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache",
         type=Path,
         metavar="DIR",
-        help="keep figures of the version in use here; by default in the workspace's cache",
+        help="keep figures of the version in use here; by default the workspace's cache",
     )
 
 

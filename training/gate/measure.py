@@ -80,8 +80,8 @@ def measure_gate(
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; the same for both versions.
     cache : Path, optional
-        Folder to keep figures of the version in use in; by default ``cache/gate`` of the
-        workspace that the locked set belongs to, if it does to one.
+        Cache in whose folder ``gate`` figures of the version in use are kept; by default that of
+        the workspace that the locked set belongs to, if it does to one.
     progress : callable, optional
         Called before each patient, and once at the end.
     cancelled : callable, optional
@@ -99,7 +99,8 @@ def measure_gate(
     """
     # torch numbers the one GPU of a Mac, engines do not
     device = "mps" if device.startswith("mps:") else device
-    keep = cache if cache is not None else _cache_of(locked)
+    cache = cache if cache is not None else _cache_of(locked)
+    keep = None if cache is None else cache / FOLDER
 
     # 1. what is measured: all of it is looked at before the first prediction -------------------
     new, old = load_bundle(candidate), load_bundle(current)
@@ -229,11 +230,11 @@ def _training_set_of(locked: Path | None) -> Path | None:
 
 
 def _cache_of(locked: Path | None) -> Path | None:
-    """``WORKSPACE/cache/gate`` where the file is ``WORKSPACE/training_set/locked.json``."""
+    """``WORKSPACE/cache`` where the file is ``WORKSPACE/training_set/locked.json``."""
     if locked is None:
         return None
     cache = locked.absolute().parent.parent / "cache"
-    return cache / FOLDER if cache.is_dir() else None
+    return cache if cache.is_dir() else None
 
 
 class _Count:
