@@ -94,6 +94,7 @@ class LockedView(QWidget):
             self.names.setText(", ".join(name(patient) for patient in locked.names))
         self.few.setText(self._why_few())
         self.few.setVisible(number < LEAST_LOCKED)
+        self.more_button.setEnabled(True)
         self.more_button.setVisible(can_grow and not planned and number < LEAST_LOCKED)
 
     def _line(self, locked: LockedSet, *, planned: bool) -> str:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_brainseg.widgets.board_button import BoardButton
 from napari_brainseg.widgets.curves import Curves
 from napari_brainseg.widgets.example_slices import ExampleSlices
 from napari_brainseg.widgets.fold import Fold
@@ -25,6 +26,7 @@ from napari_brainseg.widgets.run_words import facts_text, notice_text, progress_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_brainseg.session.desk import Desk
     from napari_brainseg.widgets.subscriptions import Subscriptions
@@ -54,7 +56,6 @@ class RunView(QWidget):
     pause_asked = Signal()
     go_on_asked = Signal()
     stop_asked = Signal()
-    tensorboard_asked = Signal()
 
     def __init__(self, desk: Desk, ties: Subscriptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,16 +87,16 @@ class RunView(QWidget):
         self.examples = ExampleSlices()
         self.log = LogView(desk, ties)
         self.log_fold = Fold(self.tr("Log"), self.log)
-        self.tensorboard_button = QPushButton(self.tr("TensorBoard"))
-        self.tensorboard_button.clicked.connect(self.tensorboard_asked)
+        self.board_button = BoardButton(desk, ties)
         self.head = QWidget()
         self.details = QWidget()
         self._lay_out()
-        self.show_run(RunState(), running=False)
+        self.show_run(RunState(), None, running=False)
 
     def show_run(
         self,
         state: RunState,
+        run_dir: Path | None,
         *,
         running: bool,
         stopping: bool = False,
@@ -106,6 +107,8 @@ class RunView(QWidget):
         Parameters
         ----------
         state : RunState
+        run_dir : Path or None
+            Its folder.
         running : bool
             Whether it goes on; its curves stay when it ended.
         stopping : bool
@@ -115,8 +118,10 @@ class RunView(QWidget):
         """
         self.state, self._running, self._stopping, self._name = state, running, stopping, name
         self._stale = True
+        self.log.show_run(run_dir)
+        self.board_button.show_run(run_dir)
         self.head.setVisible(running)
-        self.details.setVisible(running or bool(state.curves.loss[0] or state.examples))
+        self.details.setVisible(running or run_dir is not None)
         if self.isVisible():
             self.draw()
 
@@ -191,7 +196,7 @@ class RunView(QWidget):
         below = QHBoxLayout()
         below.addWidget(self.log_fold.button)
         below.addStretch(1)
-        below.addWidget(self.tensorboard_button)
+        below.addWidget(self.board_button)
         details = QVBoxLayout(self.details)
         details.addWidget(self.curves)
         details.addWidget(self.examples)

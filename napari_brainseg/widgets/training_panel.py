@@ -1,133 +1,121 @@
-"""Fine-tuning: what would be trained, the run as it goes, how it ended."""
+"""Fine-tuning: what would be trained and what speaks against it, the run, how it ended."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QCheckBox
 
-from napari_brainseg.core.protocol import EpochFinished, Message, RunStarted, StepFinished
-from napari_brainseg.widgets import numbers
-from napari_brainseg.widgets.config_form import ConfigForm
-from napari_brainseg.widgets.curves import Curves
 from napari_brainseg.widgets.next_act import Act
-from napari_brainseg.widgets.panel import Panel, hint_label, mark_next
-from napari_brainseg.widgets.run_curves import epochs_done
-from napari_brainseg.widgets.run_state import RunState
+from napari_brainseg.widgets.panel import Panel, mark_next
+from napari_brainseg.widgets.run_end_view import RunEndView
+from napari_brainseg.widgets.run_story import RunStory
+from napari_brainseg.widgets.run_view import RunView
+from napari_brainseg.widgets.throttle import Throttle
+from napari_brainseg.widgets.training_idle import TrainingIdle
+from napari_brainseg.widgets.training_watch import Outlook, TrainingWatch
+from napari_brainseg.widgets.training_words import ended_text
+from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QShowEvent
+    from collections.abc import Callable
+
+    from qtpy.QtGui import QHideEvent, QShowEvent
     from qtpy.QtWidgets import QWidget
 
     from napari_brainseg.core.imaging import BrainSegError
-    from napari_brainseg.core.protocol import Event
+    from napari_brainseg.core.protocol import RunConfig
     from napari_brainseg.session.desk import Desk
-    from napari_brainseg.session.fine_tuning import FineTuningPlan
-    from napari_brainseg.session.run_log import RunRecord
-    from napari_brainseg.session.trainer_process import RunOutcome, TrainerProcess
+    from napari_brainseg.session.expected_time import StepMeasurement
+    from napari_brainseg.session.run_handle import RunHandle, RunOutcome
+    from napari_brainseg.widgets.config_form import ConfigForm
+    from napari_brainseg.widgets.curves import Curves
 
 __all__ = ["TrainingPanel"]
 
-FRONT = ("epochs", "learning_rate", "phantoms")
-"""Settings that a radiologist may want to change."""
-FILLED_IN = (
-    "data",
-    "corrections",
-    "base",
-    "train_patients",
-    "validation_patients",
-    "locked_patients",
-    "lock_reference",
-    "validation_share",
-    "protocol",
-    "folds",
-    "fold",
-    "test_patients",
-    "recipe",
-    "bias_correction",
-    "skull_stripping",
-    "context_slices",
-    "cache",
-    "what",
-    "why",
-    "network",
-    "features",
-    "network_options",
-    "encoder_weights",
-    "temperature",
-    "threshold",
-    "minimum_size_vox",
-    "spared_share",
-    "largest_component",
-    "fill_holes",
-    "opening_vox",
-    "closing_vox",
-)
-"""Settings that follow from the corrections and the model in use."""
+_SETTLE_MS = 400
+_DRAW_MS = 200
+_IDLE_MS = 8_000
+"""So long nothing changes in sight before a step is measured, which takes the processor."""
 
 
 class TrainingPanel(Panel):
-    """Starts, shows, stops and resumes fine-tuning runs.
+    """Starts, shows, pauses, stops and resumes fine-tuning runs.
 
     Parameters
     ----------
     desk : Desk
         Runs the trainer in a process of its own.
+    measurement : callable, optional
+        Makes what measures a step of a run; the trainer's own if left out.
+
+    Attributes
+    ----------
+    story : RunStory
+        What the run told so far.
+    idle : TrainingIdle
+        Seen between runs.
+    run_view : RunView
+    end : RunEndView
     """
 
     gathered = Signal()
     """What can be trained or resumed is known anew."""
+    finished_version = Signal(str)
+    """A run made this version, or somebody asks for what its gate found."""
 
-    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
-        from napari_brainseg.session.fine_tuning import DEFAULTS
+    def __init__(
+        self,
+        desk: Desk,
+        parent: QWidget | None = None,
+        *,
+        measurement: Callable[[RunConfig], StepMeasurement] | None = None,
+    ) -> None:
+        from napari_brainseg.session.expected_time import StepMeasurement
 
         super().__init__(desk, parent)
-        self._waiting = 0
-        self._resumable: RunRecord | None = None
-        self._starting = False
+        self._starting = self._stopping = False
         # As the signals tell it: the process itself ends a little before or after they arrive.
         self._running = desk.trainer is not None and desk.trainer.is_running
-        self._started: RunStarted | None = None
-        self.story = RunState()
+        self._is_stale = True
+        self._version = ""
+        self._watch = TrainingWatch(desk, measurement or StepMeasurement)
+        self.destroyed.connect(self._watch.close)
         self.heading.setText(self.tr("Training"))
-        self.hint = hint_label()
-        self.form = ConfigForm(FRONT, FILLED_IN, DEFAULTS)
-        self.plan_text = hint_label()
-        self.train_button = QPushButton(self.tr("Fine-tune"))
-        self.train_button.setToolTip(
-            self.tr("Train the model in use on your corrections, in a process of its own")
+        self.idle = TrainingIdle()
+        self.train_button = self.idle.train_button
+        self.run_view = RunView(desk, self.ties)
+        self.end = RunEndView()
+        self.keep_check = QCheckBox(self.tr("Keep running when the window closes"))
+        self.keep_check.setToolTip(
+            self.tr("The run goes on without the window; the next window finds it again")
         )
-        self.train_button.clicked.connect(self.start)
-        self.resume_button = QPushButton(self.tr("Resume"))
-        self.resume_button.setToolTip(self.tr("Go on from the last checkpoint"))
-        self.resume_button.clicked.connect(self.resume)
-        self.progress = QProgressBar(textVisible=True)
-        self.stop_button = QPushButton(self.tr("Stop"))
-        self.stop_button.setToolTip(
-            self.tr("Write a checkpoint and end the run; it can be resumed")
-        )
-        self.stop_button.clicked.connect(self._stop)
-        self.state = hint_label()
-        self.curves = Curves()
-        running = QHBoxLayout()
-        running.addWidget(self.progress, 1)
-        running.addWidget(self.stop_button)
-        self.body.addLayout(running)
-        for widget in (self.state, self.resume_button, self.curves):
+        for widget in (self.end, self.run_view, self.keep_check, self.idle):
             self.body.addWidget(widget)
-        for widget in (self.hint, self.form, self.plan_text, self.train_button):
-            self.body.addWidget(widget)
-
-        self.ties.add(desk.opened, lambda _case: self.look())
-        self.ties.add(desk.exported, lambda _entry: self.look())
-        self.ties.add(desk.review.decided, lambda _review: self.look())
-        self.ties.add(desk.models_changed, self.look)
-        self.ties.add(desk.training_started, self._on_started)
-        self.ties.add(desk.training_event, self._on_event)
-        self.ties.add(desk.training_finished, self._on_finished)
-        self._looked = False
+        self._draw = Throttle(self._draw_run, self, _DRAW_MS)
+        self.story = RunStory(self._background, self._draw.ask)
+        self._settled = self._timer(_SETTLE_MS, self.look)
+        self._idle_long = self._timer(_IDLE_MS, self._measure)
+        self._connect()
         self.refresh()
+        if self._running and desk.trainer is not None:
+            self.story.tell(desk.trainer.run_dir)
+
+    @property
+    def curves(self) -> Curves:
+        """The charts, for the theme."""
+        return self.run_view.curves
+
+    @property
+    def form(self) -> ConfigForm:
+        """All settings."""
+        return self.idle.settings.form
+
+    @property
+    def outlook(self) -> Outlook:
+        """What a run could be made of."""
+        return self.idle.outlook
 
     @property
     def is_running(self) -> bool:
@@ -135,103 +123,104 @@ class TrainingPanel(Panel):
         return self._starting or self._running
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Look for corrections and runs when the panel is seen for the first time."""
+        """Look at what changed while nobody saw this panel."""
         super().showEvent(event)
-        if not self._looked:
+        if self._is_stale:
             self.look()
 
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Cost nothing out of sight."""
+        super().hideEvent(event)
+        self._idle_long.stop()
+        self._watch.drop()
+        self._is_stale = self._is_stale or not self.outlook.checked
+
     def look(self) -> None:
-        """Count waiting corrections and find a run to resume, in a worker."""
-        if not self.isVisible() and not self._looked:
-            return
-        self._looked = True
-        self._background.run(self._gather, self._on_gathered, self.fault.show_error)
+        """Look for corrections, locked patients and runs, and check them; when seen next."""
+        self._is_stale = not self.isVisible()
+        self._idle_long.stop()
+        if self.isVisible():
+            self.idle.show_checking()
+            self._watch.ask(self.idle.settings.changes())
 
     def start(self) -> None:
-        """Start fine-tuning with the settings of the form."""
-        changes = self.form.changes()
+        """Start fine-tuning with the settings shown."""
+        changes = self.idle.settings.changes()
         self._begin()
         self.run(lambda: self.desk.start_fine_tuning(**changes), None, self._on_refused)
 
-    def resume(self) -> None:
-        """Go on with the run that can be resumed."""
-        record = self._resumable
-        if record is not None:
+    def resume(self, run_id: str = "") -> None:
+        """Go on with a run, the latest that can be resumed if none is named."""
+        if not run_id and self.end.resumable:
+            run_id = self.end.resumable[0].id
+        if run_id:
             self._begin()
-            self.run(lambda: self.desk.resume_run(record.id), None, self._on_refused)
+            self.run(lambda: self.desk.resume_run(run_id), None, self._on_refused)
 
     def refresh(self) -> None:
-        """Follow the desk."""
-        running = self.is_running
-        for widget in (self.hint, self.form, self.train_button):
-            widget.setVisible(not running)
-        self.plan_text.setVisible(not running and bool(self.plan_text.text()))
-        self.progress.setVisible(running)
-        self.stop_button.setVisible(running)
-        self.resume_button.setVisible(not running and self._resumable is not None)
-        self.train_button.setEnabled(self._waiting > 0)
-        self.state.setVisible(bool(self.state.text()))
-        if self._waiting == 0:
-            text = self.tr(
-                "Masks that you correct and add to the training set teach the next version. "
-                "None is waiting."
-            )
-        elif self._waiting == 1:
-            text = self.tr("1 correction is waiting to be learned from.")
-        else:
-            text = self.tr("{n} corrections are waiting to be learned from.").format(
-                n=self._waiting
-            )
-        self.hint.setText(text)
+        """Follow the state."""
+        self.idle.setVisible(not self.is_running)
+        self.end.setVisible(not self.is_running)
+        self.keep_check.setVisible(self.is_running or self.outlook.waiting > 0)
+        self._draw.now()
 
     def show_next(self, act: Act) -> None:
         """Fill the button of the next act, unless another panel has one."""
-        resume = self._resumable is not None
-        mark_next(self.resume_button, act is Act.TRAIN and resume)
-        mark_next(self.train_button, act is Act.TRAIN and not resume and self._waiting > 0)
+        resume = self.end.can_resume
+        self.end.show_next(act is Act.TRAIN)
+        mark_next(self.train_button, act is Act.TRAIN and not resume and self.idle.is_ready)
 
-    def _gather(self) -> tuple[int, RunRecord | None, FineTuningPlan | None]:
-        from napari_brainseg.core.imaging import BrainSegError
+    def _names(self) -> Names:
+        hidden = bool(self.desk.preferences.get("hide_identifiers"))
+        return Names([row.patient for row in self.desk.worklist.rows], hidden=hidden)
 
-        waiting = self.desk.waiting_corrections()
-        latest = next(iter(self.desk.runs()), None)
-        plan = None
-        if waiting:
-            try:
-                plan = self.desk.plan_fine_tuning(**self.form.changes())
-            except BrainSegError:
-                # Told when somebody tries to start; a plan that does not hold is no fault yet.
-                plan = None
-        return waiting, latest if latest is not None and latest.can_resume else None, plan
+    def _draw_run(self) -> None:
+        self.run_view.show_run(
+            self.story.state,
+            self.story.run_dir,
+            running=self.is_running,
+            stopping=self._stopping,
+            name=self._names().short,
+        )
 
-    def _on_gathered(self, found: tuple[int, RunRecord | None, FineTuningPlan | None]) -> None:
-        self._waiting, self._resumable, plan = found
-        self.plan_text.setText("" if plan is None else "\n".join(plan.notes))
-        record = self._resumable
-        told = self.state.text() or self.fault.text  # how the run ended, if it ended just now
-        if record is not None and not self.is_running and not told:
-            self.state.setText(
-                self.tr("The run {id} can be resumed from its last checkpoint.").format(
-                    id=record.id
-                )
-            )
+    def _on_found(self, known: Outlook) -> None:
+        names = self._names()
+        self.end.show_resumable(
+            [record for record in known.runs if record.can_resume],
+            latest=known.runs[0].id if known.runs else "",
+        )
+        self.idle.show_outlook(known, names)
+        told = self.end.text.text() or self.fault.text  # how the run ended, if it ended just now
+        if self.end.can_resume and not self.is_running and not told:
+            self.end.say(self.end.describe(self.end.resumable[0]))
         self.refresh()
+        if known.checked and self.isVisible() and not self.is_running:
+            self._idle_long.start()
         self.gathered.emit()
 
+    def _measure(self) -> None:
+        report = self.outlook.report
+        wanted = report is not None and report.can_start and report.expected_s is None
+        if wanted and self.isVisible() and not self.is_running:
+            if self.desk.predictions.is_busy:
+                self._idle_long.start()
+            else:
+                self._watch.ask(self.idle.settings.changes(), measure=True)
+
+    def _lock_more(self) -> None:
+        self.idle.locked.more_button.setEnabled(False)
+        self._watch.ask(self.idle.settings.changes(), lock_more=True)
+
     def _begin(self) -> None:
-        self._starting = True
-        self._started = None
-        self.state.setText("")
-        self.story = RunState()
-        self.curves.show_curves(self.story.curves)
-        self.stop_button.setEnabled(True)
-        self.progress.setRange(0, 0)
-        self.progress.setFormat(self.tr("Starting"))
+        self._idle_long.stop()
+        self._watch.drop()
+        self._starting, self._stopping = True, False
+        self.story.forget()
+        self.end.say("")
         self.refresh()
 
     def _stop(self) -> None:
-        self.stop_button.setEnabled(False)
-        self.state.setText(self.tr("Stopping: finishing the step and writing a checkpoint."))
+        self._stopping = True
         self.desk.stop_training()
         self.refresh()
 
@@ -239,62 +228,89 @@ class TrainingPanel(Panel):
         self._starting = False
         self.fault.show_error(error)
         self.refresh()
+        self.look()
 
-    def _on_started(self, trainer: TrainerProcess) -> None:
-        self._starting = False
+    def _on_started(self, trainer: RunHandle) -> None:
+        self._starting = self._stopping = False
         # One that failed at once may have ended before the news of its start is here.
         self._running = trainer.outcome is None
         self.fault.clear()
+        self.end.say("")
+        self.keep_check.blockSignals(True)
+        self.keep_check.setChecked(self.desk.trainings.keep_running)
+        self.keep_check.blockSignals(False)
+        self.story.tell(trainer.run_dir)
         self.refresh()
-
-    def _on_event(self, event: Event) -> None:
-        self.story.add(event)
-        self.curves.show_curves(self.story.curves)
-        if isinstance(event, RunStarted):
-            self._started = event
-            self.progress.setRange(0, event.epochs * event.steps_per_epoch)
-            self.progress.setValue(epochs_done(event) * event.steps_per_epoch)
-            self.progress.setFormat(self.tr("Preparing"))
-        elif isinstance(event, StepFinished) and self._started is not None:
-            self.progress.setValue((event.epoch - 1) * event.steps_per_epoch + event.step)
-            self.progress.setFormat(
-                self.tr("Epoch {i} of {n}, {time} left").format(
-                    i=event.epoch,
-                    n=self._started.epochs,
-                    time=numbers.duration(event.remaining_s),
-                )
-            )
-            if event.cpu_percent is not None and event.memory_mb is not None:
-                self.progress.setToolTip(
-                    self.tr("The trainer uses {cpu} % of a core and {gb} GB of memory").format(
-                        cpu=round(event.cpu_percent), gb=f"{event.memory_mb / 1024:.1f}"
-                    )
-                )
-        elif isinstance(event, EpochFinished) and event.validation_dsc is not None:
-            best = event.best_validation_dsc
-            self.state.setText(
-                self.tr("Epoch {i}: DSC {dsc} on the validation patients, best {best}").format(
-                    i=event.epoch,
-                    dsc=numbers.dsc(event.validation_dsc),
-                    best=numbers.dsc(event.validation_dsc if best is None else best),
-                )
-            )
-        elif isinstance(event, Message):
-            self.state.setText(event.text)
-        self.state.setVisible(bool(self.state.text()))
 
     def _on_finished(self, outcome: RunOutcome) -> None:
-        self._starting = False
-        self._running = False
-        reason = outcome.reason.value
-        if reason == "completed":
-            self.state.setText(
-                outcome.message or self.tr("Training is complete. The new version is listed above.")
+        self._starting = self._running = self._stopping = False
+        reason, state = outcome.reason.value, self.story.state
+        if reason in ("failed", "crashed"):
+            names = self._names()
+            self.fault.show_fault(
+                names.scrub(outcome.message), names.scrub(outcome.hint), outcome.stderr_tail
             )
-        elif reason == "cancelled":
-            self.state.setText(outcome.message or self.tr("Training stopped."))
         else:
-            self.state.setText("")
-            self.fault.show_fault(outcome.message, outcome.hint, outcome.stderr_tail)
+            self._version = "" if state.bundle is None else state.bundle.version
+            gate = None if state.gate is None else state.gate.path
+            self.end.say(ended_text(reason, outcome.message, self._version), gate=gate is not None)
+            if gate is not None:
+                self._judge(gate)
+            if self._version:
+                self.finished_version.emit(self._version)
         self.refresh()
         self.look()
+
+    def _judge(self, path: str) -> None:
+        """Tell the verdict in one line; its figures stand with the versions."""
+        version = self._version
+
+        def verdict() -> str:
+            from pathlib import Path
+
+            from napari_brainseg.core.segmentation.gate import judge, load_evidence
+
+            return str(judge(load_evidence(Path(path))).outcome.value)
+
+        def done(outcome: str) -> None:
+            if self._version == version and not self.is_running:
+                self.end.say(ended_text("completed", "", version, outcome), gate=True)
+
+        self._background.run(verdict, done, self.fault.show_error)
+
+    def _keep(self, on: bool) -> None:
+        def keep() -> None:
+            self.desk.trainings.keep_running = on
+
+        self.run(keep)
+
+    def _timer(self, interval_ms: int, act: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval_ms)
+        timer.timeout.connect(act)
+        return timer
+
+    def _connect(self) -> None:
+        desk, idle, view = self.desk, self.idle, self.run_view
+        idle.start_asked.connect(self.start)
+        idle.settings.changed.connect(self._settled.start)
+        idle.ready_changed.connect(self.gathered)
+        idle.locked.more_asked.connect(self._lock_more)
+        self.keep_check.toggled.connect(self._keep)
+        self.end.resume_asked.connect(self.resume)
+        self.end.gate_asked.connect(lambda: self.finished_version.emit(self._version))
+        view.pause_asked.connect(lambda: desk.trainings.pause())
+        view.go_on_asked.connect(lambda: desk.trainings.go_on())
+        view.stop_asked.connect(self._stop)
+        view.board_button.failed.connect(self.fault.show_error)
+        self.ties.add(self._watch.found, self._on_found)
+        self.ties.add(self._watch.refused, self.fault.show_error)
+        for signal in (
+            desk.opened, desk.exported, desk.review.decided, desk.models_changed,
+            desk.locked_changed,
+        ):  # fmt: skip
+            self.ties.add(signal, lambda *_news: self.look())
+        self.ties.add(desk.training_started, self._on_started)
+        self.ties.add(desk.training_event, self.story.add)
+        self.ties.add(desk.training_finished, self._on_finished)

@@ -136,8 +136,9 @@ class TrainingSettings(QWidget):
         return bool(self.start_from.currentData() == "current")
 
     def changes(self) -> dict[str, Any]:
-        """Fields of `RunConfig` that differ from their defaults."""
-        return self.form.changes()
+        """Return what was changed, as `Desk.start_fine_tuning` takes it."""
+        changes = self.form.changes()
+        return {**changes, "start": "current"} if self.starts_from_current else changes
 
     def show_defaults(self, defaults: Mapping[str, Any], *, replayed: int | None = None) -> None:
         """Take the defaults that fit the corrections at hand.

@@ -1,0 +1,117 @@
+"""Before a run: what would be trained, how, and what speaks against it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+
+from napari_brainseg.core.protocol.fine_tuning_defaults import fine_tuning_defaults
+from napari_brainseg.widgets import numbers
+from napari_brainseg.widgets.locked_view import LockedView
+from napari_brainseg.widgets.panel import hint_label
+from napari_brainseg.widgets.preflight_view import PreflightView
+from napari_brainseg.widgets.training_settings import TrainingSettings
+from napari_brainseg.widgets.training_watch import Outlook
+from napari_brainseg.widgets.training_words import waiting_text
+
+if TYPE_CHECKING:
+    from napari_brainseg.widgets.worklist_names import Names
+
+__all__ = ["TrainingIdle"]
+
+
+class TrainingIdle(QWidget):
+    """Corrections, locked patients, settings and findings, and the button that starts.
+
+    Attributes
+    ----------
+    outlook : Outlook
+        What is shown.
+    """
+
+    start_asked = Signal()
+    ready_changed = Signal()
+    """Whether a run can be started."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        from napari_brainseg.session.fine_tuning import DEFAULTS
+
+        super().__init__(parent)
+        self.outlook = Outlook()
+        self.hint = hint_label()
+        self.locked = LockedView()
+        self.settings = TrainingSettings(DEFAULTS)
+        self.preflight = PreflightView()
+        self.plan_text = hint_label()
+        self.train_button = QPushButton(self.tr("Fine-tune"))
+        self.train_button.clicked.connect(self.start_asked)
+        self.preflight.changed.connect(self._follow)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        for widget in (
+            self.hint, self.locked, self.settings, self.preflight, self.plan_text,
+            self.train_button,
+        ):  # fmt: skip
+            layout.addWidget(widget)
+        self._follow()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a run can be started."""
+        return self.outlook.waiting > 0 and self.preflight.lets_start
+
+    def show_outlook(self, known: Outlook, names: Names) -> None:
+        """Show what is known; what is not looked at yet stands as it was."""
+        self.outlook = known
+        plan = known.plan
+        if plan is not None:
+            replayed = len(plan.replayed)
+            defaults = fine_tuning_defaults(len(plan.corrected), replayed=replayed)
+            self.settings.show_defaults(defaults, replayed=replayed)
+        if known.waiting:
+            self.settings.show_starts(known.bundled, known.current)
+        if plan is not None or known.checked:
+            self.locked.show_set(
+                known.locked if plan is None else plan.locked,
+                planned=plan is not None and plan.is_new_locked,
+                can_grow=plan is not None,
+                name=names.short,
+            )
+            self.plan_text.setText(names.scrub(self._plan(known)))
+        if known.fault is not None:
+            self.preflight.show_fault(known.fault, names)
+        elif known.checked:
+            self.preflight.show_report(known.report, names)
+        self._follow()
+
+    def show_checking(self) -> None:
+        """Tell that it is looked again."""
+        self.preflight.show_checking()
+        self._follow()
+
+    def _plan(self, known: Outlook) -> str:
+        lines = [] if known.plan is None else list(known.plan.notes)
+        seconds = None if known.report is None else known.report.expected_s
+        if seconds is not None:
+            lines.append(
+                self.tr("About {time} on this machine (measured).").format(
+                    time=numbers.duration(seconds)
+                )
+            )
+        return "\n".join(lines)
+
+    def _follow(self) -> None:
+        known = self.outlook
+        self.hint.setText(waiting_text(known.waiting, known.report))
+        for widget in (self.locked, self.settings, self.preflight):
+            widget.setVisible(known.waiting > 0)
+        self.plan_text.setVisible(known.waiting > 0 and bool(self.plan_text.text()))
+        self.train_button.setEnabled(self.is_ready)
+        self.train_button.setToolTip(
+            self.preflight.reason
+            or self.tr("Train on all your corrections, in a process of its own")
+        )
+        self.ready_changed.emit()
