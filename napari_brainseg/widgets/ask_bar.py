@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtGui import QKeyEvent
 
 __all__ = ["AskBar"]
 
@@ -34,10 +36,6 @@ class AskBar(QFrame):
         self.accept.clicked.connect(self._on_accept)
         self.cancel = QPushButton(self.tr("Cancel"))
         self.cancel.clicked.connect(self.put_away)
-        escape = QShortcut(
-            Qt.Key.Key_Escape, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut
-        )
-        escape.activated.connect(self.put_away)
         buttons = QHBoxLayout()
         buttons.addWidget(self.accept, 1)
         buttons.addWidget(self.cancel)
@@ -56,6 +54,13 @@ class AskBar(QFrame):
         self.show()
         # What cannot be undone is not what Return or the space bar does.
         self.cancel.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape asks no longer."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.put_away()
+        else:
+            super().keyPressEvent(event)
 
     def put_away(self) -> None:
         """Ask no longer."""

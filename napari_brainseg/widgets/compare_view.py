@@ -67,7 +67,7 @@ class CompareView(QFrame):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
         self._grid.setVerticalSpacing(2)
-        for column, share in enumerate((5, 4, 4)):
+        for column, share in enumerate((6, 5, 5)):
             self._grid.setColumnStretch(column, share)
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
@@ -101,7 +101,7 @@ class CompareView(QFrame):
         self._clear()
         row = 0
         for section in self.sections:
-            self._put(section.title, row, 0, "figure")
+            self._put(section.title, row, 0, "cell", span=1 if section.rows else 3)
             if section.rows:
                 self._put(first, row, 1, "column")
                 self._put(second, row, 2, "column")
@@ -117,14 +117,14 @@ class CompareView(QFrame):
                 row += 1
         self.show()
 
-    def _put(self, text: str, row: int, column: int, role: str) -> None:
+    def _put(self, text: str, row: int, column: int, role: str, span: int = 1) -> None:
         label = QLabel(text, wordWrap=True)
         label.setMinimumWidth(1)
         label.setTextFormat(Qt.TextFormat.PlainText)
         label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         if role:
             set_role(label, role)
-        self._grid.addWidget(label, row, column)
+        self._grid.addWidget(label, row, column, 1, span)
 
     def _clear(self) -> None:
         while self._grid.count():

@@ -71,7 +71,7 @@ def _figures(found: ModelComparison) -> Section:
         if isinstance(figure.a, int | float) or isinstance(figure.b, int | float)
     )
     note = (
-        tr("Compare", "Of the run of each, on its own patients; the gate compares on the same.")
+        tr("Compare", "On the patients of the run of each; the gate compares on the same ones.")
         if rows
         else tr("Compare", "Neither has figures of its own run.")
     )
@@ -131,8 +131,8 @@ def _title(key: str) -> str:
 def _figure_title(key: str) -> str:
     tr = QCoreApplication.translate
     known = {
-        "validation_dsc": tr("Compare", "DSC on its own validation patients"),
-        "parent_validation_dsc": tr("Compare", "DSC of its parent on the same"),
+        "validation_dsc": tr("Compare", "DSC in its run"),
+        "parent_validation_dsc": tr("Compare", "DSC of its parent"),
     }
     words = key.replace("_", " ").replace("dsc", "DSC").replace("hd95", "HD95")
     return known.get(key, words[:1].upper() + words[1:])

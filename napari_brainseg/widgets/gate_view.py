@@ -23,17 +23,15 @@ from napari_brainseg.widgets.gate_words import (
     day_text,
     outcome_sign,
     outcome_text,
-    prose,
     reason_sign,
+    short_reason,
 )
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
 from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari_brainseg.core.segmentation.gate import GateReason
+    from napari_brainseg.core.segmentation.gate import GateVerdict
     from napari_brainseg.session.gates import GateRecord
 
 __all__ = ["GateView"]
@@ -77,6 +75,7 @@ class GateView(QWidget):
         set_role(self.outcome, "figure")
         self._list, self._notes = _grid(), _grid()
         notes = QWidget()
+        set_role(notes, "plain")
         notes.setLayout(self._notes)
         self.notes_fold = Fold("", notes)
         self.measured = hint_label()
@@ -185,7 +184,7 @@ class GateView(QWidget):
         )
         for widget in (self.box, self._sign):
             _set_outcome(widget, outcome)
-        self._show_reasons(record.verdict.reasons, names)
+        self._show_reasons(record.verdict, names)
         self.measured.setText(self._measured(record))
         from napari_brainseg.core.segmentation.gate import paired
 
@@ -199,7 +198,7 @@ class GateView(QWidget):
             fold.button.setText(self._count(len(found), is_locked=group == "locked"))
             table.show_rows(found, names.short)
 
-    def _show_reasons(self, reasons: Sequence[GateReason], names: Names) -> None:
+    def _show_reasons(self, verdict: GateVerdict, names: Names) -> None:
         for grid in (self._list, self._notes):
             while grid.count():
                 item = grid.takeAt(0).widget()
@@ -207,7 +206,7 @@ class GateView(QWidget):
                 item.deleteLater()
         self.reasons = []
         notes = 0
-        for row, reason in enumerate(reasons):
+        for row, reason in enumerate(verdict.reasons):
             is_note = reason.level == "note"
             notes += is_note
             grid = self._notes if is_note else self._list
@@ -215,7 +214,8 @@ class GateView(QWidget):
             sign = QLabel(shown)
             set_role(sign, "sign")
             sign.setProperty("outcome", outcome)
-            text = hint_label(prose(names.scrub(reason.text)))
+            text = hint_label(short_reason(reason, verdict, names))
+            text.setToolTip(names.scrub(reason.text))
             if not is_note:
                 set_role(text, "")
             grid.addWidget(sign, row, 0, Qt.AlignmentFlag.AlignTop)

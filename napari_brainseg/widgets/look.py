@@ -86,6 +86,7 @@ def stylesheet(theme_id: str) -> str:
     QFrame[role="verdict"] {{ border-left: 3px solid {quiet}; background: {soft}; }}
     QFrame[role="verdict"][outcome="passed"] {{ border-left: 3px solid {BETTER}; }}
     QFrame[role="verdict"][outcome="failed"] {{ border-left: 3px solid {WORSE}; }}
+    QWidget[role="plain"] {{ background: transparent; }}
     QLabel[role="sign"] {{ font-weight: 600; color: {quiet}; }}
     QLabel[role="sign"][outcome="passed"] {{ color: {BETTER}; }}
     QLabel[role="sign"][outcome="failed"] {{ color: {WORSE}; }}

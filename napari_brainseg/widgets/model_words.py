@@ -8,7 +8,7 @@ from qtpy.QtCore import QCoreApplication
 
 from napari_brainseg.session.health import short_version
 from napari_brainseg.widgets import numbers
-from napari_brainseg.widgets.gate_words import day_text, outcome_text, signed
+from napari_brainseg.widgets.gate_words import day_text, outcome_sign, outcome_text, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,8 +39,8 @@ def state_text(version: ModelVersion, *, is_fresh: bool = False) -> str:
     if version.is_current:
         words.append(tr("Models", "in use"))
     elif version.outcome is not None:
-        # Against the version in use; a gate against itself says nothing.
-        words.append(outcome_text(str(version.outcome)).lower())
+        outcome = str(version.outcome)
+        words.append(f"{outcome_sign(outcome)} {outcome_text(outcome).lower()}")
     if is_fresh:
         words.insert(0, tr("Models", "new"))
     if version.origin == "import":
@@ -140,10 +140,10 @@ def comparison_text(
     )
 
 
-def stale_text(current: str, rows: Iterable[WorklistRow]) -> str:
+def stale_text(rows: Iterable[WorklistRow]) -> str:
     """Say how many predictions of the worklist are not of the version in use; may be empty."""
     tr = QCoreApplication.translate
-    number = sum(row.model_version not in (None, current) for row in rows)
+    number = sum(row.is_stale for row in rows)
     if number == 0:
         return ""
     if number == 1:

@@ -1,85 +1,190 @@
-"""Model versions: which is in use, how they compare, and the way back."""
+"""Model versions: which is in use, what the gate says of the others, and the way back."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QPushButton, QTreeWidget, QTreeWidgetItem
+from qtpy.QtCore import QPoint, Qt, Signal
+from qtpy.QtWidgets import QToolButton
 
-from napari_brainseg.widgets import numbers
+from napari_brainseg.session.health import short_version
+from napari_brainseg.widgets.ask_bar import AskBar
+from napari_brainseg.widgets.compare_view import CompareView, Section
+from napari_brainseg.widgets.compare_words import sections_of
 from napari_brainseg.widgets.editor_field import EditorField
+from napari_brainseg.widgets.fold import Fold
+from napari_brainseg.widgets.gate_view import GateView
+from napari_brainseg.widgets.model_files import ModelFiles
+from napari_brainseg.widgets.model_menu import ModelMenu
+from napari_brainseg.widgets.model_tree_view import ModelTreeView
+from napari_brainseg.widgets.model_words import comparison_text, detail_lines, stale_text
 from napari_brainseg.widgets.next_act import Act
-from napari_brainseg.widgets.panel import Panel, hint_label, mark_next
+from napari_brainseg.widgets.panel import Panel, hint_label
+from napari_brainseg.widgets.promote_bar import PromoteBar
+from napari_brainseg.widgets.throttle import Throttle
+from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from qtpy.QtGui import QShowEvent
-    from qtpy.QtWidgets import QWidget
+    from qtpy.QtWidgets import QPushButton, QWidget
 
+    from napari_brainseg.core.imaging import BrainSegError
     from napari_brainseg.session.desk import Desk
-    from napari_brainseg.session.model_registry import ModelVersion
+    from napari_brainseg.session.gates import GateRecord
+    from napari_brainseg.session.model_version import ModelVersion
 
 __all__ = ["ModelsPanel"]
 
-_VERSION = Qt.ItemDataRole.UserRole
 _NAME_NEEDED = object()
-_ROWS = (3, 8)  # fewest and most rows before the list scrolls
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a look at the registry gave."""
+
+    versions: tuple[ModelVersion, ...] = ()
+    previous: str | None = None
+    gates: Mapping[str, GateRecord] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 class ModelsPanel(Panel):
-    """Lists versions; takes one into use; rolls back.
+    """Lists versions, shows what the gate found, takes one into use, rolls back.
 
     Parameters
     ----------
     desk : Desk
-        With the registry.
+        With the registry and the gates.
+
+    Attributes
+    ----------
+    measure : callable
+        Starts the measurement of a version against the one in use; by default the desk's.
+    tree : ModelTreeView
+    gate : GateView
+    bar : PromoteBar
+    compare : CompareView
+    ask : AskBar
+    files : ModelFiles
+    menu : ModelMenu
     """
 
     selected_changed = Signal()
     """Another version is selected, or the versions changed."""
+    review_wanted = Signal(str)
+    """Version whose effect is to be looked at, old and new side by side."""
+    patient_chosen = Signal(str, str)
+    """Version and patient: a row of the gate's tables was clicked."""
 
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(desk, parent)
-        self.versions: tuple[ModelVersion, ...] = ()
-        self._fresh = ""
-        self._known: frozenset[str] | None = None
+        self._found = _Found()
         self._loaded = False
-        self.heading.setText(self.tr("Models"))
-        self.tree = QTreeWidget()
-        self.tree.setHeaderLabels([self.tr("Version"), self.tr("DSC"), ""])
-        self.tree.setRootIsDecorated(True)
-        self.tree.setIndentation(12)
-        self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        header = self.tree.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column in (1, 2):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        self.tree.itemSelectionChanged.connect(self._on_selected)
-        self.comparison = hint_label()
-        self.use_button = QPushButton(self.tr("Take into use"))
-        self.use_button.setToolTip(self.tr("Predict with the selected version from now on"))
-        self.use_button.clicked.connect(self.take_into_use)
-        self.back_button = QPushButton(self.tr("Roll back"))
-        self.back_button.setToolTip(self.tr("Go back to the version that was in use before"))
-        self.back_button.clicked.connect(self.roll_back)
-        self.editor_field = EditorField()
-        row = QHBoxLayout()
-        row.addWidget(self.use_button, 1)
-        row.addWidget(self.back_button)
-        self.body.addWidget(self.tree)
-        self.body.addWidget(self.comparison)
-        self.body.addWidget(self.editor_field)
-        self.body.addLayout(row)
-        self._can_roll_back = False
+        self._measuring = ""
+        self._seen_fresh = ""
+        self._wanted = ""
         self._act = Act.WAIT
-        self._fit_height()
+        self.measure: Callable[[str], Any] = lambda version: desk.trainings.measure_gate(version)
+        self.heading.setText(self.tr("Models"))
+        self.menu = ModelMenu(self)
+        self.menu_button = QToolButton(text="…")
+        self.menu_button.setToolTip(self.tr("Compare, export, import or delete a version"))
+        self.menu_button.setAccessibleName(self.tr("More"))
+        self.menu_button.clicked.connect(self._open_menu)
+        self.bar = PromoteBar()
+        self.bar.promote_wanted.connect(self.take_into_use)
+        self.bar.rollback_wanted.connect(self.roll_back)
+        # The way back is always in sight, whichever version is selected.
+        self.head(self.bar.back_button, self.menu_button)
+        self.tree = ModelTreeView()
+        self.tree.itemSelectionChanged.connect(self._on_selected)
+        self.tree.menu_wanted.connect(self._on_menu)
+        self.comparison = hint_label()
+        self.details = hint_label()
+        self.details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.details_fold = Fold(self.tr("Details"), self.details)
+        self.gate = GateView()
+        self.gate.review_wanted.connect(self.review_wanted)
+        self.gate.measure_wanted.connect(self.measure_gate)
+        self.gate.patient_chosen.connect(self._on_patient)
+        self.compare = CompareView()
+        self.ask = AskBar()
+        self.editor_field = EditorField()
+        self.said = hint_label()
+        self.said.hide()
+        self.stale = hint_label()
+        for widget in (
+            self.tree, self.ask, self.comparison, self.details_fold, self.compare, self.gate,
+            self.editor_field, self.bar, self.said, self.stale,
+        ):  # fmt: skip
+            self.body.addWidget(widget)
+        self.menu.compare_wanted.connect(self.compare_with_current)
+        self.files = ModelFiles(self)
+        self.files.said.connect(self._say)
+        self.files.imported.connect(self._on_imported)
+        self.menu.export_wanted.connect(self.files.choose_export)
+        self.menu.import_wanted.connect(self.files.choose_import)
+        self.menu.delete_wanted.connect(self.ask_delete)
+        self._count = Throttle(self._show_stale, self, 500)
         self.ties.add(desk.models_changed, self.reload)
         self.ties.add(desk.opened, lambda _case: self._catch_up())
-        self.ties.add(desk.training_started, lambda _trainer: self._remember())
-        self._follow_buttons()
+        self.ties.add(desk.training_finished, lambda _outcome: self._on_measured())
+        self.ties.add(desk.worklist.changed, lambda _patients: self._count.ask())
+        self.ties.add(desk.worklist.reset, self._count.ask)
+        self.ties.add(desk.preferences.changed, lambda _name: self._on_selected())
+        self._on_selected()
+        self._show_stale()
+
+    # state ------------------------------------------------------------------------------------
+
+    @property
+    def versions(self) -> tuple[ModelVersion, ...]:
+        """All versions, as listed."""
+        return self._found.versions
+
+    @property
+    def current(self) -> ModelVersion | None:
+        """The version in use."""
+        return next((v for v in self.versions if v.is_current), None)
+
+    @property
+    def selected(self) -> ModelVersion | None:
+        """The selected version."""
+        name = self.tree.selected
+        return next((v for v in self.versions if v.version == name), None)
+
+    @property
+    def candidate(self) -> ModelVersion | None:
+        """The latest version that a run made, as long as it never was in use."""
+        made = [v for v in self.versions if v.origin == "run" and not v.fault]
+        latest = max(made, key=lambda v: v.created, default=None)
+        if latest is None or latest.is_current or latest.promoted_at is not None:
+            return None
+        return latest
+
+    @property
+    def use_button(self) -> QPushButton:
+        """Takes the selected version into use."""
+        return self.bar.use_button
+
+    @property
+    def back_button(self) -> QPushButton:
+        """Rolls back."""
+        return self.bar.back_button
+
+    @property
+    def is_better(self) -> bool:
+        """Whether a gate speaks for the selected version, so that its use is the obvious next act.
+
+        A version that was in use before was given up by somebody; it is not urged again.
+        """
+        chosen = self.selected
+        return chosen is not None and chosen.promoted_at is None and self.bar.is_passed
+
+    # acts -------------------------------------------------------------------------------------
 
     def showEvent(self, event: QShowEvent) -> None:
         """Read the versions when they are looked at for the first time."""
@@ -88,57 +193,144 @@ class ModelsPanel(Panel):
             self.reload()
 
     def reload(self) -> None:
-        """Read the versions anew, in a worker: hashes are checked."""
+        """Read versions and gates anew, in a worker: hashes are checked."""
         self._loaded = True
-        self.run(
-            lambda: (self.desk.registry.versions(), self.desk.registry.can_roll_back),
-            self._show_versions,
-        )
+        self.run(self._look, self._show)
 
-    def take_into_use(self) -> None:
-        """Promote the selected version."""
+    def take_into_use(self, reason: str = "") -> None:
+        """Promote the selected version; a reason is needed where its gate was not passed."""
         version = self.selected
-        if version is not None:
-            self._decide(lambda editor: self.desk.registry.promote(version.version, editor=editor))
+        if version is None:
+            return
+        gate = self._found.gates.get(version.version)
+        self._decide(
+            lambda editor: self.desk.registry.promote(
+                version.version, editor=editor, reason=reason, gate=gate
+            ),
+            self.tr("{version} is in use.").format(version=short_version(version.version)),
+        )
 
     def roll_back(self) -> None:
         """Go back to the version in use before."""
-        self._decide(lambda editor: self.desk.registry.rollback(editor=editor))
+        back = self._found.previous
+        self._decide(
+            lambda editor: self.desk.registry.rollback(editor=editor),
+            ""
+            if back is None
+            else self.tr("{version} is in use again.").format(version=short_version(back)),
+        )
 
-    @property
-    def selected(self) -> ModelVersion | None:
-        """The selected version."""
-        items = self.tree.selectedItems()
-        if not items:
-            return None
-        name = items[0].data(0, _VERSION)
-        return next((v for v in self.versions if v.version == name), None)
+    def measure_gate(self, version: str) -> None:
+        """Have a version measured against the one in use."""
+        self._measuring = version
+        self._on_selected()
+        self.run(lambda: self.measure(version), self._on_measure_asked, self._on_not_measured)
 
-    @property
-    def candidate(self) -> ModelVersion | None:
-        """The version that the last run made, as long as it is not in use."""
-        found = next((v for v in self.versions if v.version == self._fresh), None)
-        return found if found is not None and not found.is_current and not found.fault else None
+    def compare_with_current(self, version: str) -> None:
+        """Show what differs between a version and the one in use."""
+        current = self.current
+        if current is None:
+            return
+        registry, names = self.desk.registry, self._names()
+
+        def compare() -> tuple[Section, ...]:
+            return sections_of(registry.compare(current.version, version), names)
+
+        self.run(
+            compare,
+            lambda sections: self.compare.show_sections(current.version, version, sections),
+        )
+
+    def ask_delete(self, version: str) -> None:
+        """Ask, in place, whether a version is to be deleted."""
+        name = short_version(version)
+        self.ask.ask(
+            self.tr(
+                "Delete {version}? What was decided about it, and its gates, stay on record."
+            ).format(version=name),
+            self.tr("Delete {version}").format(version=name),
+            lambda: self._decide(
+                lambda editor: self.desk.registry.delete(version, editor=editor),
+                self.tr("{version} is deleted.").format(version=name),
+            ),
+        )
 
     def show_next(self, act: Act) -> None:
         """Fill the button of the next act."""
         self._act = act
-        mark_next(self.use_button, act is Act.PROMOTE and not self.editor_field.is_asking)
+        self.bar.show_next(act is Act.PROMOTE and not self.editor_field.is_asking)
 
-    @property
-    def is_better(self) -> bool:
-        """Whether the candidate is selected and its mean DSC is not below that of the model in use.
+    # inside -----------------------------------------------------------------------------------
 
-        Only then is taking it into use the obvious next act.
-        """
-        new, old = self.candidate, next((v for v in self.versions if v.is_current), None)
-        if new is None or old is None or new is not self.selected:
-            return False
-        if new.workspace_dsc is None or old.workspace_dsc is None:
-            return False
-        return new.workspace_dsc >= old.workspace_dsc
+    def _look(self) -> _Found:
+        registry, gates = self.desk.registry, self.desk.gates
+        versions = registry.versions()
+        current = next((v.version for v in versions if v.is_current), None)
+        found = {}
+        for version in versions:
+            if current is not None and version.version != current:
+                record = gates.latest(version.version, current)
+                if record is not None:
+                    found[version.version] = record
+        reasons = {act.version: act.reason for act in registry.history()}
+        return _Found(versions, registry.rollback_version, found, reasons)
 
-    def _decide(self, act: Callable[[str], Any], name: str | None = None) -> None:
+    def _show(self, found: _Found) -> None:
+        self._found = found
+        fresh = self.candidate
+        name = "" if fresh is None else fresh.version
+        self.tree.show_versions(found.versions, fresh=name, reasons=found.reasons)
+        if name and name != self._seen_fresh:
+            # What a run just made is what people want to decide about.
+            self._seen_fresh = self._wanted = name
+        if self._wanted in [version.version for version in found.versions]:
+            self.tree.blockSignals(True)
+            self.tree.select(self._wanted)
+            self.tree.blockSignals(False)
+            self._wanted = ""
+        if self._measuring in found.gates:
+            self._measuring = ""
+        self._on_selected()
+        self._show_stale()
+
+    def _on_selected(self) -> None:
+        chosen, current = self.selected, self.current
+        self.menu.follow(chosen)
+        if self.compare.sections and self.compare.version != self.tree.selected:
+            self.compare.put_away()
+        lines = (
+            []
+            if chosen is None
+            else detail_lines(chosen, self._found.reasons.get(chosen.version, ""))
+        )
+        self.details.setText("\n".join(lines))
+        self.details_fold.setVisible(chosen is not None)
+        usable = chosen is not None and not chosen.is_current and not chosen.fault
+        record = None if chosen is None else self._found.gates.get(chosen.version)
+        self.comparison.setText(comparison_text(chosen, current, has_gate=record is not None))
+        self.comparison.setVisible(bool(self.comparison.text()))
+        if usable and chosen is not None and current is not None:
+            self.gate.show_gate(
+                chosen.version,
+                current.version,
+                record,
+                names=self._names(record),
+                is_measuring=self._measuring == chosen.version,
+                can_measure=not self._measuring,
+            )
+        else:
+            self.gate.hide()
+        self.bar.follow(
+            "" if chosen is None else chosen.version,
+            "" if record is None else str(record.outcome),
+            can_use=usable,
+            previous=self._found.previous,
+        )
+        self.bar.setVisible(usable)
+        self.show_next(self._act)
+        self.selected_changed.emit()
+
+    def _decide(self, act: Callable[[str], Any], said: str, name: str | None = None) -> None:
         def decide() -> object:
             if name is not None:
                 self.desk.editor = name
@@ -147,137 +339,64 @@ class ModelsPanel(Panel):
 
         def done(result: object) -> None:
             if result is _NAME_NEEDED:
-                self.editor_field.ask(lambda given: self._decide(act, given))
+                self.editor_field.ask(lambda given: self._decide(act, said, given))
+            else:
+                self._say(said)
             self.show_next(self._act)
 
+        self._say("")
         self.run(decide, done)
 
-    def _show_versions(self, found: tuple[tuple[ModelVersion, ...], bool]) -> None:
-        before = None if self.selected is None else self.selected.version
-        self.versions, self._can_roll_back = found
-        fresh = self._fresh
-        self._notice_fresh()
-        if self._fresh != fresh:
-            before = self._fresh
-        self.tree.blockSignals(True)
-        self.tree.clear()
-        items: dict[str, QTreeWidgetItem] = {}
-        for version in self.versions:
-            figure = numbers.dsc(version.workspace_dsc)
-            item = QTreeWidgetItem([version.version, figure, self._state(version)])
-            item.setData(0, _VERSION, version.version)
-            for column in range(3):
-                item.setToolTip(column, self._tip(version))
-                font = item.font(column)
-                font.setBold(version.is_current)
-                item.setFont(column, font)
-            parent = items.get(version.parent or "")
-            if parent is None:
-                self.tree.addTopLevelItem(item)
-            else:
-                parent.addChild(item)
-            items[version.version] = item
-        self.tree.expandAll()
-        self._fit_height()
-        if before in items:
-            items[before].setSelected(True)
-        self.tree.blockSignals(False)
+    def _on_measure_asked(self, result: object) -> None:
+        # What is measured in a process of its own is told of when that ends.
+        if result is not None:
+            self._on_measured()
+
+    def _on_not_measured(self, error: BrainSegError) -> None:
+        self._measuring = ""
+        self.fault.show_error(error)
         self._on_selected()
 
-    def _remember(self) -> None:
-        self._known = frozenset(v.version for v in self.versions)
+    def _on_measured(self) -> None:
+        self._measuring = ""
+        self._catch_up()
 
-    def _notice_fresh(self) -> None:
-        if self._known is None:
-            return
-        made = [v for v in self.versions if not v.is_bundled and v.version not in self._known]
-        if made and made[-1].version != self._fresh:
-            self._fresh = made[-1].version
-            self.tree.clearSelection()
+    def _on_imported(self, version: str) -> None:
+        # It is listed when the versions are read anew, which was asked for already or will be.
+        self._wanted = version
+        self.reload()
+
+    def _on_patient(self, patient: str) -> None:
+        chosen = self.selected
+        if chosen is not None:
+            self.patient_chosen.emit(chosen.version, patient)
+
+    def _open_menu(self) -> None:
+        self._on_menu("", self.menu_button.mapToGlobal(self.menu_button.rect().bottomLeft()))
+
+    def _on_menu(self, _version: str, place: QPoint) -> None:
+        self.menu.follow(self.selected)
+        self.menu.menu.popup(place)
+
+    def _say(self, text: str) -> None:
+        self.said.setText(text)
+        self.said.setVisible(bool(text))
+
+    def _show_stale(self) -> None:
+        self.stale.setText(stale_text(self.desk.worklist.rows))
+        self.stale.setVisible(bool(self.stale.text()))
 
     def _catch_up(self) -> None:
         # Another folder of patients has another workspace, with versions of its own.
         if self._loaded:
             self.reload()
 
-    def _fit_height(self) -> None:
-        rows = min(max(len(self.versions), _ROWS[0]), _ROWS[1])
-        line = self.tree.fontMetrics().lineSpacing() + 4
-        self.tree.setFixedHeight(line * (rows + 1) + 12)
-
-    def _on_selected(self) -> None:
-        self.comparison.setText(self._compare())
-        self._follow_buttons()
-
-    def _follow_buttons(self) -> None:
-        chosen = self.selected
-        usable = chosen is not None and not chosen.is_current and not chosen.fault
-        self.use_button.setEnabled(usable)
-        self.back_button.setEnabled(self._can_roll_back)
-        self.selected_changed.emit()
-
-    def _state(self, version: ModelVersion) -> str:
-        if version.fault:
-            return self.tr("damaged")
-        if version.is_current:
-            return self.tr("in use")
-        return self.tr("new") if version.version == self._fresh else ""
-
-    def _patients(self, number: int) -> str:
-        if number == 1:
-            return self.tr("1 validation patient")
-        return self.tr("{n} validation patients").format(n=number)
-
-    def _tip(self, version: ModelVersion) -> str:
-        lines = [version.version]
-        if version.workspace_dsc is not None:
-            lines.append(
-                self.tr("Mean DSC {dsc} on the workspace's {patients}").format(
-                    dsc=numbers.dsc(version.workspace_dsc),
-                    patients=self._patients(version.workspace_patients),
-                )
-            )
-        if version.dsc is not None:
-            lines.append(
-                self.tr("Mean DSC {dsc} on the validation patients of its own run").format(
-                    dsc=numbers.dsc(version.dsc)
-                )
-            )
-        if version.parent:
-            lines.append(self.tr("Fine-tuned from {parent}").format(parent=version.parent))
-        if version.fault:
-            lines.append(version.fault)
-        return "\n".join(lines)
-
-    def _compare(self) -> str:
-        current = next((v for v in self.versions if v.is_current), None)
-        other = self.selected
-        if current is None:
-            return ""
-        if other is None or other is current:
-            if current.workspace_dsc is not None:
-                return self.tr("DSC: mean of the workspace's {patients}.").format(
-                    patients=self._patients(current.workspace_patients)
-                )
-            return self.tr(
-                "DSC: mean of the validation patients of this workspace; measured by the first "
-                "fine-tuning run."
-            )
-        if other.fault:
-            return other.fault
-        if other.workspace_dsc is None or current.workspace_dsc is None:
-            return self.tr("The two were not measured on the same patients yet.")
-        change = other.workspace_dsc - current.workspace_dsc
-        text = (
-            self.tr(
-                "Worse: {new} against {old} in use ({change}), mean DSC on the same {patients}."
-            )
-            if change < 0
-            else self.tr("{new} against {old} in use ({change}), mean DSC on the same {patients}.")
-        )
-        return text.format(
-            new=numbers.dsc(other.workspace_dsc),
-            old=numbers.dsc(current.workspace_dsc),
-            patients=self._patients(other.workspace_patients),
-            change=f"{change:+.3f}".replace("-", "−"),
-        )
+    def _names(self, record: GateRecord | None = None) -> Names:
+        hidden = bool(self.desk.preferences.get("hide_identifiers"))
+        patients = [row.patient for row in self.desk.worklist.rows]
+        if record is not None:
+            # Their folder need not be the one that is open.
+            pairs = (*record.evidence.locked, *record.evidence.corrections)
+            listed = set(patients)
+            patients += [pair.patient for pair in pairs if pair.patient not in listed]
+        return Names(patients, hidden=hidden)

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QShortcut,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +20,7 @@ from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label, mark_next
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QKeyEvent
     from qtpy.QtWidgets import QLabel
 
 __all__ = ["LEAST_WORDS", "PromoteBar", "ReasonField"]
@@ -56,10 +56,6 @@ class ReasonField(QFrame):
         self.text.returnPressed.connect(self.accept.click)
         self.accept.clicked.connect(self._on_accept)
         self.cancel.clicked.connect(self.put_away)
-        escape = QShortcut(
-            Qt.Key.Key_Escape, self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut
-        )
-        escape.activated.connect(self.put_away)
         buttons = QHBoxLayout()
         buttons.addWidget(self.accept, 1)
         buttons.addWidget(self.cancel)
@@ -78,6 +74,13 @@ class ReasonField(QFrame):
         self._follow()
         self.show()
         self.text.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape asks no longer."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.put_away()
+        else:
+            super().keyPressEvent(event)
 
     def put_away(self) -> None:
         """Ask no longer."""
@@ -105,7 +108,9 @@ class PromoteBar(QWidget):
 
     Attributes
     ----------
-    use_button, back_button : QPushButton
+    use_button : QPushButton
+    back_button : QPushButton
+        Stands where whoever holds the bar puts it; seen while there is a way back.
     reason_field : ReasonField
     """
 
@@ -123,16 +128,11 @@ class PromoteBar(QWidget):
         self.back_button.clicked.connect(self.rollback_wanted)
         self.reason_field = ReasonField()
         self.reason_field.given.connect(self.promote_wanted)
-        self.reason_field.ended.connect(lambda: self._row_of_buttons.setVisible(True))
-        self._row_of_buttons = QWidget()
-        row = QHBoxLayout(self._row_of_buttons)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.use_button, 1)
-        row.addWidget(self.back_button)
+        self.reason_field.ended.connect(self.use_button.show)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.reason_field)
-        layout.addWidget(self._row_of_buttons)
+        layout.addWidget(self.use_button)
         self.follow("", "", can_use=False, previous=None)
 
     @property
@@ -175,11 +175,10 @@ class PromoteBar(QWidget):
             else self.tr("Predict with the selected version from now on")
         )
         self.back_button.setEnabled(previous is not None)
-        self.back_button.setToolTip(
-            self.tr("Nothing was in use before")
-            if previous is None
-            else self.tr("{version} comes back into use").format(version=short_version(previous))
-        )
+        self.back_button.setVisible(previous is not None)
+        if previous is not None:
+            text = self.tr("{version} comes back into use").format(version=short_version(previous))
+            self.back_button.setToolTip(text)
 
     def show_next(self, is_next: bool) -> None:
         """Fill the button that takes the version into use."""
@@ -189,7 +188,7 @@ class PromoteBar(QWidget):
         if self._outcome == PASSED:
             self.promote_wanted.emit("")
             return
-        self._row_of_buttons.setVisible(False)
+        self.use_button.hide()
         self.reason_field.ask(self._question().format(version=short_version(self._version)))
 
     def _question(self) -> str:
