@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -19,12 +20,20 @@ from napari_brainseg.core.protocol import (
     load_config,
     parse_config,
 )
-from napari_brainseg.core.protocol.run_folder import CHECKPOINT, RUNNING
+from napari_brainseg.core.protocol.run_folder import (
+    BUNDLE,
+    CHECKPOINT,
+    CONFIG,
+    RUNNING,
+    can_resume,
+    is_complete,
+)
 from napari_brainseg.core.protocol.stdio import claim_stdout
 from training.allocator import keep_freed_memory
+from training.deadline import leaving_in_time
 from training.faults import finished_by
 from training.flags import add_fields, given_fields
-from training.stream import EventStream, StopFlag, is_first_process
+from training.stream import EventStream, StopFlag, is_first_process, world_size
 from training.terminal import TerminalView
 from training.turn import turn
 
@@ -62,6 +71,10 @@ COMMANDS = {
         "measure what fp16 weights and the engines of a CPU cost in DSC",
     ),
     "gate": ("training.gate.command", "measure a candidate against the version in use"),
+    "measure-step": (
+        "training.measure_step",
+        "time a few steps and say how long a run would take",
+    ),
     "card": ("training.card.command", "rewrite a model card from what was measured"),
     "import": ("training.import_checkpoint", "make a bundle of a published checkpoint"),
 }
@@ -119,28 +132,36 @@ def _train(options: argparse.Namespace) -> int:
             stack.enter_context(stop.listening(stdin=not alone, run_dir=run_dir if first else None))
             if options.queue and first:
                 stack.enter_context(turn(run_dir, stream, stop))
+            if first and world_size() == 1:
+                stack.enter_context(leaving_in_time(stop, lambda: _leave(run_dir, stream)))
             keep_freed_memory()
             from training.loop import run  # takes seconds, in which a stop may come
 
             stop.check()
             finished = run(config, run_dir, stream, stop, resume=options.resume)
     except CancelledError as error:
-        hint = (
-            "The run can be resumed from its checkpoint."
-            if (run_dir / CHECKPOINT).is_file()
-            else ""
-        )
-        finished = RunFinished(reason=FinishReason.CANCELLED, message=error.message, hint=hint)
+        finished = _cancelled(run_dir, error.message)
     except BrainSegError as error:
         finished = RunFinished(reason=FinishReason.FAILED, message=error.message, hint=error.hint)
     except Exception as error:  # noqa: BLE001 (the parent must learn of any failure)
         traceback.print_exc()
         finished = finished_by(error, config)
-    stream.send(finished)
+    stream.finish(finished)
     stream.close()
     if finished.reason is FinishReason.FAILED:
         sys.stderr.write(f"{finished.message} {finished.hint}\n".replace(" \n", "\n"))
     return EXIT_CODES[finished.reason]
+
+
+def _cancelled(run_dir: Path, message: str) -> RunFinished:
+    hint = "The run can be resumed from its checkpoint." if can_resume(run_dir) else ""
+    return RunFinished(reason=FinishReason.CANCELLED, message=message, hint=hint)
+
+
+def _leave(run_dir: Path, stream: EventStream) -> None:
+    """End at once; resuming repeats what came after the last checkpoint."""
+    stream.finish(_cancelled(run_dir, "The run was stopped."))
+    os._exit(EXIT_CODES[FinishReason.CANCELLED])
 
 
 def _parser(invoked: str) -> argparse.ArgumentParser:
@@ -199,7 +220,7 @@ def _resolved(config: RunConfig) -> RunConfig:
     """Paths made absolute: a run may be resumed from another folder."""
     paths = {
         key: value.expanduser().resolve()
-        for key in ("corrections", "base", "encoder_weights", "cache")
+        for key in ("corrections", "base", "encoder_weights", "cache", "current", "locked")
         if isinstance(value := getattr(config, key), Path)
     }
     data = tuple(p.expanduser().resolve() for p in config.data)
@@ -208,12 +229,14 @@ def _resolved(config: RunConfig) -> RunConfig:
 
 def _claim_folder(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
     """Make the run folder; refuse to overwrite a run, or to resume it differently."""
-    stored = run_dir / "config.json"
-    if (run_dir / "bundle").exists():
+    stored, bundle = run_dir / CONFIG, run_dir / BUNDLE
+    if resume and bundle.exists() and not is_complete(run_dir):
+        shutil.rmtree(bundle)  # it was cut off after publishing: the checkpoint gives the same
+    if bundle.exists():
         raise ConfigError(
             f"The run in {run_dir} is complete; it is never overwritten.", "Choose another folder."
         )
-    if stored.is_file() and not resume and (run_dir / CHECKPOINT).exists():
+    if stored.is_file() and not resume and (run_dir / CHECKPOINT).is_file():
         raise ConfigError(
             f"{run_dir} holds a run already.", "Add --resume, or choose another folder."
         )

@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from training.preparation import PreparedPatient, Purpose
     from training.sources import Source
 
-__all__ = ["PHANTOM_SEED", "Cohort", "ValidationCase", "load_cohort", "recipe_of"]
+__all__ = [
+    "PHANTOM_SEED",
+    "Cohort",
+    "ValidationCase",
+    "find_patients",
+    "load_cohort",
+    "recipe_of",
+]
 
 PHANTOM_SEED = 7_001
 """Seed of the phantoms that are trained on; those of demo and tests have others."""
@@ -138,7 +145,7 @@ def load_cohort(
     DataError
         If a patient cannot be read or has no mask.
     """
-    folders, faults = _find(config)
+    folders, faults = find_patients(config)
     split = split_patients(config, folders)
     cache = PreparedCache((config.cache or default_cache()).expanduser())
     jobs: list[tuple[Source, Purpose]] = [
@@ -233,8 +240,16 @@ def _sha256(patients: Iterable[PreparedPatient]) -> str:
     return digest.hexdigest()
 
 
-def _find(config: RunConfig) -> tuple[dict[str, StudyFolder], tuple[Fault, ...]]:
-    """Patients by name, a correction in place of its original; and folders left out."""
+def find_patients(config: RunConfig) -> tuple[dict[str, StudyFolder], tuple[Fault, ...]]:
+    """Find patients by name, a correction in place of its original; and folders left out.
+
+    Raises
+    ------
+    ConfigError
+        If the config names no data.
+    BrainSegError
+        If a patient that it names cannot be read.
+    """
     roots: list[Path] = [*config.data, *([config.corrections] if config.corrections else [])]
     if not roots and not config.phantoms:
         raise ConfigError("The config names no data.", "Give folders of patients in `data`.")

@@ -14,7 +14,7 @@ import torch
 from napari_brainseg.core.imaging import CancelledError, ModelError
 from napari_brainseg.core.protocol import CheckpointSaved, EpochFinished, Message, StepFinished
 from training.board import Board
-from training.checkpoints import BEST, LAST, keep_good, load_checkpoint, save_atomically
+from training.checkpoints import BEST, LAST, PREVIOUS, keep_good, load_checkpoint, save_atomically
 from training.early_stopping import EarlyStopping
 from training.ema import EMA
 from training.optimisation import build_optimizer
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from training.setting import Setting
     from training.stream import EventStream, StopFlag
 
-__all__ = ["Trained", "Work", "beginning", "first_epoch_of", "steps_of", "train"]
+__all__ = ["Trained", "Work", "beginning", "first_epoch_of", "has_checkpoint", "steps_of", "train"]
 
 SECONDS_BETWEEN_STEP_EVENTS = 0.25
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -103,9 +103,15 @@ def beginning(data_sha256: str) -> dict[str, Any]:
     return {"epoch": 1, "step": 0, "data_sha256": data_sha256}
 
 
-def first_epoch_of(work: Work) -> int:
-    """Epoch at which a training that is resumed goes on, 1-based."""
-    epoch: int = load_checkpoint(work.run_dir / LAST, work.sha256)["epoch"]
+def has_checkpoint(run_dir: Path) -> bool:
+    """Tell whether there is something to resume from."""
+    return any((run_dir / name).is_file() for name in (LAST, PREVIOUS))
+
+
+def first_epoch_of(work: Work, events: EventStream) -> int:
+    """Read at which epoch a training that is resumed goes on, 1-based."""
+    state = load_checkpoint(work.run_dir / LAST, work.sha256, tell=partial(_tell, events))
+    epoch: int = state["epoch"]
     return epoch
 
 
@@ -402,6 +408,10 @@ def train(
         chosen, chosen_dsc = best_epoch, best_dsc
         ema.network.load_state_dict(torch.load(run_dir / BEST, weights_only=True))
     return Trained(ema.network.eval(), epoch, chosen, chosen_dsc, steps_done, train_s)
+
+
+def _tell(events: EventStream, text: str) -> None:
+    events.send(Message(level="warning", text=text))
 
 
 def _freeze_norm(network: nn.Module) -> None:

@@ -17,9 +17,8 @@ from napari_brainseg.core.protocol import (
 )
 from napari_brainseg.core.protocol.run_folder import BUNDLE
 from napari_brainseg.core.segmentation.engines.torch_engine import load_network
-from training.checkpoints import LAST
 from training.data import load_cohort
-from training.epochs import Work, first_epoch_of, steps_of, train
+from training.epochs import Work, first_epoch_of, has_checkpoint, steps_of, train
 from training.examples import Examples
 from training.fine_tuning import Inner, gate_the, interpolated, measure_inner_folds, plan_stages
 from training.measure import measure
@@ -109,8 +108,8 @@ def _run(
         run_dir, cohort.pool, cohort.sha256, config.seed, cohort.validation, examples
     )  # fmt: skip
     plan = plan_stages(setting, cohort)
-    resume = resume and not (plan.folds and not (run_dir / LAST).is_file())
-    first_epoch = first_epoch_of(work) if resume else 1
+    resume = resume and not (plan.folds and not has_checkpoint(run_dir))
+    first_epoch = first_epoch_of(work, events) if resume else 1
     parent_dsc = None
     if base is not None and cohort.validation and fabric.is_global_zero:
         parent = validate(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 
 from napari_brainseg.core.dataset.hashing import image_sha256, mask_sha256
@@ -15,7 +16,10 @@ from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.protocol import (
     EpochFinished,
     Event,
+    ExampleSaved,
     FinishReason,
+    GateMeasured,
+    Message,
     RunFinished,
     RunStarted,
     StageStarted,
@@ -23,6 +27,9 @@ from napari_brainseg.core.protocol import (
     parse_config,
 )
 from napari_brainseg.core.segmentation.bundle import Bundle, load_bundle
+from training import epochs, examples
+from training.fine_tuning.interpolation import choose_share, interpolated
+from training.fine_tuning.plan import deal_folds, witnesses_of
 from training.loop import run
 from training.stream import EventStream, StopFlag
 
@@ -37,8 +44,10 @@ def base(
     """A network of two features, trained a little."""
     folder = tmp_path_factory.mktemp("base")
     config = {
-        **small, "data": [str(cohort_root)], "train_patients": ["SITE_A_0000"], "epochs": 2,
-        "validation_patients": [], "cache": str(folder / "cache"),
+        **small, "data": [str(cohort_root)], "train_patients": ["SITE_A_0000"], "epochs": 1,
+        "steps_per_epoch": 40, "learning_rate": 0.05, "optimizer": "adam", "ema": 0.9,
+        "loss": "bce:0.1+dice:1", "lesion_share": 0.9, "augmentation": "none", "missing_all": 0,
+        "missing_post": 0, "validation_patients": [], "cache": str(folder / "cache"),
     }  # fmt: skip
     threads = torch.get_num_threads()
     try:
@@ -133,7 +142,7 @@ def test_stages_come_in_order_and_what_they_found_is_kept(
 
 def test_stopped_in_any_stage_it_goes_on_to_the_same_weights(tune: Any, tmp_path: Path) -> None:
     tune("whole")
-    finished, events = tune("broken", stop_after=1)
+    finished, _ = tune("broken", stop_after=1)
     assert finished.reason is FinishReason.CANCELLED
     assert "Inner fold 1 of 3" in finished.message
     for _ in range(40):
@@ -147,3 +156,115 @@ def test_stopped_in_any_stage_it_goes_on_to_the_same_weights(tune: Any, tmp_path
         for name in ("whole", "broken")
     )
     assert first == second
+
+
+def test_examples_show_truth_and_mask_before_and_after_each_epoch(
+    tune: Any, tmp_path: Path
+) -> None:
+    _, events = tune(inner_folds=0)
+    shown = of(events, ExampleSaved)
+
+    assert [(e.epoch, e.patient) for e in shown] == [(n, "SITE_A_0003") for n in (0, 1, 2)]
+    picture = np.asarray(Image.open(shown[0].path))
+    for colour in (examples.TRUTH, examples.MASK):
+        assert (picture == colour).all(axis=2).any()
+    started = of(events, RunStarted)[0]
+    # one patient: its DSC is the mean
+    assert shown[0].dsc == started.parent_validation_dsc > 0.5
+    assert shown[1].dsc == of(events, EpochFinished)[0].validation_dsc
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages", "share"),
+    [
+        # one correction has no folds; what nobody measured is taken half and half
+        ({"train_patients": ["SITE_A_0000", "SITE_A_0001"]}, ["training", "interpolation"], 0.5),
+        ({"inner_folds": 0, "interpolation": 0.25}, ["training", "interpolation"], 0.25),
+        ({"inner_folds": 0, "interpolation": 1.0}, [], 1.0),
+    ],
+)
+def test_without_folds_the_share_is_the_one_given_or_half(
+    tune: Any, base: Bundle, tmp_path: Path, changes: dict[str, Any], stages: list[str],
+    share: float,
+) -> None:  # fmt: skip
+    _, events = tune(**changes)
+
+    assert [s.stage for s in of(events, StageStarted)] == stages
+    assert not (tmp_path / "run" / "folds").exists()
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert bundle.manifest.training["interpolation"] == share
+    tuned = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["ema"]
+    old, new = load_file(base.weights_path), load_file(bundle.weights_path)
+    for key, value in old.items():
+        if value.dtype == np.float16:
+            expected = (1 - share) * value.astype(np.float32) + share * tuned[key].numpy()
+            np.testing.assert_allclose(new[key], expected, atol=2e-3, err_msg=key)
+
+
+def test_a_gate_that_cannot_be_measured_loses_nothing(tune: Any, tmp_path: Path) -> None:
+    (tmp_path / "locked.json").write_text("not JSON")
+    finished, events = tune(inner_folds=0, locked=str(tmp_path / "locked.json"))
+
+    assert finished.reason is FinishReason.COMPLETED
+    assert load_bundle(finished.bundle).manifest.parent
+    assert not of(events, GateMeasured)
+    told = [m.text for m in of(events, Message) if m.level == "error"]
+    assert len(told) == 1
+    assert "locked.json" in told[0]
+
+
+def test_what_is_long_to_validate_is_validated_now_and_then_and_at_the_end(
+    tune: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(epochs, "VALIDATION_SHARE", 1e-6)
+    _, seldom = tune("seldom", epochs=4, inner_folds=0)
+    _, best = tune("best", epochs=4, inner_folds=0, keep="best")
+
+    assert [e.validation_dsc is None for e in of(seldom, EpochFinished)] == [
+        False, True, True, False
+    ]  # fmt: skip
+    # where the epoch is chosen by it, none is left out
+    assert all(e.validation_dsc is not None for e in of(best, EpochFinished))
+
+
+def test_the_smallest_share_of_those_equally_good_is_chosen_and_never_the_base() -> None:
+    assert choose_share({0.0: 0.9, 0.25: 0.80, 0.5: 0.85, 0.75: 0.8515, 1.0: 0.84}) == 0.5
+    assert choose_share({0.0: 0.8, 0.5: 0.85, 1.0: 0.86}) == 1.0
+    assert choose_share({0.0: 0.9, 0.25: 0.7, 1.0: 0.7}) == 0.25
+
+
+def test_shares_at_the_ends_are_the_two_networks_exactly() -> None:
+    first, second = torch.nn.Conv2d(1, 1, 3), torch.nn.Conv2d(1, 1, 3)
+    for share, network in ((0.0, first), (1.0, second)):
+        between = interpolated(first, second, share)
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(
+                between.state_dict().values(), network.state_dict().values(), strict=True
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("patients", "asked", "sizes"),
+    [(1, 4, []), (2, 4, [1, 1]), (3, 4, [1, 1, 1]), (8, 3, [3, 3, 2]), (8, 0, []), (5, 1, [])],
+)
+def test_folds_deal_every_corrected_patient_once(
+    patients: int, asked: int, sizes: list[int]
+) -> None:
+    names = [f"TCGA_HT_{n:04d}_20000101" for n in range(patients)]
+    folds = deal_folds(names, asked, seed=1)
+
+    assert sorted((len(fold) for fold in folds), reverse=True) == sizes
+    if folds:
+        assert sorted(name for fold in folds for name in fold) == names
+
+
+def test_two_dates_of_a_person_are_held_out_together() -> None:
+    names = ["TCGA_HT_0001_20000101", "TCGA_HT_0001_20010101", "TCGA_HT_0002_20000101"]
+    assert sorted(deal_folds(names, 3, seed=1)) == [tuple(names[:2]), tuple(names[2:])]
+
+
+def test_few_replayed_patients_are_all_replayed_in_the_folds() -> None:
+    assert witnesses_of(["A", "B", "C"], 1) == ()
+    assert len(witnesses_of([f"P{n}" for n in range(40)], 1)) == 4

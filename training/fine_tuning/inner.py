@@ -13,7 +13,7 @@ from napari_brainseg.core.segmentation.engines.torch_engine import TorchEngine
 from napari_brainseg.core.segmentation.evaluation import evaluate_study
 from napari_brainseg.core.segmentation.inference import predict_with
 from training.checkpoints import LAST, save_atomically
-from training.epochs import Work, beginning, train
+from training.epochs import Work, beginning, has_checkpoint, train
 from training.fine_tuning.evidence import (
     FOLDER,
     FoldResult,
@@ -31,11 +31,12 @@ from training.fine_tuning.interpolation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from torch import nn
 
+    from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.segmentation.evaluation_results import PatientResult
     from training.data import Cohort
     from training.fine_tuning.plan import Plan
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from training.setting import Setting
     from training.stream import EventStream, StopFlag
 
-__all__ = ["Inner", "measure_inner_folds"]
+__all__ = ["Inner", "measure_inner_folds", "measure_patients"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def measure_inner_folds(
                 work.seed + 1 + number,
                 is_inner=True,
             )
-            begun = resume and (folder / LAST).is_file()
+            begun = resume and has_checkpoint(folder)
             made = train(setting, inner, plan.course, monitor, events, stop, resume=begun)
             done = _measure(setting, cohort, plan, held_out, made.network, events, stop)
             if setting.fabric.is_global_zero:
@@ -148,32 +149,60 @@ def _measure(
 ) -> FoldResult:
     """Predict whom the fold was not trained on, with every share of its weights."""
     names = (*held_out, *plan.witnesses)
-    results: dict[float, tuple[PatientResult, ...]] = {}
-    base = setting.base
-    assert base is not None
-    bundle = replace(base, manifest=setting.delivered)
-    studies = [load_study(cohort.train_folders[name]) for name in names]
-    for share in plan.shares:
-        between = interpolated(setting.first_network, network, share)
-        engine = TorchEngine(
-            between, str(setting.fabric.device), half=None if setting.half else False
+    folders = [cohort.train_folders[name] for name in names]
+    results = {
+        share: measure_patients(
+            setting, interpolated(setting.first_network, network, share), folders,
+            lambda: _pause(events, stop),
         )
-        each = []
-        for study in studies:
-            stop.rest(events)
-            if stop:
-                raise CancelledError(
-                    "Stopped while an inner fold was measured.",
-                    "The run can be resumed from its checkpoint.",
-                )
-            each.append(evaluate_study(study, predict_with(engine, study, bundle)))
-        results[share] = tuple(each)
+        for share in plan.shares
+    }  # fmt: skip
     return FoldResult(
         data_sha256=cohort.sha256,
         held_out=tuple(held_out),
         witnesses=plan.witnesses,
         results=results,
     )
+
+
+def measure_patients(
+    setting: Setting,
+    network: nn.Module,
+    folders: Sequence[StudyFolder],
+    before_each: Callable[[], None] | None = None,
+) -> tuple[PatientResult, ...]:
+    """Predict patients with a network and compare with their masks, as a bundle is measured.
+
+    Parameters
+    ----------
+    setting : Setting
+        With a base model, whose preprocessing and cleaning of masks are used.
+    network : Module
+        On the device.
+    folders : sequence of StudyFolder
+        With masks.
+    before_each : callable, optional
+        Called before each patient; may raise.
+    """
+    assert setting.base is not None
+    bundle = replace(setting.base, manifest=setting.delivered)
+    engine = TorchEngine(network, str(setting.fabric.device), half=None if setting.half else False)
+    found = []
+    for folder in folders:
+        if before_each is not None:
+            before_each()
+        study = load_study(folder)
+        found.append(evaluate_study(study, predict_with(engine, study, bundle)))
+    return tuple(found)
+
+
+def _pause(events: EventStream, stop: StopFlag) -> None:
+    stop.rest(events)
+    if stop:
+        raise CancelledError(
+            "Stopped while an inner fold was measured.",
+            "The run can be resumed from its checkpoint.",
+        )
 
 
 def _share(setting: Setting, folds: Sequence[FoldResult], events: EventStream) -> float:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.data import Cohort
     from training.setting import Setting
 
-__all__ = ["MOST_WITNESSES", "Plan", "deal_folds", "plan_stages", "witnesses_of"]
+__all__ = ["MOST_WITNESSES", "Plan", "deal_folds", "plan_stages", "shares_of", "witnesses_of"]
 
 MOST_WITNESSES = 4
 """Replayed patients that the folds leave out, to see what a fine-tuning forgets."""
@@ -65,7 +65,7 @@ def plan_stages(setting: Setting, cohort: Cohort) -> Plan:
     corrected = [name for name in cohort.train_folders if name not in config.replay_patients]
     folds = deal_folds(corrected, config.inner_folds, config.seed)
     witnesses = witnesses_of(replayed, config.seed) if folds else ()
-    shares = _shares(config)
+    shares = shares_of(config)
     parts = []
     for number, held_out in enumerate(folds, 1):
         pool = cohort.pool.without({*held_out, *witnesses})
@@ -119,8 +119,8 @@ def witnesses_of(replayed: Sequence[str], seed: int) -> tuple[str, ...]:
     return tuple(sorted(random.Random(seed).sample(sorted(replayed), number)))
 
 
-def _shares(config: RunConfig) -> tuple[float, ...]:
-    """All that may be chosen, or the one given; and the base model, to compare with."""
+def shares_of(config: RunConfig) -> tuple[float, ...]:
+    """Give all that may be chosen, or the one given; and the base model, to compare with."""
     if config.interpolation == "choose":
         return SHARES
     return tuple(sorted({0.0, float(config.interpolation)}))
