@@ -13,11 +13,19 @@ import torch
 from napari_brainseg.core.imaging import ConfigError, ModelError
 from napari_brainseg.core.protocol.run_folder import CHECKPOINT as LAST
 from napari_brainseg.core.protocol.run_folder import PREVIOUS
+from training.deadline import saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BEST", "LAST", "PREVIOUS", "keep_good", "load_checkpoint", "save_atomically"]
+__all__ = [
+    "BEST",
+    "LAST",
+    "PREVIOUS",
+    "keep_good",
+    "load_checkpoint",
+    "save_atomically",
+]
 
 BEST = "checkpoints/best.pt"
 GOOD = "checkpoints/good"
@@ -33,6 +41,11 @@ def save_atomically(state: dict[str, Any], path: Path) -> None:
     ModelError
         If it cannot be written, e.g. on a full disk; what was there is kept.
     """
+    with saving:
+        _save(state, path)
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

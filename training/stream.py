@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from napari_brainseg.core.protocol import Command, Event
+    from napari_brainseg.core.protocol import Command, Event, RunFinished
 
-__all__ = ["EventStream", "StopCause", "StopFlag", "is_first_process"]
+__all__ = ["EventStream", "StopCause", "StopFlag", "is_first_process", "world_size"]
 
 StopCause = Literal["command", "parent", "signal"]
 PauseReason = Literal["asked", "prediction"]
@@ -44,6 +44,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, *(() if _HANGUP is None else (_HANGUP
 def is_first_process() -> bool:
     """Whether this process speaks and writes for the run: rank 0 under torchrun, else always."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 class EventStream:
@@ -63,6 +68,8 @@ class EventStream:
         self._stream = stream
         self._show = show
         self._file: TextIO | None = None
+        self._lock = threading.Lock()
+        self._is_finished = False
 
     def open_log(self, run_dir: Path) -> None:
         """Append to ``events.jsonl`` in `run_dir` from here on."""
@@ -71,6 +78,18 @@ class EventStream:
 
     def send(self, event: Event) -> None:
         """Write one event; a parent that has gone away or a full disk is no fault of the run."""
+        with self._lock:
+            if not self._is_finished:
+                self._write(event)
+
+    def finish(self, event: RunFinished) -> None:
+        """Write the last event; nothing that another thread sends comes after it."""
+        with self._lock:
+            if not self._is_finished:
+                self._is_finished = True
+                self._write(event)
+
+    def _write(self, event: Event) -> None:
         line = event.model_dump_json() + "\n"
         if self._show is not None:
             self._show(event)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.protocol import load_config
-from napari_brainseg.core.protocol.run_folder import BUNDLE, CHECKPOINT, CONFIG, PREVIOUS
+from napari_brainseg.core.protocol.run_folder import CONFIG
+from napari_brainseg.core.protocol.run_folder import can_resume as resumable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,12 +37,3 @@ def read_config(run_dir: Path) -> RunConfig:
         If it is missing or does not fit.
     """
     return load_config(run_dir / CONFIG)
-
-
-def resumable(run_dir: Path) -> bool:
-    """Whether a run folder holds a checkpoint of a run that was not completed."""
-    if (run_dir / BUNDLE).exists():
-        return False
-    return (run_dir / CONFIG).is_file() and any(
-        (run_dir / name).is_file() for name in (CHECKPOINT, PREVIOUS)
-    )

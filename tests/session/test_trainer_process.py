@@ -196,4 +196,6 @@ def test_a_complete_or_empty_run_cannot_be_resumed(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "last.pt").write_text("x")
     assert resumable(tmp_path)
     (tmp_path / "bundle").mkdir()
+    assert resumable(tmp_path)  # killed before it was measured
+    (tmp_path / "summary.json").write_text("{}")
     assert not resumable(tmp_path)

@@ -25,7 +25,10 @@ __all__ = [
     "LOG",
     "PREVIOUS",
     "RUNNING",
+    "SUMMARY",
     "LineTail",
+    "can_resume",
+    "is_complete",
     "last_event",
     "log_tail",
 ]
@@ -38,12 +41,28 @@ COMMANDS = "commands.jsonl"
 GATE = "gate.json"
 EVENTS = "events.jsonl"
 LOG = "stderr.log"
+SUMMARY = "summary.json"
+"""Written last by a run that is complete."""
 
 RUNNING = ("device", "threads", "precision", "compile", "cache", "intermediate_mb")
 """Settings that a run may be resumed with whatever they were: they decide how it runs, not what."""
 
 _TAIL_LINES = 30
 _TAIL_BYTES = 16_384
+
+
+def is_complete(run_dir: Path) -> bool:
+    """Whether a run came to its end: published, measured, summed up."""
+    return (run_dir / BUNDLE).exists() and (run_dir / SUMMARY).is_file()
+
+
+def can_resume(run_dir: Path) -> bool:
+    """Whether a run folder holds a checkpoint of a run that is not complete."""
+    return (
+        not is_complete(run_dir)
+        and (run_dir / CONFIG).is_file()
+        and any((run_dir / name).is_file() for name in (CHECKPOINT, PREVIOUS))
+    )
 
 
 class LineTail:
