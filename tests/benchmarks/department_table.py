@@ -10,9 +10,20 @@ import numpy as np
 from napari_brainseg.core.segmentation.metrics import bootstrap_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["write_table"]
+
+TUNED_ON = frozenset(
+    {
+        "TCGA_CS_6186_20000601", "TCGA_DU_7300_19910814", "TCGA_DU_8162_19961029",
+        "TCGA_DU_8163_19961119", "TCGA_FG_5964_20010511", "TCGA_FG_6689_20020326",
+        "TCGA_HT_7475_19970918", "TCGA_HT_7605_19950916", "TCGA_HT_7684_19950816",
+        "TCGA_HT_7686_19950629",
+    }
+)  # fmt: skip
+"""On these the default settings of fine-tuning were chosen: they are told apart."""
 
 
 def write_table(out: Path, who: dict[str, Any]) -> str:
@@ -20,36 +31,21 @@ def write_table(out: Path, who: dict[str, Any]) -> str:
 
     Intervals: 95 % bootstrap over patients; differences are paired by patient.
     """
+    new, old = (sum(n not in TUNED_ON for n in who[k]) for k in ("new", "old"))
     lines = [
-        f"Base: {len(who['base'])} patients of DU and CS. Unseen: {len(who['new'])} of HT and FG "
-        f"(new), {len(who['old'])} of DU and CS (old). Gate: {len(who['locked'])} locked patients.",
+        f"Base: {len(who['base'])} patients of DU and CS. Unseen: {new} of HT and FG (new), {old} "
+        f"of DU and CS (old). Gate: {len(who['locked'])} locked patients.",
         "",
-        "| version | corrections | DSC new | change | DSC old | change | strokes a case | change "
-        "| share of new weights | gate |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        *_versions(out, who, lambda patient: patient not in TUNED_ON),
+        "",
+        f"With the {len(TUNED_ON)} patients that the default settings were chosen on "
+        f"({len(who['new'])} and {len(who['old'])}):",
+        "",
+        *_versions(out, who, lambda _patient: True),
+        "",
+        "| round | patients corrected | strokes a case | DSC before | after |",
+        "|---|---|---|---|---|",
     ]
-    base: dict[str, dict[str, float]] = {}
-    for number in range(len(who["rounds"]) + 1):
-        found = {k: _read(out, f"version-{number}-{k}") for k in ("new", "old", "strokes")}
-        if any(rows is None for rows in found.values()):
-            break
-        cells = []
-        for key, figure in (("new", "dsc"), ("old", "dsc"), ("strokes", "strokes")):
-            values = {r["patient"]: float(r[figure]) for r in found[key] or ()}
-            if number == 0:
-                base[key] = values
-            digits = 1 if key == "strokes" else 4
-            cells.append(_with_interval(list(values.values()), digits))
-            changes = [values[p] - base[key][p] for p in values]
-            cells.append("" if number == 0 else _with_interval(changes, digits, sign="+"))
-        made = _read(out, f"round-{number}-training") if number else None
-        share = made["interpolation"] if made else ""
-        lines.append(
-            f"| {number} | {sum(len(r) for r in who['rounds'][:number])} | {' | '.join(cells)} "
-            f"| {share} | {made['gate'] if made else ''} |"
-        )
-    lines += ["", "| round | patients corrected | strokes a case | DSC before | after |"]
-    lines.append("|---|---|---|---|---|")
     for number, patients in enumerate(who["rounds"], 1):
         rows = _read(out, f"round-{number}-corrections")
         if rows:
@@ -62,6 +58,37 @@ def write_table(out: Path, who: dict[str, Any]) -> str:
     (out / "department.md").write_text(text)
     print(text)
     return text
+
+
+def _versions(out: Path, who: dict[str, Any], counts: Callable[[str], bool]) -> list[str]:
+    """One row a version, over the patients that count."""
+    lines = [
+        "| version | corrections | DSC new | change | DSC old | change | strokes a case | change "
+        "| share of new weights | gate |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    base: dict[str, dict[str, float]] = {}
+    for number in range(len(who["rounds"]) + 1):
+        found = {k: _read(out, f"version-{number}-{k}") for k in ("new", "old", "strokes")}
+        if any(rows is None for rows in found.values()):
+            break
+        cells = []
+        for key, figure in (("new", "dsc"), ("old", "dsc"), ("strokes", "strokes")):
+            rows = [r for r in found[key] or () if counts(r["patient"])]
+            values = {r["patient"]: float(r[figure]) for r in rows}
+            if number == 0:
+                base[key] = values
+            digits = 1 if key == "strokes" else 4
+            cells.append(_with_interval(list(values.values()), digits))
+            changes = [values[p] - base[key][p] for p in values]
+            cells.append("" if number == 0 else _with_interval(changes, digits, sign="+"))
+        made = _read(out, f"round-{number}-training") if number else None
+        share = made["interpolation"] if made else ""
+        lines.append(
+            f"| {number} | {sum(len(r) for r in who['rounds'][:number])} | {' | '.join(cells)} "
+            f"| {share} | {made['gate'] if made else ''} |"
+        )
+    return lines
 
 
 def _read(out: Path, name: str) -> Any:

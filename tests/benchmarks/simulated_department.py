@@ -153,7 +153,8 @@ class Department:
             desk.editor = EDITOR
             desk.open(self.root)
             desk.close_case()
-            desk.locked.choose(desk.studies, names=self.who["locked"])
+            if desk.locked.current() is None:
+                desk.locked.choose(desk.studies, names=self.who["locked"])
             for number, patients in enumerate(self.who["rounds"], 1):
                 self._round(desk, number, patients)
         finally:
