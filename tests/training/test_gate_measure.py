@@ -310,6 +310,31 @@ def test_a_patient_that_was_corrected_again_is_compared_with_the_base(
     assert any("Corrected again since the run" in note for note in evidence.notes)
 
 
+def test_a_version_from_elsewhere_is_measured_on_corrections_that_nobody_knows(
+    make_model, locked, data, tmp_path
+):
+    old = make_model("old", training={"train_patients": ["SITE_A_0004"]}, threshold=0.3)
+    new = make_model("imported", training={"train_patients": ["SOMEBODY_ELSE"]})
+
+    def gate(bundle: Bundle):
+        return measure_gate(
+            bundle.path, old.path, locked, [data], tmp_path / "gate.json",
+            corrections=data, device="cpu",
+        )  # fmt: skip
+
+    evidence = gate(new)
+    assert evidence.corrections_how == "unseen"
+    (pair,) = evidence.corrections
+    assert pair.patient == CORRECTED, "others are locked, or the version in use knows them"
+    assert pair.candidate.dsc_native == 1
+    assert pair.current.dsc_native < 1
+    assert not evidence.warnings
+
+    silent = gate(make_model("silent"))
+    assert silent.corrections == ()
+    assert "The candidate does not say whom it was trained on" in silent.warnings[0]
+
+
 def test_a_stop_writes_nothing(make_model, locked, data, tmp_path):
     old, new = make_model("old"), make_model("new", threshold=0.3)
     with pytest.raises(CancelledError):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.evaluation_results import PatientResult
     from napari_brainseg.core.segmentation.gate_folds import FoldPatient, FoldsEvidence
 
-__all__ = ["CorrectionPlan", "known_of", "plan_corrections"]
+__all__ = ["CorrectionPlan", "known_of", "names_patients", "plan_corrections", "unseen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,36 @@ def known_of(bundle: Bundle) -> Known:
         training.get("image_sha256") or {},
         training.get("mask_sha256") or {},
     )
+
+
+def names_patients(bundle: Bundle) -> bool:
+    """Whether a version says whom it was trained on; one from elsewhere may not."""
+    return "train_patients" in bundle.manifest.training
+
+
+def unseen(
+    new: Bundle, old: Bundle, locked: Sequence[str], exported: Mapping[str, StudyFolder]
+) -> tuple[Measurable, ...]:
+    """Read corrected patients that neither version was trained on, nor is locked.
+
+    Such is the case with a version that was imported. There are none where a version does not say
+    whom it was trained on.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read.
+    """
+    if not (names_patients(new) and names_patients(old)):
+        return ()
+    known = known_of(new) | known_of(old)
+    known_persons = known.persons | {undated(name) for name in locked}
+    found = (
+        Measurable.read(folder)
+        for name, folder in sorted(exported.items())
+        if undated(name) not in known_persons
+    )
+    return tuple(each for each in found if not _is_known(each, known))
 
 
 def plan_corrections(

@@ -18,7 +18,7 @@ from napari_brainseg.core.segmentation.gate import (
 )
 from napari_brainseg.core.segmentation.gate_folds import FoldsEvidence, load_folds_evidence
 from napari_brainseg.core.segmentation.inference import Progress
-from training.gate.corrections import known_of, plan_corrections
+from training.gate.corrections import known_of, names_patients, plan_corrections, unseen
 from training.gate.patients import find_locked, folders_by_name
 from training.gate.results import FOLDER, evaluated
 
@@ -73,8 +73,9 @@ def measure_gate(
         File to write, or a folder for ``gate.json``.
     corrections : Path, optional
         The training set: corrected patients are measured with the version in use where that is
-        not the one that the run started from. By default the folder of the locked set, where
-        corrections were exported to it.
+        not the one that the run started from; and with both versions where there are no folds and
+        neither was trained on them. By default the folder of the locked set, where corrections
+        were exported to it.
     folds_evidence : Path or FoldsEvidence, optional
         What inner folds measured of the corrected patients, see `load_folds_evidence`.
     device : str
@@ -117,9 +118,12 @@ def measure_gate(
         names = {each.patient for each in left_out}
         found = tuple(each for each in fit if each.patient not in names)
     plan = plan_corrections(folds, new, old, exported)
+    fresh: tuple[Measurable, ...] = ()
+    if not folds.patients:
+        fresh = unseen(new, old, chosen.names if chosen is not None else (), exported)
 
     # 2. predictions ----------------------------------------------------------------------------
-    count = _Count(progress, 2 * len(found) + len(plan.to_measure))
+    count = _Count(progress, 2 * len(found) + 2 * len(fresh) + len(plan.to_measure))
 
     def measure(bundle: Bundle, patients: Sequence[Measurable]) -> Evaluation | None:
         """Figures of a candidate are not kept: it may never be seen again."""
@@ -137,8 +141,8 @@ def measure_gate(
         count.add(len(patients))
         return evaluation
 
-    before, corrected = measure(old, found), measure(old, plan.to_measure)
-    after = measure(new, found)
+    before, corrected = measure(old, found), measure(old, fresh or plan.to_measure)
+    after, corrected_after = measure(new, found), measure(new, fresh)
     count.end()
 
     # 3. evidence -------------------------------------------------------------------------------
@@ -149,11 +153,16 @@ def measure_gate(
         locked_digest=chosen.digest if chosen is not None else None,
         locked=_pairs(after, before),
         left_out=left_out,
-        corrections=plan.pairs(corrected.patients if corrected is not None else ()),
-        corrections_how=folds.how,
+        corrections=(
+            _pairs(corrected_after, corrected)
+            if fresh
+            else plan.pairs(corrected.patients if corrected is not None else ())
+        ),
+        corrections_how="unseen" if fresh else folds.how,
         calibration_candidate=after.calibration if after is not None else None,
         calibration_current=before.calibration if before is not None else None,
         engine=after.summary.engine if after is not None else "",
+        warnings=_silent(new, old),
         notes=(*plan.notes, *_engines(after, before)),
     )
     save_evidence(out / EVIDENCE_NAME if out.is_dir() else out, evidence)
@@ -207,6 +216,15 @@ def _pairs(after: Evaluation | None, before: Evaluation | None) -> tuple[PairedP
     return tuple(
         PairedPatient(patient=r.patient, candidate=r, current=others[r.patient])
         for r in after.patients
+    )
+
+
+def _silent(new: Bundle, old: Bundle) -> tuple[str, ...]:
+    """Warn of versions that may know locked patients and do not say so."""
+    return tuple(
+        f"{who} does not say whom it was trained on; locked patients may be among them."
+        for bundle, who in ((new, "The candidate"), (old, "The version in use"))
+        if not names_patients(bundle)
     )
 
 

@@ -35,6 +35,7 @@ from napari_brainseg.core.segmentation.gate_rules import (
     enough_reasons,
     false_positive_reason,
     hd95_reason,
+    largest_drop,
     mean_reason,
     notes_of,
     worst_reason,
@@ -85,7 +86,7 @@ def judge(evidence: GateEvidence) -> GateVerdict:
     lesions = [pair for pair in evidence.locked if pair.has_lesion]
     free = [pair for pair in evidence.locked if not pair.has_lesion]
     mean = change_of(lesions, lambda result: result.dsc_native)
-    worst = min(lesions, key=lambda p: (p.difference, p.patient), default=None)
+    worst = largest_drop(lesions)
     corrected = change_of(
         [pair for pair in evidence.corrections if pair.has_lesion],
         lambda result: result.dsc_native,
@@ -102,11 +103,11 @@ def judge(evidence: GateEvidence) -> GateVerdict:
     reasons = [
         *missing,
         mean_reason(mean),
-        worst_reason(worst),
+        worst_reason(lesions),
         *corrections_reasons(evidence, corrected),
         empty_reason(evidence, empty),
         false_positive_reason(free),
-        hd95_reason(distance, unit),
+        hd95_reason(distance, unit, len(lesions)),
         calibration_reason(before, after),
         *notes_of(evidence),
     ]

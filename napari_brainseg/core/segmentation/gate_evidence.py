@@ -105,13 +105,17 @@ class GateEvidence(_Evidence):
     left_out: tuple[LeftOut, ...] = ()
     """Locked patients that one of the models was trained on."""
     corrections: tuple[PairedPatient, ...] = ()
-    """Each corrected patient, predicted by a model of the same recipe that did not train on it."""
-    corrections_how: Literal["inner folds", "leave-one-out", "none"] = "none"
+    """Each corrected patient, predicted by a model that did not train on it: the candidate, or one
+    of the same recipe."""
+    corrections_how: Literal["inner folds", "leave-one-out", "unseen", "none"] = "none"
+    """``unseen``: neither model was trained on them, so that both were measured as they are."""
     calibration_candidate: Calibration | None = None
     """On the locked patients, near the outlines."""
     calibration_current: Calibration | None = None
     engine: str = ""
     created: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    warnings: tuple[str, ...] = ()
+    """What may make the figures worthless."""
     notes: tuple[str, ...] = ()
     """What a reader should know of how it was measured."""
 

@@ -29,6 +29,7 @@ __all__ = [
     "enough_reasons",
     "false_positive_reason",
     "hd95_reason",
+    "largest_drop",
     "mean_reason",
     "notes_of",
     "worst_reason",
@@ -44,6 +45,12 @@ CALIBRATION_LIMIT = 0.02
 """A larger rise of the expected calibration error is a warning."""
 LEAST_FOR_HD95 = 5
 """The interval of fewer distances is too narrow to warn by."""
+HOW = {
+    "inner folds": "inner folds",
+    "leave-one-out": "leave-one-out",
+    "unseen": "the candidate itself",
+    "none": "not measured",
+}
 ROUNDING = 1e-9
 """Binary fractions: 0.900 - 0.905 is a little less than -0.005. A single voxel changes the DSC of a
 lesion of a million voxels by more than this."""
@@ -101,31 +108,36 @@ def mean_reason(change: Change | None) -> GateReason:
     return GateReason(kind="mean", ok=ok, text=text)
 
 
-def worst_reason(worst: PairedPatient | None) -> GateReason:
+def worst_reason(lesions: Sequence[PairedPatient]) -> GateReason:
     """Rule: no locked patient's DSC drops by more than 0.03."""
+    worst = largest_drop(lesions)
     if worst is None:
         return _note("worst", "No locked patient has a lesion: none can drop.")
-    ok = _drop_holds(worst.difference)
-    figures = (
-        f"{worst.patient}, {worst.current.dsc_native:.3f} -> {worst.candidate.dsc_native:.3f} "
-        f"({signed(worst.difference, _drop_holds)})"
-    )
-    if worst.difference >= 0:
+    broken = sum(not _drop_holds(pair.difference) for pair in lesions)
+    figures = _drop_text(worst)
+    if broken:
+        drop = "drops" if broken == 1 else "drop"
+        text = f"{_patients(broken, 'locked')} {drop} by more than {LARGEST_DROP:g}"
+        text += f": {figures}." if broken == 1 else f"; the most, {figures}."
+    elif worst.difference >= 0:
         text = f"No locked patient drops; the least gain is that of {figures}."
-    elif ok:
+    else:
         text = (
             f"Largest drop of a locked patient: {figures}, within the limit of -{LARGEST_DROP:g}."
         )
-    else:
-        text = f"A locked patient drops by more than {LARGEST_DROP:g}: {figures}."
-    return GateReason(kind="worst", ok=ok, text=text)
+    return GateReason(kind="worst", ok=not broken, text=text)
+
+
+def largest_drop(lesions: Sequence[PairedPatient]) -> PairedPatient | None:
+    """Find the patient whose DSC falls most, or rises least; ``None`` of nobody."""
+    return min(lesions, key=lambda pair: (pair.difference, pair.patient), default=None)
 
 
 def corrections_reasons(evidence: GateEvidence, change: Change | None) -> list[GateReason]:
     """Rule: corrected patients gain; with warnings of single ones."""
     if not evidence.corrections:
         return []
-    how = f"each predicted by a model that was not trained on it ({evidence.corrections_how})"
+    how = f"each predicted by a model that was not trained on it ({HOW[evidence.corrections_how]})"
     free = [pair for pair in evidence.corrections if not pair.has_lesion]
     found = [_marked(free, how) if change is None else _gain(change, how)]
     others = [p for p in evidence.corrections if p.compared_with == "base"]
@@ -138,17 +150,12 @@ def corrections_reasons(evidence: GateEvidence, change: Change | None) -> list[G
                 "be flattered.",
             )
         )
-    worst = min(
-        (p for p in evidence.corrections if p.has_lesion),
-        key=lambda p: (p.difference, p.patient),
-        default=None,
-    )
+    worst = largest_drop([p for p in evidence.corrections if p.has_lesion])
     if worst is not None and not _drop_holds(worst.difference):
         found.append(
             _warning(
                 "corrections worst",
-                f"A corrected patient drops: {worst.patient}, {worst.current.dsc_native:.3f} -> "
-                f"{worst.candidate.dsc_native:.3f} ({signed(worst.difference, _drop_holds)}).",
+                f"A corrected patient drops by more than {LARGEST_DROP:g}: {_drop_text(worst)}.",
             )
         )
     if change is not None and (worse := _more_marked(free)):
@@ -204,8 +211,8 @@ def false_positive_reason(free: Sequence[PairedPatient]) -> GateReason:
     )
 
 
-def hd95_reason(change: Change | None, unit: Literal["mm", "vox"]) -> GateReason:
-    """Report the distance of outlines; a warning where it is shown to grow."""
+def hd95_reason(change: Change | None, unit: Literal["mm", "vox"], lesions: int) -> GateReason:
+    """Report the distance of outlines of locked patients with a lesion; warn where it grows."""
     if change is None:
         return _note("hd95", "HD95 is not known of any locked patient.")
     name = "mm" if unit == "mm" else "voxels"
@@ -214,6 +221,8 @@ def hd95_reason(change: Change | None, unit: Literal["mm", "vox"]) -> GateReason
         f"{change.candidate:.1f} {name} ({signed(change.difference, digits=2)}, "
         f"{interval_text(change.interval, digits=2)})"
     )
+    if lost := lesions - change.patients:
+        text += f", {lost} without a distance left out"
     clear = change.interval is not None and change.interval[0] > ROUNDING
     if clear and change.patients >= LEAST_FOR_HD95:
         return _warning("hd95", f"{text}: outlines lie clearly further from the truth.")
@@ -241,6 +250,7 @@ def notes_of(evidence: GateEvidence) -> list[GateReason]:
             _warning("left out", f"{left.patient} was left out: {left.reason}")
             for left in evidence.left_out
         ),
+        *(_warning("warning", text) for text in evidence.warnings),
         *(_note("note", text) for text in evidence.notes),
     ]
 
@@ -268,6 +278,13 @@ def _marked(free: Sequence[PairedPatient], how: str) -> GateReason:
             f"In {_patients(len(free), 'corrected')} without a lesion {before} -> {after} voxels "
             f"are marked, {how}: {'better' if after < before else 'no better'}."
         ),
+    )
+
+
+def _drop_text(pair: PairedPatient) -> str:
+    return (
+        f"{pair.patient}, {pair.current.dsc_native:.3f} -> {pair.candidate.dsc_native:.3f} "
+        f"({signed(pair.difference, _drop_holds)})"
     )
 
 

@@ -121,6 +121,13 @@ def test_largest_drop_of_one_patient(drop, kept):
     assert "BAD" in reason(verdict, "worst").text
 
 
+def test_several_that_drop_are_counted():
+    locked = [*SAME, pair("BAD", 0.9, 0.8), pair("WORSE", 0.9, 0.7)]
+    assert reason(judge(evidence(locked)), "worst").text == (
+        "2 locked patients drop by more than 0.03; the most, WORSE, 0.900 -> 0.700 (-0.200)."
+    )
+
+
 def test_mean_counts_itself_and_the_interval_is_said_in_words():
     values = [-0.02, -0.02, 0.01, 0.01, 0.01]
     verdict = judge(evidence([pair(f"L{n}", 0.9, 0.9 + value) for n, value in enumerate(values)]))
@@ -278,6 +285,7 @@ def test_hd95_that_is_not_known_is_left_out():
     assert verdict.is_passed
     some = judge(evidence([*locked, pair("L9", 0.9, 0.9, hd95=3.0)]))
     assert some.hd95_difference == 0
+    assert "5 without a distance left out" in reason(some, "hd95").text
     assert some.hd95_interval is None
 
 
@@ -297,11 +305,13 @@ def test_figures_against_the_base_and_left_out_patients_are_told():
         evidence(
             corrections=[flattered, *GAIN[1:]],
             left_out=(LeftOut(patient="X", reason="the candidate was trained on it."),),
+            warnings=("The candidate does not say whom it was trained on.",),
             notes=("Share of the new weights: 0.5.",),
         )
     )
     assert "1 of 4 corrected patients" in reason(verdict, "corrections base").text
     assert "X was left out: the candidate" in reason(verdict, "left out").text
+    assert [r.kind for r in verdict.warnings] == ["left out", "warning"]
     assert verdict.reasons[-1].text == "Share of the new weights: 0.5."
 
 
