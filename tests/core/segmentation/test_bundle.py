@@ -77,3 +77,23 @@ def test_an_unknown_model_lists_the_bundled_ones() -> None:
         load_bundle("no-such-model")
     for bundle in bundled_models():
         assert bundle.path.name in caught.value.hint
+
+
+def test_a_newer_format_is_refused_by_its_number(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_bundle.path, copy)
+    description = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text(json.dumps(description | {"schema_version": 2, "new": 1}))
+    with pytest.raises(ModelError, match="has format 2; this version of BrainSeg knows 1"):
+        load_bundle(copy)
+
+
+def test_hashes_are_of_files_of_the_folder_only(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_bundle.path, copy)
+    (tmp_path / "secret").write_bytes(b"")
+    description = json.loads((copy / "model.json").read_text())
+    description["files"]["../secret"] = "0" * 64
+    (copy / "model.json").write_text(json.dumps(description))
+    with pytest.raises(ModelError, match=r"\.\./secret"):
+        load_bundle(copy)
