@@ -165,7 +165,7 @@ def _predict_s(setting: Setting, cohort: Cohort, folders: Mapping[str, StudyFold
 def _work(
     config: RunConfig, split: Partition, folders: Mapping[str, StudyFolder]
 ) -> tuple[int, float]:
-    """Steps of the whole run; patients predicted in it, those of the gate counted as more."""
+    """Count steps of the whole run, and patients predicted in it; those of the gate weigh more."""
     from training.epochs import VALIDATION_SHARE
     from training.fine_tuning.plan import deal_folds, shares_of, witnesses_of
 
