@@ -15,7 +15,11 @@ __all__ = ["Difference", "ModelComparison", "compare_bundles"]
 
 _OF_THE_MASK = ("network", "preprocessing", "temperature", "threshold", "postprocessing")
 """Fields of ``model.json`` that decide, with the weights, what mask comes out."""
-_NOT_SETTINGS = frozenset(("name", "train_patients", "validation_patients", "replay_patients"))
+_NOT_SETTINGS = frozenset(
+    ("name", "what", "why", "threads", "current", "locked")
+    + ("train_patients", "validation_patients", "replay_patients")
+)
+"""Fields of a run's config that change nothing of the model, or are told as patients."""
 
 
 @dataclass(frozen=True, slots=True)
