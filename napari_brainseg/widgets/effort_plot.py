@@ -1,7 +1,8 @@
-"""A point a case: what correcting it cost, by model version, with the medians."""
+"""A point a case, in the order in which they were begun: what correcting it cost."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["EffortPlot"]
 
 _HEIGHT = 170
+_TICKS = 8
 _IN_MINUTES = 120.0
 """Seconds from which on a plot counts in minutes."""
 
 
 class EffortPlot(QWidget):
-    """Cases of each model version side by side, in the order in which they were begun.
+    """Cases by their running number, with the median of each model version and its changes.
 
     pyqtgraph takes a quarter of a second to import: `preload` belongs in a worker.
 
@@ -39,11 +41,17 @@ class EffortPlot(QWidget):
     ----------
     points : dict
         What is plotted: start to heights, in the unit of the axis.
+    places : dict
+        Start to running numbers of its cases, from 1.
+    changes : list of float
+        Where another version made the predictions from the next case on.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.points: dict[Start, list[float]] = {}
+        self.places: dict[Start, list[int]] = {}
+        self.changes: list[float] = []
         self._plot: Any = None
         self._ink = "#d0d0d0"
         self.caption = QLabel(wordWrap=True)
@@ -84,32 +92,48 @@ class EffortPlot(QWidget):
         self.caption.setText(self._caption(figure, is_time=is_time, in_minutes=in_minutes))
         self._plot.clear()
         self.points = {start: [] for start in signs}
-        at = 0
+        self.places = {start: [] for start in signs}
+        for place, row in enumerate(rows, 1):
+            self.points[start_of(row)].append(value(row, figure) * scale)
+            self.places[start_of(row)].append(place)
+        self.changes = _changes(rows)
+        for place in self.changes:
+            pen = pyqtgraph.mkPen(self._ink, width=1, dash=[3, 3])
+            self._plot.addItem(pyqtgraph.InfiniteLine(place, angle=90, pen=pen), ignoreBounds=True)
         for start, sign in signs.items():
             group = [row for row in rows if start_of(row) == start]
-            if not group:
-                continue
-            heights = [value(row, figure) * scale for row in group]
-            self.points[start] = heights
-            places = list(range(at, at + len(group)))
-            ink = pyqtgraph.mkPen(self._ink, width=0.6)
-            scatter = pyqtgraph.ScatterPlotItem(
-                x=places, y=heights, symbol=sign.shape, size=9, brush=sign.colour, pen=ink,
-                hoverable=True, hoverSize=12, tip=None,
-                data=[f"{name(r.patient)}\n{start_text(start)}\n"
-                      f"{figure_title(figure)}: {figure_text(figure, value(r, figure))}"
-                      for r in group],
-            )  # fmt: skip
-            scatter.sigHovered.connect(self._on_hover)
-            self._plot.addItem(scatter)
-            level = median(heights)
-            self._plot.plot(
-                [places[0] - 0.45, places[-1] + 0.45], [level, level],
-                pen=pyqtgraph.mkPen(sign.colour, width=2),
-            )  # fmt: skip
-            at += len(group) + 1
-        self._plot.setXRange(-1, max(at - 1, 1), padding=0.0)
+            if group:
+                self._draw_group(start, sign, group, figure, name)
+        self._plot.getAxis("bottom").setTicks(_ticks(len(rows)))
+        self._plot.setXRange(0.5, len(rows) + 0.5, padding=0.0)
         self._plot.setYRange(0, max(highest * scale, 1e-3) * 1.08, padding=0.0)
+
+    def _draw_group(
+        self,
+        start: Start,
+        sign: Mark,
+        group: Sequence[EffortRow],
+        figure: Figure,
+        name: Callable[[str], str],
+    ) -> None:
+        import pyqtgraph
+
+        places, heights = self.places[start], self.points[start]
+        level = median(heights)
+        # Below the points, as long as its version was worked with.
+        self._plot.plot(
+            [places[0] - 0.45, places[-1] + 0.45], [level, level],
+            pen=pyqtgraph.mkPen(sign.colour, width=2),
+        )  # fmt: skip
+        scatter = pyqtgraph.ScatterPlotItem(
+            x=places, y=heights, symbol=sign.shape, size=9, brush=sign.colour,
+            pen=pyqtgraph.mkPen(self._ink, width=0.6), hoverable=True, hoverSize=12, tip=None,
+            data=[f"{name(r.patient)}, {_day(r.created)}\n{start_text(start)}\n"
+                  f"{figure_title(figure)}: {figure_text(figure, value(r, figure))}"
+                  for r in group],
+        )  # fmt: skip
+        scatter.sigHovered.connect(self._on_hover)
+        self._plot.addItem(scatter)
 
     def _make(self) -> None:
         import pyqtgraph
@@ -122,9 +146,7 @@ class EffortPlot(QWidget):
         plot.getAxis("left").setWidth(42)
         plot.getAxis("left").enableAutoSIPrefix(False)
         plot.getAxis("left").setStyle(maxTickLevel=0)
-        # A case is named by the pointer; its number says nothing.
-        plot.getAxis("bottom").setTicks([[]])
-        plot.getAxis("bottom").setHeight(6)
+        plot.getAxis("bottom").enableAutoSIPrefix(False)
         plot.showGrid(y=True, alpha=0.15)
         self._plot = plot
         self._layout.addWidget(plot)
@@ -141,9 +163,34 @@ class EffortPlot(QWidget):
 
     def _caption(self, figure: Figure, *, is_time: bool, in_minutes: bool) -> str:
         if not is_time:
-            text = self.tr("{figure} of each case; line: median of the model version")
+            text = self.tr("{figure} of each case, in the order begun.")
         elif in_minutes:
-            text = self.tr("{figure} of each case in minutes; line: median of the model version")
+            text = self.tr("{figure} of each case in minutes, in the order begun.")
         else:
-            text = self.tr("{figure} of each case in seconds; line: median of the model version")
-        return text.format(figure=figure_title(figure))
+            text = self.tr("{figure} of each case in seconds, in the order begun.")
+        lines = self.tr("Line: median of the version; dashed: another version came into use.")
+        return f"{text.format(figure=figure_title(figure))} {lines}"
+
+
+def _changes(rows: Sequence[EffortRow]) -> list[float]:
+    """Places between two cases whose predictions are of different versions."""
+    found, last = [], None
+    for place, row in enumerate(rows, 1):
+        if row.base != "prediction":
+            continue
+        if last is not None and row.model_version != last:
+            found.append(place - 0.5)
+        last = row.model_version
+    return found
+
+
+def _ticks(cases: int) -> list[list[tuple[int, str]]]:
+    """Choose running numbers that fit below a narrow plot: the first one, and whole steps."""
+    step = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if cases / n <= _TICKS)
+    return [
+        [(place, str(place)) for place in range(1, cases + 1) if place == 1 or place % step == 0]
+    ]
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d")

@@ -24,6 +24,7 @@ from napari_brainseg.widgets.effort_model import FIGURES, PATIENT, SORT_ROLE, Ef
 from napari_brainseg.widgets.effort_plot import EffortPlot
 from napari_brainseg.widgets.effort_words import (
     Figure,
+    comparison_text,
     figure_text,
     figure_title,
     marks,
@@ -31,15 +32,19 @@ from napari_brainseg.widgets.effort_words import (
     start_text,
     value,
 )
+from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import Panel, hint_label
 from napari_brainseg.widgets.throttle import Throttle
 from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qtpy.QtGui import QIcon, QShowEvent
 
     from napari_brainseg.session.desk import Desk
     from napari_brainseg.session.effort import EffortRow, VersionEffort
+    from napari_brainseg.session.effort_comparison import EffortRatio
 
 __all__ = ["EffortView"]
 
@@ -66,6 +71,8 @@ class EffortView(Panel):
     ----------
     figure : QComboBox
         What is plotted.
+    comparison : QLabel
+        Whether the version in use needs less work than the one before.
     versions : QTreeWidget
         Medians by model version.
     table : QTableView
@@ -96,6 +103,14 @@ class EffortView(Panel):
         self.save_button.clicked.connect(self.choose_file)
         self.saved = hint_label()
         self.plot = EffortPlot()
+        self.comparison = hint_label()
+        set_role(self.comparison, "")
+        self.comparison.setToolTip(
+            self.tr(
+                "Ratio of the medians of two versions, with a 95 % bootstrap interval over their "
+                "cases. Other cases and a practised hand look like a better model too."
+            )
+        )
         self.versions = self._make_versions()
         self.model = EffortModel(self)
         self.table = self._make_table()
@@ -111,9 +126,12 @@ class EffortView(Panel):
         self.body.addWidget(self.empty)
         self.body.addLayout(choice)
         self._parts = (
-            self.figure, self.save_button, self.plot, self.versions, self.table, self.note,
+            self.comparison, self.figure, self.save_button, self.plot, self.versions, self.table,
+            self.note,
         )  # fmt: skip
-        for widget in (self.plot, self.versions, self.table, self.note, self.saved):
+        for widget in (
+            self.comparison, self.plot, self.versions, self.table, self.note, self.saved,
+        ):  # fmt: skip
             self.body.addWidget(widget)
         self._again = Throttle(self._read, self, _EVERY_MS)
         for signal in (desk.models_changed, desk.closed):
@@ -121,7 +139,7 @@ class EffortView(Panel):
         for signal in (desk.opened, desk.corrected, desk.status_changed):
             self.ties.add(signal, lambda _news: self.reload())
         self.ties.add(desk.preferences.changed, self._on_preference)
-        self._show(())
+        self._show((), {})
 
     def reload(self) -> None:
         """Read the catalogue anew; when it is in sight next, if it is not now."""
@@ -172,16 +190,21 @@ class EffortView(Panel):
     def _read(self) -> None:
         self._is_stale = False
 
-        def read() -> tuple[EffortRow, ...]:
+        def read() -> tuple[tuple[EffortRow, ...], dict[Figure, EffortRatio | None]]:
             from napari_brainseg.session.effort import effort
+            from napari_brainseg.session.effort_comparison import compare_versions
 
             EffortPlot.preload()
-            return effort(self.desk.catalogue)
+            rows = effort(self.desk.catalogue)
+            # Here and not when a figure is chosen: intervals take a tenth of a second.
+            return rows, {figure: compare_versions(rows, figure.value) for figure in Figure}
 
-        self.run(read, self._show)
+        self.run(read, lambda found: self._show(*found))
 
-    def _show(self, rows: tuple[EffortRow, ...]) -> None:
-        self.rows = tuple(row for row in rows if row.is_begun)
+    def _show(
+        self, rows: tuple[EffortRow, ...], ratios: Mapping[Figure, EffortRatio | None]
+    ) -> None:
+        self.rows, self.ratios = tuple(row for row in rows if row.is_begun), ratios
         self.empty.setVisible(not self.rows)
         for widget in self._parts:
             widget.setVisible(bool(self.rows))
@@ -199,7 +222,10 @@ class EffortView(Panel):
         hidden = bool(self.desk.preferences.get("hide_identifiers"))
         names = Names(patients or [row.patient for row in self.rows], hidden=hidden)
         self.model.show_rows(self.rows, signs, names.short)
-        self.plot.draw(self.rows, self.figure.currentData(), signs, names.short)
+        figure = self.figure.currentData()
+        self.plot.draw(self.rows, figure, signs, names.short)
+        self.comparison.setText(comparison_text(self.ratios.get(figure), figure))
+        self.comparison.setVisible(bool(self.comparison.text()))
         self.versions.clear()
         for version in medians:
             self._add_version(version, icon_of(signs[start_of(version)]))

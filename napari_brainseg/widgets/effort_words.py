@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari_brainseg.session.effort import EffortRow, VersionEffort
+    from napari_brainseg.session.effort_comparison import EffortRatio
 
 __all__ = [
     "Figure",
     "Mark",
     "Start",
+    "comparison_text",
     "figure_text",
     "figure_title",
     "marks",
@@ -94,6 +96,75 @@ def figure_title(figure: Figure) -> str:
         Figure.STROKES: tr("Effort", "Strokes"),
         Figure.VOXELS: tr("Effort", "Changed voxels"),
         Figure.READING: tr("Effort", "Reading time"),
+    }[figure]
+
+
+def comparison_text(found: EffortRatio | None, figure: Figure) -> str:
+    """Say in a sentence whether the later version needs less work; empty with one version."""
+    tr = QCoreApplication.translate
+    if found is None:
+        return ""
+    facts = {
+        "later": short_version(found.later),
+        "earlier": short_version(found.earlier),
+        "n_later": _cases(found.later_cases),
+        "n_earlier": _cases(found.earlier_cases),
+        "what": _object(figure),
+    }
+    if not found.is_enough:
+        from napari_brainseg.session.effort_comparison import LEAST_CASES
+
+        text = tr(
+            "Effort",
+            "{later}: {n_later}, {earlier}: {n_earlier}. Too few to tell; each needs {least}.",
+        )
+        return text.format(**facts, least=LEAST_CASES)
+    medians = tr("Effort", "medians of {later} and {earlier} cases").format(
+        later=found.later_cases, earlier=found.earlier_cases
+    )
+    if found.ratio is None or found.interval is None:
+        text = tr("Effort", "{later}: {new}, {earlier}: {old} ({medians}); no ratio can be told.")
+        return text.format(
+            **facts,
+            medians=medians,
+            new=figure_text(figure, found.later_median),
+            old=figure_text(figure, found.earlier_median),
+        )
+    # As it is written, so that no sentence contradicts its figures.
+    low, high = (round(limit, 2) for limit in found.interval)
+    if high < 1:
+        end = tr("Effort", "Less work.")
+    elif low > 1:
+        end = tr("Effort", "More work.")
+    else:
+        end = tr("Effort", "The interval holds 1: no difference is shown.")
+    text = tr(
+        "Effort",
+        "{later} needed {ratio} × {what} of {earlier} ({medians}, 95 % interval {low} to {high}). "
+        "{end}",
+    )
+    return text.format(
+        **facts,
+        medians=medians,
+        ratio=f"{found.ratio:.2f}",
+        low=f"{low:.2f}",
+        high=f"{high:.2f}",
+        end=end,
+    )
+
+
+def _cases(number: int) -> str:
+    tr = QCoreApplication.translate
+    return tr("Effort", "1 case") if number == 1 else tr("Effort", "{n} cases").format(n=number)
+
+
+def _object(figure: Figure) -> str:
+    tr = QCoreApplication.translate
+    return {
+        Figure.SECONDS: tr("Effort", "the editing time"),
+        Figure.STROKES: tr("Effort", "the strokes"),
+        Figure.VOXELS: tr("Effort", "the changed voxels"),
+        Figure.READING: tr("Effort", "the reading time"),
     }[figure]
 
 

@@ -13,8 +13,9 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session.effort import EffortRow
+from napari_brainseg.session.effort_comparison import EffortRatio
 from napari_brainseg.widgets.effort_view import EffortView
-from napari_brainseg.widgets.effort_words import Figure, figure_text, marks
+from napari_brainseg.widgets.effort_words import Figure, comparison_text, figure_text, marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,6 +156,59 @@ def test_the_plot_has_the_figure_that_was_chosen(shown: EffortView) -> None:
     assert shown.plot.points[v1] == [12, 30]
     assert shown.plot.points[truth] == [1]
     assert shown.plot.caption.text().startswith("Strokes of each case")
+
+
+def test_cases_stand_in_the_order_begun_and_a_change_of_version_is_marked(
+    view: EffortView, desk: FakeDesk, qtbot: Any
+) -> None:
+    desk.rows = (
+        *(row(f"A{n}", strokes=20 + n) for n in range(6)),
+        row("T", None, base="truth"),
+        *(row(f"B{n}", "v2", strokes=5 + n % 2) for n in range(5)),
+        row("A6", strokes=20),
+    )
+    view.show()
+    qtbot.waitUntil(lambda: bool(view.rows), timeout=20_000)
+    plot = view.plot
+    assert plot.places["v1", "prediction"] == [1, 2, 3, 4, 5, 6, 13]
+    assert plot.places["v2", "prediction"] == [8, 9, 10, 11, 12]
+    # Ground truth is no version.
+    assert plot.changes == [7.5, 12.5]
+    view.figure.setCurrentIndex(view.figure.findData(Figure.STROKES))
+    assert view.comparison.text().startswith("v1 needed 4.40 × the strokes of v2 (medians of 7 and")
+    assert view.comparison.text().endswith("More work.")
+    view.figure.setCurrentIndex(view.figure.findData(Figure.SECONDS))
+    assert "The interval holds 1: no difference is shown." in view.comparison.text()
+
+
+def test_few_cases_are_too_few_to_tell(shown: EffortView, desk: FakeDesk, qtbot: Any) -> None:
+    assert shown.comparison.text() == "v2: 1 case, v1: 2 cases. Too few to tell; each needs 5."
+    desk.rows = ROWS[:2]
+    desk.corrected.emit(None)
+    qtbot.waitUntil(lambda: len(shown.rows) == 2, timeout=20_000)
+    assert not shown.comparison.isVisible()
+
+
+def test_no_sentence_contradicts_its_figures() -> None:
+    facts = {
+        "earlier": "v1", "later": "v2", "earlier_cases": 12, "later_cases": 9,
+        "earlier_median": 10.0, "later_median": 8.0,
+    }  # fmt: skip
+    for interval, end in (
+        ((0.6, 0.94), "Less work."),
+        ((0.6, 0.997), "no difference is shown."),
+        ((1.004, 1.5), "no difference is shown."),
+        ((1.1, 1.5), "More work."),
+    ):
+        found = EffortRatio(**facts, ratio=0.8, interval=interval)
+        assert comparison_text(found, Figure.STROKES).endswith(end)
+    text = comparison_text(EffortRatio(**facts, ratio=0.8, interval=(0.6, 1.1)), Figure.STROKES)
+    assert text == (
+        "v2 needed 0.80 × the strokes of v1 (medians of 9 and 12 cases, 95 % interval 0.60 to "
+        "1.10). The interval holds 1: no difference is shown."
+    )
+    text = comparison_text(EffortRatio(**facts, ratio=None, interval=None), Figure.STROKES)
+    assert text == "v2: 8, v1: 10 (medians of 9 and 12 cases); no ratio can be told."
 
 
 def test_before_anything_was_corrected_it_says_what_will_be_here(
