@@ -11,9 +11,11 @@ from napari_brainseg.cli.doctor import doctor
 from napari_brainseg.cli.effort import effort
 from napari_brainseg.cli.evaluate import evaluate
 from napari_brainseg.cli.gate import gate
+from napari_brainseg.cli.locked import app as locked
 from napari_brainseg.cli.models import app as models
 from napari_brainseg.cli.phantom import phantom
 from napari_brainseg.cli.predict import predict
+from napari_brainseg.cli.preflight import preflight
 from napari_brainseg.cli.training_set import app as training_set
 from napari_brainseg.cli.window import demo, run
 
@@ -67,5 +69,7 @@ app.command()(demo)
 app.command()(effort)
 app.command()(gate)
 app.command()(doctor)
+app.command()(preflight)
+app.add_typer(locked)
 app.add_typer(training_set)
 app.add_typer(models)

@@ -261,11 +261,7 @@ def _draw(
     known: Known,
 ) -> tuple[LockedPatient, ...]:
     """Add to `kept` until there are `wanted`, as far as the pools go."""
-    locked = Known.of(
-        (p.patient for p in kept),
-        (p.image_sha256 for p in kept),
-        (p.mask_sha256 for p in kept if p.lesion_vox),
-    )
+    locked = Known.of((p.patient for p in kept), (p.image_sha256 for p in kept))
     fit = eligible(candidates, known | locked)
     rng = random.Random(seed)
     spare = [c for c in fit if c.mask_source == "ground truth"]
