@@ -59,6 +59,11 @@ class PreflightView(QWidget):
         self.show_report(None)
 
     @property
+    def can_start(self) -> bool:
+        """Whether nothing stops a run, warnings apart."""
+        return self.report is not None and self.report.can_start
+
+    @property
     def lets_start(self) -> bool:
         """Whether nothing found stands against a start."""
         report = self.report
@@ -81,9 +86,10 @@ class PreflightView(QWidget):
 
     def show_checking(self) -> None:
         """Tell that another report is on its way; the last one stands meanwhile."""
-        self._checking = True
-        self.state.setText(self.tr("Checking corrections, memory and disk…"))
-        self.state.setVisible(self.report is None)
+        if self.report is None:
+            self._checking = True
+            self.state.setText(self.tr("Checking corrections, memory and disk…"))
+            self.state.show()
 
     def show_fault(self, error: BrainSegError, names: Names | None = None) -> None:
         """Show why nothing could be checked, as one finding that stops."""
@@ -101,7 +107,10 @@ class PreflightView(QWidget):
         asked_before = self._warned(self.report)
         self.report = report
         self._clear()
-        findings = () if report is None else report.findings
+        # The time is told up front, where it helps to decide.
+        findings = (
+            [] if report is None else [f for f in report.findings if f.kind != "expected-time"]
+        )
         for finding in sorted(findings, key=lambda f: list(_ROLES).index(f.level)):
             row = FindingRow(finding, names)
             self.rows.append(row)

@@ -18,6 +18,7 @@ from napari_brainseg.widgets.board_button import BoardButton
 from napari_brainseg.widgets.curves import Curves
 from napari_brainseg.widgets.example_slices import ExampleSlices
 from napari_brainseg.widgets.fold import Fold
+from napari_brainseg.widgets.keep_check import keep_check
 from napari_brainseg.widgets.log_view import LogView
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
@@ -83,6 +84,7 @@ class RunView(QWidget):
             self.tr("Write a checkpoint and end the run; it can be resumed")
         )
         self.stop_button.clicked.connect(self.stop_asked)
+        self.keep_check = keep_check()
         self.curves = Curves()
         self.examples = ExampleSlices()
         self.log = LogView(desk, ties)
@@ -193,6 +195,7 @@ class RunView(QWidget):
                 head.addLayout(item)
             else:
                 head.addWidget(item)
+        head.addWidget(self.keep_check)
         below = QHBoxLayout()
         below.addWidget(self.log_fold.button)
         below.addStretch(1)

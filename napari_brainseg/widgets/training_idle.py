@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_brainseg.core.protocol.fine_tuning_defaults import fine_tuning_defaults
 from napari_brainseg.widgets import numbers
+from napari_brainseg.widgets.keep_check import keep_check
 from napari_brainseg.widgets.locked_view import LockedView
 from napari_brainseg.widgets.panel import hint_label
 from napari_brainseg.widgets.preflight_view import PreflightView
@@ -32,6 +33,7 @@ class TrainingIdle(QWidget):
     """
 
     start_asked = Signal()
+    measure_asked = Signal()
     ready_changed = Signal()
     """Whether a run can be started."""
 
@@ -45,6 +47,12 @@ class TrainingIdle(QWidget):
         self.settings = TrainingSettings(DEFAULTS)
         self.preflight = PreflightView()
         self.plan_text = hint_label()
+        self.measure_button = QPushButton(self.tr("How long will it take?"))
+        self.measure_button.setToolTip(
+            self.tr("Measures a step on this machine, in a process of its own at low priority")
+        )
+        self.measure_button.clicked.connect(self.measure_asked)
+        self.keep_check = keep_check()
         self.train_button = QPushButton(self.tr("Fine-tune"))
         self.train_button.clicked.connect(self.start_asked)
         self.preflight.changed.connect(self._follow)
@@ -53,7 +61,7 @@ class TrainingIdle(QWidget):
         layout.setSpacing(5)
         for widget in (
             self.hint, self.locked, self.settings, self.preflight, self.plan_text,
-            self.train_button,
+            self.measure_button, self.keep_check, self.train_button,
         ):  # fmt: skip
             layout.addWidget(widget)
         self._follow()
@@ -80,7 +88,8 @@ class TrainingIdle(QWidget):
                 can_grow=plan is not None,
                 name=names.short,
             )
-            self.plan_text.setText(names.scrub(self._plan(known)))
+            self.plan_text.setText(self._plan(known))
+            self.plan_text.setToolTip("" if plan is None else names.scrub("\n".join(plan.notes)))
         if known.fault is not None:
             self.preflight.show_fault(known.fault, names)
         elif known.checked:
@@ -93,7 +102,14 @@ class TrainingIdle(QWidget):
         self._follow()
 
     def _plan(self, known: Outlook) -> str:
-        lines = [] if known.plan is None else list(known.plan.notes)
+        lines = []
+        replayed = 0 if known.plan is None else len(known.plan.replayed)
+        if replayed:
+            lines.append(
+                self.tr("1 patient that the model knows is replayed.")
+                if replayed == 1
+                else self.tr("{n} patients that the model knows are replayed.").format(n=replayed)
+            )
         seconds = None if known.report is None else known.report.expected_s
         if seconds is not None:
             lines.append(
@@ -101,17 +117,24 @@ class TrainingIdle(QWidget):
                     time=numbers.duration(seconds)
                 )
             )
+        elif known.time == "measuring":
+            lines.append(self.tr("Measuring how long it takes…"))
+        elif known.time == "unmeasurable":
+            lines.append(self.tr("How long it takes could not be measured."))
         return "\n".join(lines)
 
     def _follow(self) -> None:
         known = self.outlook
         self.hint.setText(waiting_text(known.waiting, known.report))
-        for widget in (self.locked, self.settings, self.preflight):
+        for widget in (self.locked, self.settings, self.preflight, self.keep_check):
             widget.setVisible(known.waiting > 0)
         self.plan_text.setVisible(known.waiting > 0 and bool(self.plan_text.text()))
+        self.measure_button.setVisible(
+            known.checked and known.time == "unknown" and self.preflight.can_start
+        )
         self.train_button.setEnabled(self.is_ready)
         self.train_button.setToolTip(
-            self.preflight.reason
+            (self.preflight.reason if known.waiting else self.hint.text())
             or self.tr("Train on all your corrections, in a process of its own")
         )
         self.ready_changed.emit()

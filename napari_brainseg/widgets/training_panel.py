@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QCheckBox
 
 from napari_brainseg.widgets.next_act import Act
 from napari_brainseg.widgets.panel import Panel, mark_next
@@ -78,7 +77,7 @@ class TrainingPanel(Panel):
         self._starting = self._stopping = False
         # As the signals tell it: the process itself ends a little before or after they arrive.
         self._running = desk.trainer is not None and desk.trainer.is_running
-        self._is_stale = True
+        self._is_stale = self._undrawn = True
         self._version = ""
         self._watch = TrainingWatch(desk, measurement or StepMeasurement)
         self.destroyed.connect(self._watch.close)
@@ -87,16 +86,13 @@ class TrainingPanel(Panel):
         self.train_button = self.idle.train_button
         self.run_view = RunView(desk, self.ties)
         self.end = RunEndView()
-        self.keep_check = QCheckBox(self.tr("Keep running when the window closes"))
-        self.keep_check.setToolTip(
-            self.tr("The run goes on without the window; the next window finds it again")
-        )
-        for widget in (self.end, self.run_view, self.keep_check, self.idle):
+        self.keep_checks = (self.run_view.keep_check, self.idle.keep_check)
+        for widget in (self.end, self.run_view, self.idle):
             self.body.addWidget(widget)
         self._draw = Throttle(self._draw_run, self, _DRAW_MS)
         self.story = RunStory(self._background, self._draw.ask)
         self._settled = self._timer(_SETTLE_MS, self.look)
-        self._idle_long = self._timer(_IDLE_MS, self._measure)
+        self._idle_long = self._timer(_IDLE_MS, self._measure_when_quiet)
         self._connect()
         self.refresh()
         if self._running and desk.trainer is not None:
@@ -125,6 +121,8 @@ class TrainingPanel(Panel):
     def showEvent(self, event: QShowEvent) -> None:
         """Look at what changed while nobody saw this panel."""
         super().showEvent(event)
+        if self._undrawn:
+            self._draw.now()
         if self._is_stale:
             self.look()
 
@@ -161,7 +159,6 @@ class TrainingPanel(Panel):
         """Follow the state."""
         self.idle.setVisible(not self.is_running)
         self.end.setVisible(not self.is_running)
-        self.keep_check.setVisible(self.is_running or self.outlook.waiting > 0)
         self._draw.now()
 
     def show_next(self, act: Act) -> None:
@@ -175,6 +172,9 @@ class TrainingPanel(Panel):
         return Names([row.patient for row in self.desk.worklist.rows], hidden=hidden)
 
     def _draw_run(self) -> None:
+        self._undrawn = not self.isVisible()
+        if self._undrawn:
+            return
         self.run_view.show_run(
             self.story.state,
             self.story.run_dir,
@@ -194,18 +194,20 @@ class TrainingPanel(Panel):
         if self.end.can_resume and not self.is_running and not told:
             self.end.say(self.end.describe(self.end.resumable[0]))
         self.refresh()
-        if known.checked and self.isVisible() and not self.is_running:
+        if known.checked and known.time == "unknown" and self.isVisible():
             self._idle_long.start()
         self.gathered.emit()
 
+    def _measure_when_quiet(self) -> None:
+        if self.desk.predictions.is_busy:
+            self._idle_long.start()
+        else:
+            self._measure()
+
     def _measure(self) -> None:
-        report = self.outlook.report
-        wanted = report is not None and report.can_start and report.expected_s is None
-        if wanted and self.isVisible() and not self.is_running:
-            if self.desk.predictions.is_busy:
-                self._idle_long.start()
-            else:
-                self._watch.ask(self.idle.settings.changes(), measure=True)
+        if self.idle.preflight.can_start and self.isVisible() and not self.is_running:
+            self._idle_long.stop()
+            self._watch.ask(self.idle.settings.changes(), measure=True)
 
     def _lock_more(self) -> None:
         self.idle.locked.more_button.setEnabled(False)
@@ -236,9 +238,7 @@ class TrainingPanel(Panel):
         self._running = trainer.outcome is None
         self.fault.clear()
         self.end.say("")
-        self.keep_check.blockSignals(True)
-        self.keep_check.setChecked(self.desk.trainings.keep_running)
-        self.keep_check.blockSignals(False)
+        self._show_keep(self.desk.trainings.keep_running)
         self.story.tell(trainer.run_dir)
         self.refresh()
 
@@ -282,7 +282,14 @@ class TrainingPanel(Panel):
         def keep() -> None:
             self.desk.trainings.keep_running = on
 
-        self.run(keep)
+        self._show_keep(on)
+        self._background.run(keep, lambda _nothing: None, self.fault.show_error)
+
+    def _show_keep(self, on: bool) -> None:
+        for check in self.keep_checks:
+            check.blockSignals(True)
+            check.setChecked(on)
+            check.blockSignals(False)
 
     def _timer(self, interval_ms: int, act: Callable[[], None]) -> QTimer:
         timer = QTimer(self)
@@ -294,10 +301,12 @@ class TrainingPanel(Panel):
     def _connect(self) -> None:
         desk, idle, view = self.desk, self.idle, self.run_view
         idle.start_asked.connect(self.start)
+        idle.measure_asked.connect(self._measure)
         idle.settings.changed.connect(self._settled.start)
         idle.ready_changed.connect(self.gathered)
         idle.locked.more_asked.connect(self._lock_more)
-        self.keep_check.toggled.connect(self._keep)
+        for check in self.keep_checks:
+            check.toggled.connect(self._keep)
         self.end.resume_asked.connect(self.resume)
         self.end.gate_asked.connect(lambda: self.finished_version.emit(self._version))
         view.pause_asked.connect(lambda: desk.trainings.pause())

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
@@ -52,6 +52,8 @@ class Outlook:
         Versions that a run could start from.
     checked : bool
         Whether this is the last word until something changes.
+    time : {"unknown", "measuring", "known", "unmeasurable"}
+        What is known of the time that the run takes; the report has the figure.
     """
 
     waiting: int = 0
@@ -63,6 +65,7 @@ class Outlook:
     bundled: str | None = None
     current: str | None = None
     checked: bool = False
+    time: Literal["unknown", "measuring", "known", "unmeasurable"] = "unknown"
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,15 @@ class TrainingWatch:
             known = replace(known, plan=self._desk.plan_fine_tuning(**changes))
         if known.plan is not None and not self._is_stale:
             self.found.emit(known)
-        expected = self._measured.get(_key(known.plan))
-        return replace(known, report=self._report(changes, expected))
+        return self._with_report(known, changes)
+
+    def _with_report(self, known: Outlook, changes: Mapping[str, Any]) -> Outlook:
+        key = _key(known.plan)
+        expected = self._measured.get(key)
+        known = replace(known, report=self._report(changes, expected))
+        if key in self._measured:
+            known = replace(known, time="unmeasurable" if expected is None else "known")
+        return known
 
     def _measure(self, known: Outlook, changes: Mapping[str, Any]) -> Outlook:
         plan, report = known.plan, known.report
@@ -196,7 +206,7 @@ class TrainingWatch:
         key = _key(plan)
         if key in self._measured or self._is_stale:
             return known
-        self.found.emit(replace(known, checked=True))
+        self.found.emit(replace(known, checked=True, time="measuring"))
         measurement = self._measurement(plan.config)
         with self._lock:
             self._under_way = measurement
@@ -213,9 +223,7 @@ class TrainingWatch:
         while len(self._measured) >= _KEPT:
             del self._measured[next(iter(self._measured))]
         self._measured[key] = expected
-        if expected is None:
-            return known
-        return replace(known, report=self._report(changes, expected))
+        return self._with_report(known, changes)
 
     def _report(self, changes: Mapping[str, Any], expected: ExpectedTime | None) -> PreflightReport:
         from napari_brainseg.session.fine_tuning import base_of

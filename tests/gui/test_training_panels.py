@@ -44,7 +44,7 @@ def test_without_corrections_the_panel_teaches(window):
 def test_a_run_ends_beside_the_model_in_use_and_can_be_taken_into_use(ready):
     training, models = ready.dock.training, ready.dock.models
     assert training.idle.hint.text() == "1 correction trains, 1 new."
-    assert "Trains on 1 corrected patient" in training.idle.plan_text.text()
+    assert "Trains on 1 corrected patient" in training.idle.plan_text.toolTip()
 
     training.train_button.click()
     ready.wait(lambda: training.story.state.curves.locked_dsc[1] == [0.7, 0.85])
