@@ -51,11 +51,13 @@ class GateView(QWidget):
         Sign and text of each reason, as shown.
     locked, corrected : GateTable
         Patients of either kind, folded away.
-    measure_button, review_button : QPushButton
+    measure_button, stop_button, review_button : QPushButton
     """
 
     measure_wanted = Signal(str)
     """Version that is to be measured against the one in use."""
+    stop_wanted = Signal()
+    """The measurement is to end without a result."""
     review_wanted = Signal(str)
     """Version whose effect is to be looked at, side by side."""
     patient_chosen = Signal(str)
@@ -98,6 +100,9 @@ class GateView(QWidget):
             )
         )
         self.measure_button.clicked.connect(lambda: self.measure_wanted.emit(self._version))
+        self.stop_button = QPushButton(self.tr("Stop"))
+        self.stop_button.setToolTip(self.tr("End the measurement; nothing is kept of it"))
+        self.stop_button.clicked.connect(self.stop_wanted)
         self.review_button = QPushButton(self.tr("Review the effect"))
         self.review_button.setToolTip(
             self.tr("Old and new prediction side by side, on the patients where they differ most")
@@ -119,6 +124,7 @@ class GateView(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.review_button, 1)
         buttons.addWidget(self.measure_button, 1)
+        buttons.addWidget(self.stop_button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -152,14 +158,16 @@ class GateView(QWidget):
         names : Names, optional
             What patients are called on the screen.
         is_measuring, can_measure : bool
-            Whether the gate is being measured, and whether it may be asked for.
+            Whether the gate is being measured, and whether that may be asked for.
         """
         self._version, self.record = version, record
         for widget in (self.box, self.locked_fold, self.corrected_fold):
             widget.setVisible(record is not None)
         self.progress.setVisible(is_measuring)
-        self.measure_button.setVisible(record is None)
-        self.measure_button.setEnabled(can_measure and not is_measuring)
+        self.measure_button.setVisible(record is None and not is_measuring)
+        self.measure_button.setEnabled(can_measure)
+        self.stop_button.setVisible(is_measuring)
+        self.stop_button.setEnabled(True)
         self.missing.setVisible(record is None)
         self.missing.setText(
             self.tr("Both versions predict the locked patients…")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QPoint, Qt, Signal
 from qtpy.QtWidgets import QToolButton
 
+from napari_brainseg.core.imaging import CancelledError
 from napari_brainseg.session.health import short_version
 from napari_brainseg.widgets.ask_bar import AskBar
+from napari_brainseg.widgets.background import Background
 from napari_brainseg.widgets.compare_view import CompareView, Section
 from napari_brainseg.widgets.compare_words import sections_of
 from napari_brainseg.widgets.editor_field import EditorField
@@ -20,6 +22,7 @@ from napari_brainseg.widgets.model_menu import ModelMenu
 from napari_brainseg.widgets.model_tree_view import ModelTreeView
 from napari_brainseg.widgets.model_words import comparison_text, detail_lines, stale_text
 from napari_brainseg.widgets.next_act import Act
+from napari_brainseg.widgets.own_thread import OwnThread
 from napari_brainseg.widgets.panel import Panel, hint_label
 from napari_brainseg.widgets.promote_bar import PromoteBar
 from napari_brainseg.widgets.throttle import Throttle
@@ -61,8 +64,6 @@ class ModelsPanel(Panel):
 
     Attributes
     ----------
-    measure : callable
-        Starts the measurement of a version against the one in use; by default the desk's.
     tree : ModelTreeView
     gate : GateView
     bar : PromoteBar
@@ -87,7 +88,7 @@ class ModelsPanel(Panel):
         self._seen_fresh = ""
         self._wanted = ""
         self._act = Act.WAIT
-        self.measure: Callable[[str], Any] = lambda version: desk.trainings.measure_gate(version)
+        self._minutes = Background(OwnThread("brainseg-gate"), self.ties)
         self.heading.setText(self.tr("Models"))
         self.menu = ModelMenu(self)
         self.menu_button = QToolButton(text="…")
@@ -109,6 +110,7 @@ class ModelsPanel(Panel):
         self.gate = GateView()
         self.gate.review_wanted.connect(self.review_wanted)
         self.gate.measure_wanted.connect(self.measure_gate)
+        self.gate.stop_wanted.connect(self.stop_measuring)
         self.gate.patient_chosen.connect(self._on_patient)
         self.compare = CompareView()
         self.ask = AskBar()
@@ -131,7 +133,7 @@ class ModelsPanel(Panel):
         self._count = Throttle(self._show_stale, self, 500)
         self.ties.add(desk.models_changed, self.reload)
         self.ties.add(desk.opened, lambda _case: self._catch_up())
-        self.ties.add(desk.training_finished, lambda _outcome: self._on_measured())
+        self.ties.add(desk.training_finished, lambda _outcome: self._catch_up())
         self.ties.add(desk.worklist.changed, lambda _patients: self._count.ask())
         self.ties.add(desk.worklist.reset, self._count.ask)
         self.ties.add(desk.preferences.changed, lambda _name: self._on_selected())
@@ -221,10 +223,18 @@ class ModelsPanel(Panel):
         )
 
     def measure_gate(self, version: str) -> None:
-        """Have a version measured against the one in use."""
+        """Measure a version against the one in use, in a thread of its own: it takes minutes."""
+        self.fault.clear()
         self._measuring = version
         self._on_selected()
-        self.run(lambda: self.measure(version), self._on_measure_asked, self._on_not_measured)
+        self._minutes.run(
+            lambda: self.desk.measure_gate(version), self._on_measured, self._on_not_measured
+        )
+
+    def stop_measuring(self) -> None:
+        """Call off the measurement."""
+        self.gate.stop_button.setEnabled(False)
+        self.desk.gate_measuring.cancel()
 
     def compare_with_current(self, version: str) -> None:
         """Show what differs between a version and the one in use."""
@@ -288,8 +298,6 @@ class ModelsPanel(Panel):
             self.tree.select(self._wanted)
             self.tree.blockSignals(False)
             self._wanted = ""
-        if self._measuring in found.gates:
-            self._measuring = ""
         self._on_selected()
         self._show_stale()
 
@@ -347,19 +355,15 @@ class ModelsPanel(Panel):
         self._say("")
         self.run(decide, done)
 
-    def _on_measure_asked(self, result: object) -> None:
-        # What is measured in a process of its own is told of when that ends.
-        if result is not None:
-            self._on_measured()
+    def _on_measured(self, _record: GateRecord) -> None:
+        self._measuring = ""
+        self._catch_up()
 
     def _on_not_measured(self, error: BrainSegError) -> None:
         self._measuring = ""
-        self.fault.show_error(error)
+        if not isinstance(error, CancelledError):
+            self.fault.show_error(error)
         self._on_selected()
-
-    def _on_measured(self) -> None:
-        self._measuring = ""
-        self._catch_up()
 
     def _on_imported(self, version: str) -> None:
         # It is listed when the versions are read anew, which was asked for already or will be.

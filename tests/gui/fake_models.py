@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_brainseg.core.imaging import CancelledError
 from napari_brainseg.core.segmentation.evaluation_results import PatientResult, Seconds
 from napari_brainseg.core.segmentation.gate import GateEvidence, PairedPatient, judge
 from napari_brainseg.session.gates import GateRecord
@@ -185,6 +186,28 @@ class FakeWorklist:
         self.reset.emit()
 
 
+class FakeMeasuring:
+    """Measures when it is told to go on; can fail, and be called off."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.cancelled = threading.Event()
+        self.asked: list[str] = []
+        self.error: Exception | None = None
+
+    def measure(self, name: str) -> GateRecord:
+        self.asked.append(name)
+        while not self.go_on.wait(0.01):
+            if self.cancelled.is_set():
+                raise CancelledError("The measurement was stopped.")
+        if self.error is not None:
+            raise self.error
+        return record(candidate=name)
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+
 class FakeDesk:
     opened = Signal(object)
     models_changed = Signal()
@@ -196,8 +219,12 @@ class FakeDesk:
         self.worklist = FakeWorklist()
         self.preferences = FakePreferences()
         self.editor: str | None = "A. Tester"
-        self.measured: list[str] = []
-        self.trainings = SimpleNamespace(measure_gate=self.measured.append)
+        self.gate_measuring = FakeMeasuring()
+
+    def measure_gate(self, name: str) -> GateRecord:
+        found = self.gate_measuring.measure(name)
+        self.gates.records[name] = found
+        return found
 
     def submit(self, act: Any) -> None:
         worker = threading.Thread(target=act, name="worker")

@@ -266,34 +266,40 @@ def test_without_a_gate_it_can_be_measured(make: Make, qtbot: Any) -> None:
     assert "corrected (a1b2c3) was not measured against default (e1eadd)" in gate.missing.text()
     assert panel.comparison.text().startswith("0.850 against 0.850 in use (0.000)")
     gate.measure_button.click()
-    wait(qtbot, lambda: panel.desk.measured == [NEW])  # type: ignore[attr-defined]
+    measuring: Any = panel.desk.gate_measuring
+    wait(qtbot, lambda: measuring.asked == [NEW])
     assert gate.progress.isVisible()
-    assert not gate.measure_button.isEnabled()
-    panel.desk.gates.records[NEW] = record()  # type: ignore[attr-defined]
-    panel.desk.models_changed.emit()
+    assert not gate.measure_button.isVisible()
+    # Meanwhile other work is done: the desk's own worker is free.
+    panel.reload()
+    panel.tree.select(BASE)
+    panel.tree.select(NEW)
+    assert gate.progress.isVisible()
+    measuring.go_on.set()
     wait(qtbot, lambda: gate.record is not None)
+    assert gate.outcome.text().startswith("Passed")
     assert not gate.measure_button.isVisible()
     assert not gate.progress.isVisible()
     assert panel.comparison.text() == ""
 
 
-def test_a_measurement_that_fails_or_ends_without_a_gate_may_be_asked_for_again(
+def test_a_measurement_that_fails_says_why_and_one_that_is_stopped_does_not(
     make: Make, qtbot: Any
 ) -> None:
     panel = make(two())
-
-    def refuse(_version: str) -> None:
-        raise ModelError("No patient is locked.", "Lock at least five.")
-
-    panel.measure = refuse
+    measuring: Any = panel.desk.gate_measuring
+    measuring.error = ModelError("No patient is locked.", "Lock at least five.")
+    measuring.go_on.set()
     panel.gate.measure_button.click()
     wait(qtbot, lambda: "No patient is locked" in panel.fault.text)
-    assert panel.gate.measure_button.isEnabled()
-    panel.measure = lambda _version: None
+    assert panel.gate.measure_button.isVisible()
+    measuring.go_on.clear()
     panel.gate.measure_button.click()
-    wait(qtbot, lambda: not panel.gate.measure_button.isEnabled())
-    panel.desk.training_finished.emit(None)
-    wait(qtbot, panel.gate.measure_button.isEnabled)
+    assert panel.fault.text == ""
+    panel.gate.stop_button.click()
+    assert not panel.gate.stop_button.isEnabled()
+    wait(qtbot, panel.gate.measure_button.isVisible)
+    assert panel.fault.text == ""
 
 
 def test_roll_back_names_what_comes_back_and_needs_one_click(make: Make, qtbot: Any) -> None:
