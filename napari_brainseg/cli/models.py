@@ -13,7 +13,7 @@ from napari_brainseg.cli.models_shown import (
     as_plain,
     print_json,
     show_comparison,
-    tree_table,
+    show_tree,
     version_table,
 )
 from napari_brainseg.core.imaging import DataError, ModelError
@@ -70,7 +70,7 @@ def list_versions(where: PlaceArgument, as_json: JsonOption = False) -> None:
                 }
             )
         else:
-            out().print(tree_table(registry))
+            show_tree(registry)
 
 
 @app.command("show")

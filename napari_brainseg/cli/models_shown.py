@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from napari_brainseg.session.model_log import GateNote
     from napari_brainseg.session.model_registry import ModelRegistry, ModelVersion
 
-__all__ = ["as_plain", "print_json", "show_comparison", "tree_table", "version_table"]
+__all__ = ["as_plain", "print_json", "show_comparison", "show_tree", "version_table"]
 
 
-def tree_table(registry: ModelRegistry) -> Table:
-    """Return the versions as a tree, a line each."""
+def show_tree(registry: ModelRegistry) -> None:
+    """Print the versions as a tree, and what lies in the bin."""
     from napari_brainseg.session.model_tree import walk
 
     table = Table(
@@ -49,7 +49,12 @@ def tree_table(registry: ModelRegistry) -> Table:
             _moment(model.promoted_at) if model.is_current else "",
             escape(model.promoted_by or "") if model.is_current else "",
         )
-    return table
+    console = out()
+    console.print(table)
+    for gone in registry.deleted():
+        if gone.path is not None:
+            when = f"{_moment(gone.deleted)} by {gone.deleted_by}"
+            console.print(f"Deleted {when}, in the bin: {gone.version}", markup=False)
 
 
 def version_table(
@@ -110,7 +115,7 @@ def show_comparison(found: ModelComparison) -> None:
         (found.recorrected, "Other masks of"),
     ):
         if names:
-            console.print(f"{words}: {', '.join(names)}", markup=False)
+            console.print(f"{words} ({len(names)}): {', '.join(names)}", markup=False)
     if found.same_data is not None:
         console.print("The data is the same." if found.same_data else "The data differs.")
     for gate in found.gates:

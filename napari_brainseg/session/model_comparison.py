@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_brainseg.core.segmentation.postprocessing import Postprocessing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -18,8 +20,10 @@ _OF_THE_MASK = ("network", "preprocessing", "temperature", "threshold", "postpro
 _NOT_SETTINGS = frozenset(
     ("name", "what", "why", "threads", "current", "locked")
     + ("train_patients", "validation_patients", "replay_patients")
+    + ("recipe", "context_slices", "network", "features", "network_options", "temperature")
+    + ("threshold", *Postprocessing.model_fields)
 )
-"""Fields of a run's config that change nothing of the model, or are told as patients."""
+"""Fields of a run's config that change nothing of the model, or are told elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

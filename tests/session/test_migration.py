@@ -7,6 +7,8 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, create_mock_eng
 
 from napari_brainseg.session import migration, tables
 from napari_brainseg.session.catalogue import Catalogue
+from napari_brainseg.session.model_history import read_history
+from napari_brainseg.session.model_log import version_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +62,54 @@ def test_strokes_of_schema_2_get_the_new_columns_and_stay_as_they_were(tmp_path:
         b"\1", b"\2", b"\3", 4, 6.0,
     )  # fmt: skip
     assert set(NEW_TABLES) <= set(names)
+
+
+SCHEMA_4 = {
+    "model_versions": ("origin", "deleted", "deleted_by"),
+    "promotions": ("gate_id", "overrode"),
+    "runs": ("detached", "title"),
+}
+
+
+def schema_3(path: Path) -> None:
+    """A catalogue as BrainSeg before schema 4 left it: a version that was promoted, and its run."""
+    made = Catalogue(path)
+    with made.write() as connection:
+        tables.gates.drop(connection)
+        for table, names in SCHEMA_4.items():
+            for name in names:
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
+        connection.execute(
+            text("INSERT INTO model_versions VALUES ('v-1', 'p', 'v', 'base', 'run-1', 1.0)")
+        )
+        connection.execute(
+            text("INSERT INTO promotions VALUES (1, 'promote', 'v-1', 'Ada', 'better', 2.0)")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO runs VALUES ('run-1', 'p', 'fine-tune', 'completed', 1, 1.0, 'base',"
+                " NULL, '', '', NULL, 1.0, 2.0)"
+            )
+        )
+    made.set("schema_version", "3")
+    made.close()
+
+
+def test_versions_and_promotions_of_schema_3_stay_as_they_were(tmp_path: Path) -> None:
+    file = tmp_path / "c.sqlite"
+    schema_3(file)
+    catalogue = Catalogue(file)
+    assert catalogue.get("schema_version") == str(tables.SCHEMA_VERSION)
+    with catalogue.read() as connection:
+        assert inspect(connection).has_table("gates")
+        (act,) = read_history(connection, "base")
+        note = version_notes(connection)["v-1"]
+        (run,) = connection.execute(tables.runs.select()).all()
+    catalogue.close()
+    assert (act.version, act.before, act.editor, act.reason) == ("v-1", "base", "Ada", "better")
+    assert (act.gate_id, act.overrode) == (None, False)
+    assert (note.origin, note.run_id, note.deleted) == ("run", "run-1", None)
+    assert (run.detached, run.title) == (False, "")
 
 
 def test_a_migration_that_fails_leaves_the_old_catalogue(

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 
 from napari_brainseg.core.dataset.splits import Split, freeze_split
 from napari_brainseg.core.imaging import ModelError
+from napari_brainseg.core.segmentation.bundle import Bundle as BundleOfCore
 from napari_brainseg.session import tables
 from napari_brainseg.session.catalogue import Catalogue
 from napari_brainseg.session.model_log import note_deleted
@@ -275,6 +276,28 @@ def test_listing_reads_no_weights_but_a_damage_found_is_told(
             registry.promote(version.version, editor="Ada", reason="a test")
     assert "changed or damaged" in registry.versions()[1].fault
     assert registry.current_version == bundled.version
+
+
+def test_a_way_back_and_forth_hashes_each_version_once(
+    registry: ModelRegistry,
+    candidate: Bundle,
+    make_bundle: Callable[..., Bundle],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashed: list[str] = []
+    verify = BundleOfCore.verify
+
+    def count(bundle: Bundle) -> None:
+        hashed.append(bundle.version)
+        verify(bundle)
+
+    registry.adopt(make_bundle("unused", folder="run").path)
+    version = registry.adopt(candidate.path).version
+    monkeypatch.setattr(BundleOfCore, "verify", count)
+    for _ in range(3):
+        registry.promote(version, editor="Ada", reason="a test")
+        back = registry.rollback(editor="Ada").version
+    assert hashed == [back]  # the candidate was verified when it was adopted
 
 
 def test_the_tree_shows_deleted_parents_of_what_is_here(
