@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from napari_brainseg.core.dataset.durable import write_atomically
+from napari_brainseg.core.dataset.durable import sync_folder, write_atomically
 from napari_brainseg.core.imaging import BrainSegError, CancelledError
 from napari_brainseg.core.protocol import (
     BundleSaved,
@@ -16,11 +16,12 @@ from napari_brainseg.core.protocol import (
     RunStarted,
 )
 from napari_brainseg.core.protocol.run_folder import BUNDLE
+from napari_brainseg.core.segmentation.bundle import load_bundle
 from napari_brainseg.core.segmentation.engines.torch_engine import load_network
 from training.data import load_cohort
 from training.epochs import Work, first_epoch_of, has_checkpoint, steps_of, train
 from training.examples import Examples
-from training.fine_tuning import Inner, gate_the, interpolated, measure_inner_folds, plan_stages
+from training.fine_tuning import gate_the, interpolated, measure_inner_folds, plan_stages
 from training.measure import measure
 from training.monitor import ResourceMonitor
 from training.publish import publish
@@ -34,10 +35,14 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import Bundle
     from training.data import Cohort
     from training.epochs import Trained
+    from training.fine_tuning import Plan
     from training.setting import Setting
     from training.stream import EventStream, StopFlag
 
-__all__ = ["run"]
+__all__ = ["CANDIDATE", "run"]
+
+CANDIDATE = "candidate"
+"""Folder of a run with a bundle that the gate has not measured yet."""
 
 
 def run(
@@ -137,41 +142,30 @@ def _run(
     if parent_dsc is not None and examples is not None:
         examples.save(0, parent, events)
 
-    # 4. inner folds, training, interpolation, publishing ---------------------------------------
+    # 4. inner folds, training, interpolation, gate ---------------------------------------------
     with ResourceMonitor(run_dir, enabled=fabric.is_global_zero) as monitor:
-        inner = measure_inner_folds(
-            setting, cohort, work, plan, monitor, events, stop, resume=resume
-        )
-        plan.course.begin(plan.training, events)
-        made = train(setting, work, plan.course, monitor, events, stop, resume=resume)
-        if not fabric.is_global_zero:
-            return RunFinished(reason=FinishReason.COMPLETED)
-        if plan.interpolation is not None:
-            plan.course.begin(plan.interpolation, events)
-        share = inner.share
-        chosen_dsc = made.chosen_dsc
-        if share != 1.0:
-            network = interpolated(setting.first_network, made.network, share)
-            made = made._replace(network=network)
-            if cohort.validation:
-                chosen_dsc = validate(
-                    network, fabric.device, cohort.validation, setting.loss_of,
-                    setting.delivered, half=setting.half,
-                ).dsc  # fmt: skip
-        bundle = _publish(setting, cohort, run_dir, made, inner, chosen_dsc)
+        made, bundle = None, _published(setting, run_dir / BUNDLE) if resume else None
+        if bundle is None:
+            made, bundle = _made(setting, cohort, work, plan, monitor, events, stop, resume=resume)
+            if bundle is None:  # the first process has it
+                return RunFinished(reason=FinishReason.COMPLETED)
+            if plan.gate is not None:
+                plan.course.begin(plan.gate, events)
+                gate_the(bundle, setting, run_dir, events, stop)
+                bundle.path.replace(run_dir / BUNDLE)
+                sync_folder(run_dir)
+                bundle = load_bundle(run_dir / BUNDLE, verify=False)
+        dsc = bundle.manifest.metrics.get("validation_dsc")
         events.send(
             BundleSaved(
                 path=str(bundle.path),
                 version=bundle.version,
-                validation_dsc=chosen_dsc,
+                validation_dsc=dsc,
                 parent_validation_dsc=parent_dsc,
             )
         )
         # 5. measure; the model is on disk and must not be lost by what goes wrong here -----------
         _measure(bundle, run_dir, cohort, str(fabric.device), events, stop)
-        if plan.gate is not None:
-            plan.course.begin(plan.gate, events)
-            gate_the(bundle, setting, run_dir, inner, events, stop)
     summary = {
         "network": config.network,
         "parameters": sum(p.numel() for p in setting.first_network.parameters()),
@@ -179,27 +173,57 @@ def _run(
         "precision": fabric.strategy.precision.precision,
         "processes": fabric.world_size,
         "samples_per_second": made.steps * config.batch_size / made.seconds
-        if made.seconds
+        if made is not None and made.seconds
         else None,
         "peak_memory_mb": monitor.peak.rss_mb if monitor.peak else None,
         "peak_gpu_memory_mb": monitor.peak.gpu_memory_mb if monitor.peak else None,
-        "train_s": made.seconds,
+        "train_s": made.seconds if made is not None else 0.0,
         "wall_s": time.time() - begun_at,
-        "epochs": made.epoch,
-        "chosen_epoch": made.chosen,
-        "validation_dsc": chosen_dsc,
+        "epochs": made.epoch if made is not None else config.epochs,
+        "chosen_epoch": bundle.manifest.training["epoch"],
+        "validation_dsc": dsc,
     }
     write_atomically(run_dir / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return RunFinished(reason=FinishReason.COMPLETED, bundle=str(bundle.path))
 
 
-def _publish(
-    setting: Setting, cohort: Cohort, run_dir: Path, made: Trained, inner: Inner,
-    dsc: float | None,
-) -> Bundle:  # fmt: skip
-    return publish(
-        run_dir / BUNDLE,
-        made.network,
+def _made(
+    setting: Setting,
+    cohort: Cohort,
+    work: Work,
+    plan: Plan,
+    monitor: ResourceMonitor,
+    events: EventStream,
+    stop: StopFlag,
+    *,
+    resume: bool,
+) -> tuple[Trained | None, Bundle | None]:
+    """Train and publish; only the first process has a bundle.
+
+    A run with a gate publishes its model beside the place of the finished one: what lies there is
+    complete, and a run that was stopped at the gate goes on at the gate, without a `Trained`.
+    """
+    target = work.run_dir / (BUNDLE if plan.gate is None else CANDIDATE)
+    if resume and (bundle := _published(setting, target)) is not None:
+        return None, bundle
+    inner = measure_inner_folds(setting, cohort, work, plan, monitor, events, stop, resume=resume)
+    plan.course.begin(plan.training, events)
+    made = train(setting, work, plan.course, monitor, events, stop, resume=resume)
+    if not setting.fabric.is_global_zero:
+        return made, None
+    if plan.interpolation is not None:
+        plan.course.begin(plan.interpolation, events)
+    network, dsc = made.network, made.chosen_dsc
+    if inner.share != 1.0:
+        network = interpolated(setting.first_network, network, inner.share)
+        if cohort.validation:
+            dsc = validate(
+                network, setting.fabric.device, cohort.validation, setting.loss_of,
+                setting.delivered, half=setting.half,
+            ).dsc  # fmt: skip
+    bundle = publish(
+        target,
+        network,
         setting.config,
         setting.recipe,
         base=setting.base,
@@ -213,6 +237,12 @@ def _publish(
         interpolation=inner.share,
         inner_folds=inner.figures,
     )
+    return made, bundle
+
+
+def _published(setting: Setting, folder: Path) -> Bundle | None:
+    """Open a bundle that is there already, where one process works for the run."""
+    return load_bundle(folder) if setting.fabric.world_size == 1 and folder.is_dir() else None
 
 
 def _measure(

@@ -13,7 +13,9 @@ from safetensors.numpy import load_file
 
 from napari_brainseg.core.dataset.hashing import image_sha256, mask_sha256
 from napari_brainseg.core.formats import load_study
+from napari_brainseg.core.imaging import CancelledError
 from napari_brainseg.core.protocol import (
+    BundleSaved,
     EpochFinished,
     Event,
     ExampleSaved,
@@ -268,3 +270,32 @@ def test_two_dates_of_a_person_are_held_out_together() -> None:
 def test_few_replayed_patients_are_all_replayed_in_the_folds() -> None:
     assert witnesses_of(["A", "B", "C"], 1) == ()
     assert len(witnesses_of([f"P{n}" for n in range(40)], 1)) == 4
+
+
+def test_stopped_at_the_gate_it_goes_on_at_the_gate(
+    tune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import gate
+
+    whole, calls = gate.measure_gate, []
+
+    def stopped(*given: Any, **named: Any) -> None:
+        calls.append(given[0])
+        raise CancelledError("The evaluation was stopped.")
+
+    monkeypatch.setattr(gate, "measure_gate", stopped)
+    finished, events = tune(train_patients=["SITE_A_0001", "SITE_A_0002"], replay_share=0)
+    assert finished.reason is FinishReason.CANCELLED
+    assert not of(events, BundleSaved)
+    assert not (tmp_path / "run" / "bundle").exists()
+
+    monkeypatch.setattr(gate, "measure_gate", whole)
+    finished, events = tune(
+        train_patients=["SITE_A_0001", "SITE_A_0002"], replay_share=0, resume=True
+    )
+    assert finished.reason is FinishReason.COMPLETED
+    assert not of(events, StepFinished)
+    assert len(of(events, GateMeasured)) == len(of(events, BundleSaved)) == 1
+    assert finished.bundle == str(tmp_path / "run" / "bundle")
+    assert not calls[0].exists()
+    load_bundle(finished.bundle).verify()

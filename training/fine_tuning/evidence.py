@@ -92,7 +92,7 @@ def summary(folds: Sequence[FoldResult], chosen: float) -> dict[str, Any]:
     }
 
 
-def write_evidence(run_dir: Path, folds: Sequence[FoldResult], chosen: float) -> Path:
+def write_evidence(run_dir: Path, folds: Sequence[FoldResult], chosen: float) -> None:
     """Write ``folds/evidence.json``: what the gate goes by, and what the share was chosen on.
 
     Its ``patients`` are the corrected ones, each with the figures of the base model and of a
@@ -135,9 +135,8 @@ def write_evidence(run_dir: Path, folds: Sequence[FoldResult], chosen: float) ->
         "forgetting": _texts(mean_scores(folds, witnesses=True)),
         "witnesses": rows(witnesses=True),
     }
-    path = run_dir / FOLDER / EVIDENCE
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
-    return path
+    text = json.dumps(content, indent=2) + "\n"
+    write_atomically(run_dir / FOLDER / EVIDENCE, text.encode())
 
 
 def _texts(scores: Mapping[float, float]) -> dict[str, float]:

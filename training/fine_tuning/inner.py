@@ -32,7 +32,6 @@ from training.fine_tuning.interpolation import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from torch import nn
 
@@ -55,14 +54,11 @@ class Inner:
     ----------
     share : float
         Of the new weights, for the interpolation.
-    evidence : Path or None
-        File for the gate; ``None`` without folds.
     figures : dict
         For the bundle; empty without folds.
     """
 
     share: float
-    evidence: Path | None = None
     figures: dict[str, Any] = field(default_factory=dict)
 
 
@@ -134,8 +130,9 @@ def measure_inner_folds(
                 shutil.rmtree((folder / LAST).parent, ignore_errors=True)
         found.append(done)
     share = _share(setting, found, events)
-    evidence = write_evidence(work.run_dir, found, share)
-    return Inner(share, evidence, summary(found, share))
+    if setting.fabric.is_global_zero:
+        write_evidence(work.run_dir, found, share)
+    return Inner(share, summary(found, share))
 
 
 def _measure(
