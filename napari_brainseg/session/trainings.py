@@ -72,7 +72,7 @@ class Trainings:
         self._is_paused = False
         self._keeps_running = False
         self._way = RightOfWay(self._send)
-        self._given_up: set[str] = set()
+        self._taken_over: dict[str, Run] = {}  # signals do not keep them
 
     @property
     def trainer(self) -> RunHandle | None:
@@ -202,9 +202,9 @@ class Trainings:
             workspace, catalogue, registry = shelf.workspace, shelf.catalogue, shelf.registry
             listed = self.runs()
             for record in not_taken_over(catalogue):
-                if record.id not in self._given_up and _has_bundle(record):
-                    self._given_up.add(record.id)
+                if record.id not in self._taken_over and _has_bundle(record):
                     done = Run.followed(workspace, catalogue, registry, record, self._gates_now())
+                    self._taken_over[record.id] = done
                     done.ended.connect(self._on_taken_over)
                     done.start(lambda: None)
             found = next((r for r in listed if r.state == RUNNING and r.is_detached), None)
@@ -245,6 +245,8 @@ class Trainings:
         With `keep_running` it goes on; otherwise it is asked to checkpoint and end, and waited for
         up to `timeout` seconds.
         """
+        for done in tuple(self._taken_over.values()):
+            done.trainer.wait(timeout)
         run = self._run
         if run is None or not run.trainer.is_running:
             return

@@ -78,6 +78,12 @@ def main() -> int:
         stopped.wait(60)
         send(run_dir, "run-finished", reason="cancelled", message="Stopped in epoch 1.")
         return 130
+    if name == "until-told":
+        while not stopped.is_set() and "continue" not in told:
+            time.sleep(0.02)
+        if stopped.is_set():
+            send(run_dir, "run-finished", reason="cancelled", message="Stopped in epoch 1.")
+            return 130
     if name == "crashes" and not resumed:
         sys.stderr.write("Segmentation fault in a library\n")
         return 3
@@ -100,6 +106,9 @@ def main() -> int:
     if bundle:
         send(run_dir, "bundle", path=bundle, version=Path(bundle).name, validation_dsc=0.85,
              parent_validation_dsc=0.75)  # fmt: skip
+    evidence = os.environ.get("FAKE_TRAINER_GATE")
+    if evidence:
+        (run_dir / "gate.json").write_text(Path(evidence).read_text())
     send(run_dir, "run-finished", reason="completed", bundle=bundle)
     return 0
 
