@@ -82,6 +82,8 @@ class Gates:
     ) -> None:
         self._catalogue = catalogue
         self._present = locked_digest
+        # records never change, and judging one takes some milliseconds
+        self._read: dict[int, GateRecord] = {}
 
     def record(self, evidence: GateEvidence, run_id: str | None = None) -> GateRecord:
         """Judge evidence and keep it; the same evidence is kept once.
@@ -101,18 +103,16 @@ class Gates:
         verdict = judge(evidence)
         text = evidence.model_dump_json()
         columns = tables.gates.c
+        same = select(tables.gates).where(
+            columns.candidate == evidence.candidate,
+            columns.current == evidence.current,
+            columns.evidence == text,
+        )
         with self._catalogue.write() as connection:
-            known = connection.execute(
-                select(tables.gates).where(
-                    columns.candidate == evidence.candidate,
-                    columns.current == evidence.current,
-                    columns.evidence == text,
-                )
-            ).first()
+            known = connection.execute(same).first()
             if known is not None:
-                return _record(known)
-            created = time.time()
-            result = connection.execute(
+                return self._record(known)
+            connection.execute(
                 insert(tables.gates).values(
                     candidate=evidence.candidate,
                     current=evidence.current,
@@ -120,22 +120,12 @@ class Gates:
                     outcome=verdict.outcome.value,
                     evidence=text,
                     run_id=run_id,
-                    created=created,
+                    created=time.time(),
                 )
             )
-            (number,) = result.inserted_primary_key or (0,)
+            row = connection.execute(same).one()
         self.changed.emit()
-        return GateRecord(
-            id=int(number),
-            candidate=evidence.candidate,
-            current=evidence.current,
-            outcome=verdict.outcome,
-            evidence=evidence,
-            verdict=verdict,
-            locked_digest=evidence.locked_digest,
-            created=created,
-            run_id=run_id,
-        )
+        return self._record(row)
 
     def latest(
         self, candidate: str, current: str, *, locked_digest: str | None = None
@@ -159,7 +149,7 @@ class Gates:
             query = query.where(columns.locked_digest == wanted)
         with self._catalogue.read() as connection:
             row = connection.execute(query.order_by(columns.id.desc())).first()
-        return None if row is None else _record(row)
+        return None if row is None else self._record(row)
 
     def get(self, number: int) -> GateRecord:
         """Return a gate by its number, such as the one that a promotion stood on.
@@ -177,7 +167,7 @@ class Gates:
             raise DataError(
                 f"The catalogue holds no gate with the number {number}.", "Measure the gate again."
             )
-        return _record(row)
+        return self._record(row)
 
     def of(self, candidate: str) -> tuple[GateRecord, ...]:
         """List all gates of a candidate, the oldest first."""
@@ -186,19 +176,20 @@ class Gates:
             rows = connection.execute(
                 select(tables.gates).where(columns.candidate == candidate).order_by(columns.id)
             ).all()
-        return tuple(_record(row) for row in rows)
+        return tuple(self._record(row) for row in rows)
 
-
-def _record(row: Row[Any]) -> GateRecord:
-    evidence = parse_evidence(row.evidence, f"of gate {row.id} in the catalogue")
-    return GateRecord(
-        id=row.id,
-        candidate=row.candidate,
-        current=row.current,
-        outcome=GateOutcome(row.outcome),
-        evidence=evidence,
-        verdict=judge(evidence),
-        locked_digest=row.locked_digest,
-        created=row.created,
-        run_id=row.run_id,
-    )
+    def _record(self, row: Row[Any]) -> GateRecord:
+        if row.id not in self._read:
+            evidence = parse_evidence(row.evidence, f"of gate {row.id} in the catalogue")
+            self._read[row.id] = GateRecord(
+                id=row.id,
+                candidate=row.candidate,
+                current=row.current,
+                outcome=GateOutcome(row.outcome),
+                evidence=evidence,
+                verdict=judge(evidence),
+                locked_digest=row.locked_digest,
+                created=row.created,
+                run_id=row.run_id,
+            )
+        return self._read[row.id]

@@ -177,8 +177,8 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _written(value: float, digits: int) -> str:
-    # adding 0 turns -0.0 into 0.0
-    return f"{round(value, digits) + 0.0:+.{digits}f}"
+    # what rounds to nothing has no direction
+    return f"{value:+.{digits}f}" if round(value, digits) else f"{0:.{digits}f}"
 
 
 def _by_drop(pair: PairedPatient) -> tuple[bool, float, str]:

@@ -86,7 +86,7 @@ def test_passes_with_all_rules_kept():
     assert verdict.mean_difference == 0
     assert verdict.corrections_difference == pytest.approx(0.04)
     assert reason(verdict, "mean").text == (
-        "Mean DSC on 6 locked patients 0.900 -> 0.900 (+0.000, 95 % interval +0.000 to +0.000): "
+        "Mean DSC on 6 locked patients 0.900 -> 0.900 (0.000, 95 % interval 0.000 to 0.000): "
         "within the limit of -0.005."
     )
 
