@@ -18,11 +18,13 @@ __all__ = ["Difference", "ModelComparison", "compare_bundles"]
 _OF_THE_MASK = ("network", "preprocessing", "temperature", "threshold", "postprocessing")
 """Fields of ``model.json`` that decide, with the weights, what mask comes out."""
 _NOT_SETTINGS = frozenset(
-    ("name", "what", "why", "threads", "current", "locked")
-    + ("train_patients", "validation_patients", "replay_patients")
-    + ("recipe", "context_slices", "network", "features", "network_options", "temperature")
-    + ("threshold", *Postprocessing.model_fields)
-)
+    (
+        "name", "what", "why", "threads", "current", "locked",
+        "train_patients", "validation_patients", "replay_patients",
+        "recipe", "context_slices", "network", "features", "network_options", "temperature",
+        "threshold", *Postprocessing.model_fields,
+    )
+)  # fmt: skip
 """Fields of a run's config that change nothing of the model, or are told elsewhere."""
 
 
