@@ -22,6 +22,7 @@ from napari_brainseg.core.segmentation.gate import GateOutcome, judge, load_evid
 from napari_brainseg.core.segmentation.inference import Prediction
 from napari_brainseg.core.segmentation.predictor import Predictor
 from training.__main__ import main
+from training.gate import command as gate_command
 from training.gate import measure_gate
 from training.gate import results as gate_results
 from training.gate.patients import Measurable
@@ -335,14 +336,19 @@ def test_a_version_from_elsewhere_is_measured_on_corrections_that_nobody_knows(
     assert "The candidate does not say whom it was trained on" in silent.warnings[0]
 
 
-def test_a_stop_writes_nothing(make_model, locked, data, tmp_path):
+@pytest.mark.parametrize("patients", [0, 1, 4, 5])
+def test_a_stop_writes_nothing(make_model, locked, data, tmp_path, patients):
     old, new = make_model("old"), make_model("new", threshold=0.3)
+    seen = []
     with pytest.raises(CancelledError):
         measure_gate(
             new.path, old.path, locked, [data], tmp_path / "gate.json", device="cpu",
-            cancelled=lambda: True,
+            progress=seen.append, cancelled=lambda: len(seen) >= patients,
         )  # fmt: skip
+    assert len(seen) == patients
     assert not (tmp_path / "gate.json").exists()
+    kept = list((tmp_path / "workspace" / "cache").rglob("*.json"))
+    assert len(kept) == (patients > 3), "what is measured of the version in use stays"
 
 
 def test_without_a_locked_set_there_is_evidence_of_corrections_alone(make_model, data, tmp_path):
@@ -386,3 +392,16 @@ def test_the_command_measures_networks_and_says_the_verdict(
     assert capsys.readouterr().out.startswith("Not enough evidence: 3 locked patients measured")
     assert main([*command, "--locked", str(tmp_path / "no.json")]) == 1
     assert "no locked set at" in capsys.readouterr().err
+
+
+def test_the_command_ends_with_130_where_it_is_stopped(
+    make_model, locked, tmp_path, capsys, monkeypatch
+):
+    def stopped(*_: object, **__: object) -> None:
+        raise CancelledError("The gate was stopped.")
+
+    monkeypatch.setattr(gate_command, "measure_gate", stopped)
+    bundle = make_model("old").path
+    command = ["--candidate", bundle, "--current", bundle, "--locked", locked, "--out", tmp_path]
+    assert main(["gate", *map(str, command)]) == 130
+    assert capsys.readouterr().err == "The gate was stopped.\n"
