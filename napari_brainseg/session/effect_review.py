@@ -308,6 +308,12 @@ class EffectReview:
         self.moved.emit(index)
         self._loop.wake()
 
+    def go_to_patient(self, patient: str | None) -> None:
+        """Show a patient by its name; nothing happens if it is not among the cases."""
+        found = [i for i, case in enumerate(self.cases) if case.patient == patient]
+        if found:
+            self.go_to(found[0])
+
     def next(self) -> None:
         """Show the next patient."""
         self.go_to(self._index + 1)

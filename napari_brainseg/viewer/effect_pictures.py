@@ -26,17 +26,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "BOTH", "GAINED", "GAINED_NAME", "LOST", "LOST_NAME", "REFERENCE_COLOURS",
+    "BOTH", "GAINED", "LOST", "LOST_NAME", "REFERENCE_COLOURS",
     "difference_picture", "mask_picture", "reference_name",
 ]  # fmt: skip
 
 GAINED, GAINED_OPACITY = DIFFERENCE_COLOURS[FALSE_NEGATIVE]
 LOST, LOST_OPACITY = DIFFERENCE_COLOURS[FALSE_POSITIVE]
 BOTH, BOTH_OPACITY = DIFFERENCE_COLOURS[TRUE_POSITIVE]
-GAINED_NAME, LOST_NAME = "Gained", "Lost"
+LOST_NAME = "Lost"
 REFERENCE_COLOURS = {TRUTH_NAME: colours.TRUTH, CORRECTION_NAME: colours.CORRECTION}
-_EDGE = "#4FA3E0"
-"""Edge of what is gained: blue, but light enough to be seen on dark tissue."""
 _WIDTH = 1
 
 
@@ -73,7 +71,6 @@ def difference_picture(
     tint(picture, gained * GAINED_OPACITY, GAINED)
     tint(picture, lost * LOST_OPACITY, LOST)
     edges = (
-        Outline(GAINED_NAME, outline(gained), _EDGE, dashed=False, thick=False),
         Outline(LOST_NAME, outline(lost), LOST, dashed=True, thick=False),
         _reference(reference, name),
     )

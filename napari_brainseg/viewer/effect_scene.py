@@ -96,6 +96,11 @@ class EffectScene:
         return self._picture
 
     @property
+    def index(self) -> int:
+        """Place of the patient in the review, 0-based."""
+        return self._shown
+
+    @property
     def slice_index(self) -> int:
         """Index of the slice, 0-based."""
         return self._slice

@@ -1,4 +1,4 @@
-"""Cases of an effect review as a table: looked at, patient, why, fair DSC old and new."""
+"""Cases of an effect review as a table: looked at, patient, why, fair change of its DSC."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QFont
 
-from napari_brainseg.widgets.effect_words import change_sign, figures_text, kind_text
-from napari_brainseg.widgets.numbers import dsc
+from napari_brainseg.widgets.effect_words import case_dsc_text, change_sign, kind_text
 from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
     from napari_brainseg.session.effect_review import EffectReview
 
-__all__ = ["DSC", "KIND", "PATIENT", "SEEN", "EffectModel"]
+__all__ = ["CHANGE", "KIND", "PATIENT", "SEEN", "EffectModel"]
 
-SEEN, PATIENT, KIND, DSC = range(4)
+SEEN, PATIENT, KIND, CHANGE = range(4)
 """Columns."""
 
 
@@ -40,7 +39,7 @@ class EffectModel(QAbstractTableModel):
         """Follow signs and figures."""
         rows = self.rowCount()
         if rows:
-            self.dataChanged.emit(self.index(0, SEEN), self.index(rows - 1, DSC))
+            self.dataChanged.emit(self.index(0, SEEN), self.index(rows - 1, CHANGE))
 
     def rowCount(self, _parent: QModelIndex | None = None) -> int:
         """Count the cases."""
@@ -48,7 +47,7 @@ class EffectModel(QAbstractTableModel):
 
     def columnCount(self, _parent: QModelIndex | None = None) -> int:
         """Count the columns."""
-        return DSC + 1
+        return CHANGE + 1
 
     def headerData(
         self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole
@@ -56,7 +55,7 @@ class EffectModel(QAbstractTableModel):
         """Name a column."""
         if orientation != Qt.Orientation.Horizontal or role != Qt.ItemDataRole.DisplayRole:
             return None
-        return ("", self.tr("Patient"), self.tr("Why"), self.tr("DSC"))[section]
+        return ("", self.tr("Patient"), self.tr("Why"), self.tr("DSC ±"))[section]
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Tell a cell."""
@@ -84,18 +83,13 @@ class EffectModel(QAbstractTableModel):
             return self._names.short(case.patient)
         if column == KIND:
             return self.tr("locked") if case.kind == "locked" else self.tr("corrected")
-        old, new = case.current_dsc, case.candidate_dsc
-        shown = review.measured(row)
-        if old is None or new is None:
-            if shown is None or case.trained_on_candidate:
-                return ""
-            old, new = shown
-        return f"{dsc(old)} → {dsc(new)} {change_sign(new - old)}"
+        change = review.change_of(row)
+        return (
+            "" if change is None else f"{change:+.3f} {change_sign(change)}".replace("-", "\u2212")
+        )
 
     def _tip(self, review: EffectReview, row: int) -> str:
         case = review.cases[row]
-        lines = (
-            f"{self._names.full(case.patient)}: {kind_text(case)}",
-            figures_text(review, row),
-        )
+        shown = case_dsc_text(review, row)
+        lines = (f"{self._names.full(case.patient)}: {kind_text(case)}", shown)
         return "\n".join(line for line in lines if line)

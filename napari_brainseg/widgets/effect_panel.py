@@ -1,20 +1,23 @@
-"""Effect review in the dock: start it, the list of cases, what came of it."""
+"""Effect review in the dock: the list of cases, and what came of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
+from qtpy.QtGui import QFont, QFontMetrics
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_brainseg.widgets.compact_table import compact_table
-from napari_brainseg.widgets.effect_model import DSC, KIND, PATIENT, SEEN, EffectModel
+from napari_brainseg.widgets.effect_model import CHANGE, KIND, PATIENT, SEEN, EffectModel
 from napari_brainseg.widgets.effect_words import progress_text, summary_text
 from napari_brainseg.widgets.panel import Panel, hint_label
+from napari_brainseg.widgets.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex
 
+    from napari_brainseg.core.imaging import BrainSegError
     from napari_brainseg.core.segmentation.gate_evidence import GateEvidence
     from napari_brainseg.session.desk import Desk
     from napari_brainseg.session.effect_log import Reviewed
@@ -30,7 +33,7 @@ _CELL = 10  # pixels around a text
 
 
 class EffectPanel(Panel):
-    """Lists what to look at before a version is promoted, and opens it in the window.
+    """Lists the cases of a review, and says in the end what came of it; hidden before the first.
 
     Parameters
     ----------
@@ -43,9 +46,9 @@ class EffectPanel(Panel):
 
     Attributes
     ----------
-    start_button, done_button : QPushButton
     table : QTableView
         Cases of the review that is under way.
+    again_button, done_button : QPushButton
     """
 
     ended = Signal(object)
@@ -56,106 +59,105 @@ class EffectPanel(Panel):
     ) -> None:
         super().__init__(desk, parent)
         self._effects, self._cover = effects, cover
-        self._candidate: str | None = None
-        self._evidence: GateEvidence | None = None
+        self._asked: tuple[str, GateEvidence | None] | None = None
         self._is_starting = False
         self.heading.setText(self.tr("Effect of the new version"))
-        self.hint = hint_label(
-            self.tr(
-                "Before you promote it, see what it would change: the corrected cases and the "
-                "locked ones that lose most, old and new side by side. Nothing is painted or saved."
-            )
-        )
         self.progress = hint_label()
-        self.start_button = QPushButton(self.tr("See what changes"))
-        self.start_button.clicked.connect(lambda: self.start())
-        self.done_button = QPushButton(self.tr("Done"))
-        self.done_button.clicked.connect(cover.end)
+        self.summary = hint_label()
         self.model = EffectModel(self)
         self.table = self._make_table()
-        self.summary = hint_label()
+        self.again_button = QPushButton(self.tr("Look again"))
+        self.again_button.clicked.connect(self._again)
+        self.done_button = QPushButton(self.tr("Done"))
+        self.done_button.clicked.connect(cover.end)
         buttons = QHBoxLayout()
-        buttons.addWidget(self.start_button)
+        buttons.addWidget(self.again_button)
         buttons.addWidget(self.done_button)
         buttons.addStretch(1)
-        self.body.addWidget(self.hint)
-        self.body.addWidget(self.progress)
-        self.body.addWidget(self.table)
-        self.body.addWidget(self.summary)
+        for widget in (self.progress, self.table, self.summary):
+            self.body.addWidget(widget)
         self.body.addLayout(buttons)
         cover.began.connect(self._on_began)
         cover.ended.connect(self._on_ended)
-        self.show_candidate(None)
+        self.ties.add(desk.models_changed, self._on_models)
+        self.hide()
 
-    @property
-    def candidate(self) -> str | None:
-        """The version that would be reviewed."""
-        return self._candidate
-
-    def show_candidate(self, version: str | None, evidence: GateEvidence | None = None) -> None:
-        """Offer to review a version; `None`: there is none to review.
+    def start(
+        self, version: str, patient: str | None = None, *, evidence: GateEvidence | None = None
+    ) -> None:
+        """Begin to review a version that is not in use; returns at once.
 
         Parameters
         ----------
-        version : str or None
-            One that is not in use.
+        version : str
+            The new one.
+        patient : str, optional
+            The one to begin with, if it is among the cases.
         evidence : GateEvidence, optional
             What the gate measured; the latest that is known if left out.
         """
-        self._candidate, self._evidence = version, evidence
-        self._refresh()
-        if version is not None:
-            self.run(lambda: self._effects.reviewed(version), self._show_progress)
-
-    def start(self, version: str | None = None) -> None:
-        """Begin to review a version, by default the one that is offered; returns at once."""
-        wanted = self._candidate if version is None else version
-        if wanted is None or self._is_starting:
+        if self._is_starting:
             return
-        if wanted != self._candidate:
-            self._candidate, self._evidence = wanted, None
-        evidence = self._evidence
-        self._is_starting = True
+        self._asked, self._is_starting = (version, evidence), True
+        self.progress.setText(self.tr("Reading the list of cases…"))
+        self.summary.setText("")
         self._refresh()
-        self.run(
-            lambda: self._effects.start(wanted, evidence=evidence), self._begin, self._on_failed
-        )
+        self.show()
+
+        def begin() -> EffectReview:
+            review = self._effects.start(version, evidence=evidence)
+            review.go_to_patient(patient)
+            return review
+
+        self.run(begin, self._begin, self._on_failed)
 
     def _begin(self, review: EffectReview) -> None:
         self._is_starting = False
         self._cover.begin(review)
 
-    def _on_failed(self, error: Any) -> None:
+    def _on_failed(self, error: BrainSegError) -> None:
         self._is_starting = False
+        self.progress.setText("")
         self._refresh()
         self.fault.show_error(error)
 
+    def _again(self) -> None:
+        if self._asked is not None:
+            version, evidence = self._asked
+            self.start(version, evidence=evidence)
+
     def _on_began(self, review: EffectReview) -> None:
+        view = self._cover.view
+        if view is None:
+            return
+        ties = Subscriptions(view)  # they end with the review
         for signal in (review.moved, review.prepared, review.reviewed_changed):
-            self.ties.add(signal, lambda _news: self._on_news(review))
-        self.ties.add(review.fault, self.fault.show_error)
-        hide = self.desk.preferences.get("hide_identifiers")
-        self.model.show_review(review, hide_names=hide)
+            ties.add(signal, lambda _news: self._on_news(review))
+        ties.add(review.fault, self.fault.show_error)
+        self.model.show_review(review, hide_names=self.desk.preferences.get("hide_identifiers"))
         self._on_news(review)
         self._refresh()
+        self.show()
 
     def _on_news(self, review: EffectReview) -> None:
         if review is not self._shown():
             return
         self.model.refresh()
         self.table.selectRow(review.index)
-        self.summary.setText(summary_text(review))
         self.progress.setText(progress_text(review.reviewed))
+        self.summary.setText(summary_text(review))
+        self._refresh()
 
     def _on_ended(self, found: Reviewed) -> None:
         self.model.show_review(None)
+        self.progress.setText(progress_text(found))
         self._refresh()
-        self._show_progress(found)
         self.ended.emit(found)
 
-    def _show_progress(self, found: Reviewed) -> None:
-        if self._candidate in (None, found.candidate):
-            self.progress.setText(progress_text(found) if found.total else "")
+    def _on_models(self) -> None:
+        # What was reviewed may be in use by now.
+        if not (self._cover.is_on or self._is_starting):
+            self.hide()
 
     def _shown(self) -> EffectReview | None:
         view = self._cover.view
@@ -168,25 +170,15 @@ class EffectPanel(Panel):
 
     def _refresh(self) -> None:
         on = self._cover.is_on
-        self.hint.setVisible(not on)
         self.table.setVisible(on)
         self.done_button.setVisible(on)
-        self.start_button.setVisible(not on)
-        self.start_button.setEnabled(self._candidate is not None and not self._is_starting)
-        self.start_button.setText(
-            self.tr("Reading…") if self._is_starting else self.tr("See what changes")
-        )
-        self.start_button.setToolTip(
-            ""
-            if self._candidate is not None
-            else self.tr("Choose a version that is not in use, or train one")
-        )
+        self.again_button.setVisible(not on and not self._is_starting)
+        for label in (self.progress, self.summary):
+            label.setVisible(bool(label.text()))
         if on:
             rows = min(self.model.rowCount(), _ROWS)
-            line, head = self._line(), self.table.horizontalHeader().sizeHint().height()
-            self.table.setFixedHeight(rows * line + head + 4)
-        elif self._candidate is None:
-            self.progress.setText("")
+            head = self.table.horizontalHeader().sizeHint().height()
+            self.table.setFixedHeight(rows * self._line() + head + 4)
 
     def _line(self) -> int:
         return int(self.fontMetrics().height()) + 8
@@ -195,8 +187,10 @@ class EffectPanel(Panel):
         table = compact_table(self.model, self.tr("Cases of the review"), PATIENT)
         table.setSelectionMode(table.SelectionMode.SingleSelection)
         table.verticalHeader().setDefaultSectionSize(self._line())
-        metrics, head = self.fontMetrics(), table.horizontalHeader()
-        for column, text in ((SEEN, "✓"), (KIND, self.tr("corrected")), (DSC, "0.000 → 0.000 ▲")):
+        bold = QFont(self.font())
+        bold.setBold(True)
+        metrics, head = QFontMetrics(bold), table.horizontalHeader()
+        for column, text in ((SEEN, "✓"), (KIND, self.tr("corrected")), (CHANGE, "+0.000 ▲")):
             head.resizeSection(column, metrics.horizontalAdvance(text) + _CELL)
         table.clicked.connect(self._choose)
         return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPen
+from qtpy.QtGui import QColor, QFont, QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_brainseg.viewer.effect_pictures import GAINED, LOST
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["EffectStrip"]
 
 _GROUND, _LINE, _HERE = QColor("#16181c"), QColor("#3a3f47"), QColor("#e8e8e8")
+_QUIET = QColor("#a9afb9")
+_POINTS = 8.0
 _LEAST_BAR = 2.0  # pixels: one voxel is to be seen
 _PAD = 4
 
@@ -113,6 +115,17 @@ class EffectStrip(QWidget):
         )
         painter.setPen(QPen(_HERE, 1))
         painter.drawRect(here)
+        self._write(painter)
+
+    def _write(self, painter: QPainter) -> None:
+        font = QFont(self.font())
+        font.setPointSizeF(_POINTS)
+        painter.setFont(font)
+        painter.setPen(_QUIET)
+        room = QRectF(self.rect()).adjusted(_PAD + 2, 2, -_PAD, -2)
+        painter.drawText(room, Qt.AlignmentFlag.AlignLeft, self.tr("more voxels"))
+        low = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
+        painter.drawText(room, low, self.tr("fewer"))
 
     def _width(self) -> float:
         return float(max(self.width() - 2 * _PAD, 1))

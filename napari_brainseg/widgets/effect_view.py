@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_brainseg.viewer.effect_pictures import (
-    BOTH,
     GAINED,
     LOST,
     REFERENCE_COLOURS,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EffectView"]
 
+_NEUTRAL = "#8c8c8c"
 _BLINK_MS = 500
 _LARGE, _SMALL = 62, 38
 """Shares of the width."""
@@ -307,7 +307,7 @@ class EffectView(QWidget):
             bar = geometry.spacing_mm is not None
             plane.set_texts(PlaneTexts(title, note, letters=letters, bar=bar))
         self.strip.refresh()
-        self.review.note_look(self.review.index)
+        self.review.note_look(scene.index)
 
     def _title(self, overlay: Overlay, *, large: bool) -> tuple[str, str]:
         scene, picture = self.scene, self.scene.picture
@@ -349,15 +349,15 @@ class EffectView(QWidget):
             self.tr("approved correction") if name == CORRECTION_NAME else self.tr("ground truth")
         )
         parts = (
-            (GAINED, "■", self.tr("only the new version")),
-            (LOST, "■", self.tr("only the version in use (dashed edge)")),
-            (BOTH, "▫", self.tr("both (faint)")),
+            (GAINED, "■", self.tr("only new")),
+            (LOST, "■", self.tr("only in use, dashed edge")),
+            (_NEUTRAL, "▫", self.tr("both")),
             (REFERENCE_COLOURS[name], "━", reference),
             (LOST, "╌", self.tr("mask of a version")),
         )
-        self.legend.setText(
-            "&nbsp;&nbsp; ".join(
-                f"<span style='color:{colour}'>{sign}</span>&nbsp;{text.replace(' ', '&nbsp;')}"
-                for colour, sign, text in parts
-            )
-        )
+        items = [
+            f"<span style='color:{colour}'>{sign}</span>&nbsp;{text.replace(' ', '&nbsp;')}"
+            for colour, sign, text in parts
+        ]
+        items.append(f"<b>{self.tr('not for diagnosis').replace(' ', '&nbsp;')}</b>")
+        self.legend.setText("&nbsp;&nbsp; ".join(items))

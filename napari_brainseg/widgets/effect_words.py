@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari_brainseg.session.effect_review import Activity, EffectReview
 
 __all__ = [
-    "activity_text", "change_sign", "fair_text", "figures_text", "kind_text", "progress_text",
-    "shown_text", "summary_text", "tally_text",
+    "activity_text", "case_dsc_text", "change_sign", "fair_text", "figures_text", "kind_text",
+    "progress_text", "shown_text", "summary_text", "tally_text",
 ]  # fmt: skip
 
 
@@ -27,6 +27,8 @@ def _tr(text: str) -> str:
 def kind_text(case: EffectCase) -> str:
     """Why a case is looked at, and which versions its own figures flatter."""
     if case.kind == "locked":
+        if case.trained_on_candidate or case.trained_on_current:
+            return _tr("locked, but a version trained on it: its figure counts for nothing")
         return _tr("locked, never trained on")
     if case.trained_on_candidate and case.trained_on_current:
         return _tr("corrected, both versions trained on it")
@@ -64,6 +66,15 @@ def figures_text(review: EffectReview, index: int) -> str:
     return " · ".join(part for part in (shown, fair) if part)
 
 
+def case_dsc_text(review: EffectReview, index: int) -> str:
+    """All figures of a case, also before its masks were shown; for the list."""
+    case, text = review.cases[index], figures_text(review, index)
+    if case.kind == "locked" and not text and case.change is not None:
+        measured = _tr("DSC {old} → {new}")
+        return measured.format(old=dsc(case.current_dsc), new=dsc(case.candidate_dsc))
+    return text
+
+
 def change_sign(change: float | None) -> str:
     """Whether the new version is better, equal or worse, as a sign."""
     if change is None:
@@ -99,8 +110,8 @@ def summary_text(review: EffectReview) -> str:
     """Count the cases that got better, by why they are looked at."""
     lines = []
     for kind, words in (
-        ("locked", _tr("Locked, the worst: {tally}.")),
-        ("corrected", _tr("Corrected, by models that did not train on them: {tally}.")),
+        ("locked", _tr("Worst locked: {tally}.")),
+        ("corrected", _tr("Corrected (not trained on): {tally}.")),
     ):
         if any(case.kind == kind for case in review.cases):
             lines.append(words.format(tally=tally_text(review.tally(kind))))
