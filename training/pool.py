@@ -111,7 +111,8 @@ class SlicePool:
         self._drawn = torch.nonzero(drawn).flatten()
         if not len(self._drawn):
             raise ConfigError(
-                "No slice to train on has a lesion, and the others are dropped.",
+                "No slice is left to train on"
+                + (": none has a lesion." if self._lesions_only else "."),
                 "Turn drop_empty_slices off, or add patients with a lesion.",
             )
         table = SliceTable(self._owners[self._drawn], self.areas[self._drawn])

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from napari_brainseg.core.segmentation.bundle import Bundle
+
 SMALL = {
     "features": 2,
     "crop": 32,
@@ -51,6 +53,33 @@ def cohort_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image[1][mask > 0] = 230
         write_patient(root, f"SITE_A_{number:04d}", image, mask, range(1, 6), durable=False)
     return root
+
+
+@pytest.fixture(scope="session")
+def base(
+    cohort_root: Path, small: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """A network of two features, trained a little."""
+    import torch
+
+    from napari_brainseg.core.protocol import parse_config
+    from napari_brainseg.core.segmentation.bundle import load_bundle
+    from training.loop import run
+    from training.stream import EventStream, StopFlag
+
+    folder = tmp_path_factory.mktemp("base")
+    config = {
+        **small, "data": [str(cohort_root)], "train_patients": ["SITE_A_0000"], "epochs": 1,
+        "steps_per_epoch": 40, "learning_rate": 0.05, "optimizer": "adam", "ema": 0.9,
+        "loss": "bce:0.1+dice:1", "lesion_share": 0.9, "augmentation": "none", "missing_all": 0,
+        "missing_post": 0, "validation_patients": [], "cache": str(folder / "cache"),
+    }  # fmt: skip
+    threads = torch.get_num_threads()
+    try:
+        run(parse_config(config), folder / "run", EventStream(None), StopFlag(), resume=False)
+    finally:
+        torch.set_num_threads(threads)
+    return load_bundle(folder / "run" / "bundle")
 
 
 @pytest.fixture

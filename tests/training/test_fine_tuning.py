@@ -39,30 +39,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="session")
-def base(
-    cohort_root: Path, small: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Bundle:
-    """A network of two features, trained a little."""
-    folder = tmp_path_factory.mktemp("base")
-    config = {
-        **small, "data": [str(cohort_root)], "train_patients": ["SITE_A_0000"], "epochs": 1,
-        "steps_per_epoch": 40, "learning_rate": 0.05, "optimizer": "adam", "ema": 0.9,
-        "loss": "bce:0.1+dice:1", "lesion_share": 0.9, "augmentation": "none", "missing_all": 0,
-        "missing_post": 0, "validation_patients": [], "cache": str(folder / "cache"),
-    }  # fmt: skip
-    threads = torch.get_num_threads()
-    try:
-        run(parse_config(config), folder / "run", EventStream(None), StopFlag(), resume=False)
-    finally:
-        torch.set_num_threads(threads)
-    return load_bundle(folder / "run" / "bundle")
-
-
 @pytest.fixture
 def tune(small: dict[str, Any], cohort_root: Path, base: Bundle, tmp_path: Path) -> Any:
     def start(
-        name: str = "run", *, resume: bool = False, stop_after: int | None = None, **changes: Any
+        name: str = "run",
+        *,
+        resume: bool = False,
+        stop_after: int | None = None,
+        kill_at: int | None = None,
+        **changes: Any,
     ) -> tuple[RunFinished, list[Event]]:
         stop, events = StopFlag(), []
 
@@ -71,6 +56,8 @@ def tune(small: dict[str, Any], cohort_root: Path, base: Bundle, tmp_path: Path)
             steps = sum(isinstance(e, StepFinished) for e in events)
             if stop_after is not None and steps >= stop_after:
                 stop.set()
+            if len(events) == kill_at:
+                raise Killed
 
         config = parse_config(
             {
@@ -91,6 +78,10 @@ def tune(small: dict[str, Any], cohort_root: Path, base: Bundle, tmp_path: Path)
         return finished, events
 
     return start
+
+
+class Killed(BaseException):
+    """Ends a run as SIGKILL does: nothing is written any more."""
 
 
 def of(events: list[Event], kind: type[Any]) -> list[Any]:
@@ -158,6 +149,25 @@ def test_stopped_in_any_stage_it_goes_on_to_the_same_weights(tune: Any, tmp_path
         for name in ("whole", "broken")
     )
     assert first == second
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_weights(
+    tune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(epochs, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)  # after every step
+    monkeypatch.setattr(epochs, "SECONDS_BETWEEN_STEP_EVENTS", 0.0)
+    alike = {"train_patients": ["SITE_A_0001", "SITE_A_0002"], "replay_share": 0, "epochs": 1}
+    tune("whole", **alike)
+    killed = 0
+    while killed < 20 and not (tmp_path / "broken" / "candidate").exists():
+        with pytest.raises(Killed):  # each time a step further, and at another event
+            tune("broken", resume=killed > 0, kill_at=6 + killed % 3, **alike)
+        killed += 1
+    finished, _ = tune("broken", resume=True, **alike)
+
+    assert killed > 3
+    assert finished.reason is FinishReason.COMPLETED
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
 
 
 def test_examples_show_truth_and_mask_before_and_after_each_epoch(

@@ -101,6 +101,26 @@ def test_without_a_single_lesion_lesions_only_is_refused(
         SlicePool(patients, CPU, lesions_only=True)
 
 
+def test_a_pool_without_patients_draws_the_others_from_the_same_memory(
+    patients: list[PreparedPatient],
+) -> None:
+    pool = SlicePool(patients, CPU, replayed={"A"}, replay_share=0.5)
+    others = pool.without({"B"})
+    generator = torch.Generator().manual_seed(0)
+
+    assert len(others) == 7
+    drawn = others.draw(400, generator)
+    assert set(drawn.tolist()) == {0, 1, 2, 3, 9, 10, 11}
+    assert int((drawn < 4).sum()) == 200  # A, the replayed one
+    for one, other in zip(pool.batch(drawn), others.batch(drawn), strict=True):
+        assert torch.equal(one, other)
+    assert len(pool) == 12
+    # without anybody to replay all are drawn alike
+    assert set(pool.without({"A"}).draw(400, generator).tolist()) == set(range(4, 12))
+    with pytest.raises(ConfigError):
+        pool.without({"A", "B", "C"})
+
+
 def test_slices_are_named_for_messages(patients: list[PreparedPatient]) -> None:
     assert SlicePool(patients, CPU).describe(torch.tensor([0, 4, 11])) == "A[0], B[0], C[2]"
 

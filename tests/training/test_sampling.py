@@ -10,7 +10,13 @@ import torch
 from napari_brainseg.core.formats import discover, load_study
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
-from training.sampling import SAMPLERS, SliceTable, build_sampler, reference_weights
+from training.sampling import (
+    SAMPLERS,
+    Replay,
+    SliceTable,
+    build_sampler,
+    reference_weights,
+)
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "golden.json"
 # three patients: a large and a small lesion, and none
@@ -71,6 +77,22 @@ def test_only_slices_without_a_lesion_are_drawn_all_the_same() -> None:
 def test_an_unknown_sampling_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="lesion-balanced, uniform, reference"):
         build_sampler("fair", TABLE)
+
+
+@pytest.mark.parametrize(
+    ("share", "batch", "replayed"), [(0.5, 16, 8), (0.75, 16, 12), (0.01, 4, 1), (0.99, 4, 3)]
+)
+def test_replay_draws_the_same_share_in_every_batch(
+    share: float, batch: int, replayed: int
+) -> None:
+    old = torch.tensor([True, True, True, False, False, True, True, True, True])
+    sampler = Replay(TABLE, old, share, lambda table: build_sampler("lesion-balanced", table))
+    generator = torch.Generator().manual_seed(3)
+    draws = torch.stack([sampler.draw(batch, generator) for _ in range(200)])
+
+    assert (old[draws].sum(dim=1) == replayed).all()
+    # within either side every slice can come
+    assert set(draws.flatten().tolist()) == set(range(9))
 
 
 @pytest.mark.real_data

@@ -111,10 +111,10 @@ def measure_inner_folds(
         events.send(CheckpointSaved(epoch=1, path=str(work.run_dir / LAST)))
     found = []
     for number, held_out in enumerate(plan.folds):
-        plan.course.begin(number, events)
         folder = work.run_dir / FOLDER / str(number + 1)
         done = read_fold(folder, work.sha256, held_out)
         if done is None or not resume:
+            plan.course.begin(number, events)
             inner = Work(
                 folder,
                 work.pool.without({*held_out, *plan.witnesses}),
