@@ -204,11 +204,16 @@ def _no_safetensors(path: Path, why: str) -> ModelError:
 
 def _check_version(manifest: BundleManifest) -> None:
     version = manifest.version
-    if not _VERSION.fullmatch(version) or ".." in version or _DEVICES.match(version):
+    for name in (version, *(() if manifest.parent is None else (manifest.parent,))):
+        if not _VERSION.fullmatch(name) or ".." in name or _DEVICES.match(name):
+            raise ModelError(
+                f"The version {name[:200]!r} cannot be the name of a folder, so the model could "
+                "land elsewhere.",
+                _ASK,
+            )
+    if not version.startswith(f"{manifest.name}-"):
         raise ModelError(
-            f"The version {version[:200]!r} cannot be the name of a folder, so the model could "
-            "land elsewhere.",
-            _ASK,
+            f"The version {version} does not begin with the name {manifest.name[:200]!r}.", _ASK
         )
     digest = manifest.files[WEIGHTS]
     if not version.endswith(f"-{digest[:8]}"):

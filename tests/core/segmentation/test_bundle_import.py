@@ -184,6 +184,14 @@ def version_of_others(folder: Path) -> None:
     edit(folder, version="sound-20260101-12345678")
 
 
+def name_of_others(folder: Path) -> None:
+    edit(folder, name="<b>default</b>")
+
+
+def path_as_parent(folder: Path) -> None:
+    edit(folder, parent="../elsewhere")
+
+
 def unhashed_representation(folder: Path) -> None:
     (folder / "model.xml").write_text("<net/>")
 
@@ -224,6 +232,8 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (path_as_version, r"cannot be the name of a folder"),
     (device_as_version, r"cannot be the name of a folder"),
     (version_of_others, r"does not belong to these weights"),
+    (name_of_others, r"does not begin with the name"),
+    (path_as_parent, r"'\.\./elsewhere' cannot be the name of a folder"),
     (unhashed_representation, r"no hash of model\.xml"),
     (no_hash_of_the_weights, r"no hash of weights"),
     (huge_network, r"features=1000000000"),
