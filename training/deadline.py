@@ -17,12 +17,11 @@ __all__ = ["DEADLINE_S", "leaving_in_time", "saving"]
 saving = threading.Lock()
 """Held while a checkpoint is written."""
 
-DEADLINE_S = 1.5
+DEADLINE_S = 1.3
 """From the stop on. A step on a busy processor, a validation or an export may take longer."""
 
 _LOOK_S = 0.05
 _GRACE_S = 0.3
-"""For the last word, once a checkpoint that was being written is on disk."""
 _LONGEST_SAVE_S = 20.0
 
 
@@ -51,10 +50,10 @@ def leaving_in_time(stop: StopFlag, leave: Callable[[], None]) -> Iterator[None]
             return
         end = time.monotonic() + _LONGEST_SAVE_S
         while saving.locked() and time.monotonic() < end:
-            if over.wait(_LOOK_S):
+            # for the last word too, once it is on disk
+            if over.wait(_GRACE_S):
                 return
-        if not over.wait(_GRACE_S):
-            leave()
+        leave()
 
     watcher = threading.Thread(target=watch, name="trainer-deadline", daemon=True)
     watcher.start()
