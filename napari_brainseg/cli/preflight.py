@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from napari_brainseg.core.dataset.preflight import PreflightReport
     from napari_brainseg.core.formats import Discovery
     from napari_brainseg.session.catalogue import Catalogue
-    from napari_brainseg.session.expected_time import ExpectedTime
     from napari_brainseg.session.workspace import Workspace
 
 __all__ = ["RootArgument", "WorkspaceOption", "open_workspace", "preflight"]
@@ -114,33 +113,25 @@ def _look(
 ) -> PreflightReport:
     from napari_brainseg.session.fine_tuning import base_of, plan_fine_tuning
     from napari_brainseg.session.model_registry import ModelRegistry
-    from napari_brainseg.session.preflight import run_preflight
-    from napari_brainseg.session.training_begin import training_began
+    from napari_brainseg.session.preflight import preflight_of
 
     registry = ModelRegistry(place, catalogue)
-    base, current = base_of(registry), registry.current
-    began = training_began(catalogue, current.version)
-
-    def look(expected: ExpectedTime | None = None) -> PreflightReport:
-        return run_preflight(
-            place,
-            base,
-            studies,
-            current=current,
-            catalogue=catalogue,
-            began=began,
-            start=start,
-            expected=expected,
-        )
-
-    report = look()
+    report = preflight_of(place, catalogue, registry, studies, start=start)
     if not measure or not report.can_start:
         return report
     from napari_brainseg.session.expected_time import StepMeasurement
 
-    plan = plan_fine_tuning(place, base, studies, current=current, catalogue=catalogue, start=start)
+    plan = plan_fine_tuning(
+        place,
+        base_of(registry),
+        studies,
+        current=registry.current,
+        catalogue=catalogue,
+        start=start,
+    )
     with err().status("Measuring a step..."):
-        return look(StepMeasurement(plan.config).measure())
+        expected = StepMeasurement(plan.config).measure()
+    return preflight_of(place, catalogue, registry, studies, expected=expected, start=start)
 
 
 def _show(report: PreflightReport) -> None:

@@ -49,7 +49,7 @@ __all__ = [
 
 DIGEST = "locked_digest"
 """Setting of the catalogue: the set in use, so that a file that was replaced is noticed."""
-MOST_READ = 60
+MOST_READ = 40
 """Patients whose masks are read for a draw: a sample stands for more of them."""
 SEED = 42
 
@@ -148,7 +148,8 @@ class LockedPatients:
                 "trained on, and too few corrections are approved.",
                 "Open a folder with such patients, or approve at least three corrections.",
             )
-        return self._keep(locked)
+        self.keep(locked)
+        return locked
 
     def extend(
         self,
@@ -172,12 +173,19 @@ class LockedPatients:
         locked = extend_locked(
             earlier, candidates, seed=seed, wanted=wanted, names=names, known=self._known()
         )
-        return self._keep(locked)
+        self.keep(locked)
+        return locked
 
-    def _keep(self, locked: LockedSet) -> LockedSet:
+    def keep(self, locked: LockedSet) -> None:
+        """Freeze a set that was drawn elsewhere, e.g. with the plan of a run.
+
+        Raises
+        ------
+        DataError
+            If another set is frozen already, or it cannot be written.
+        """
         keep_locked(self._workspace, self._catalogue, locked)
         self.changed.emit()
-        return locked
 
     def _known(self) -> Known:
         return NOTHING_KNOWN if self._models is None else known_to(self._models())

@@ -23,7 +23,7 @@ from napari_brainseg.core.dataset.preflight import (
 )
 from napari_brainseg.core.imaging import BrainSegError, DataError
 from napari_brainseg.session.content_hashes import ContentHashes
-from napari_brainseg.session.fine_tuning import FineTuningPlan, Start, plan_fine_tuning
+from napari_brainseg.session.fine_tuning import FineTuningPlan, Start, base_of, plan_fine_tuning
 from napari_brainseg.session.locked_patients import known_to, locked_of
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.content_hashes import Content
     from napari_brainseg.session.expected_time import ExpectedTime
+    from napari_brainseg.session.model_registry import ModelRegistry
     from napari_brainseg.session.workspace import Workspace
 
-__all__ = ["run_preflight"]
+__all__ = ["preflight_of", "run_preflight"]
 
 MB = 1_000_000
 USUAL_MEMORY = 1_500 * MB
@@ -48,6 +49,36 @@ CHECKPOINT_COPIES = 12
 of it twice while it is replaced."""
 BYTES_A_VOXEL = 8
 """Of a prepared patient: three channels of fp16 with mask and truth."""
+
+
+def preflight_of(
+    workspace: Workspace,
+    catalogue: Catalogue,
+    registry: ModelRegistry,
+    studies: Discovery | None,
+    *,
+    expected: ExpectedTime | None = None,
+    **changes: Any,
+) -> PreflightReport:
+    """Look at a run with the base and the version in use of a registry; see `run_preflight`.
+
+    Raises
+    ------
+    ModelError
+        If there is no base model, or the one in use is damaged.
+    """
+    from napari_brainseg.session.training_begin import training_began
+
+    return run_preflight(
+        workspace,
+        base_of(registry),
+        studies,
+        current=registry.current,
+        catalogue=catalogue,
+        began=training_began(catalogue, registry.current_version),
+        expected=expected,
+        **changes,
+    )
 
 
 def run_preflight(

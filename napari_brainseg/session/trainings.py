@@ -123,7 +123,6 @@ class Trainings:
         ConfigError
             If a run is under way, or a field does not fit.
         """
-        from napari_brainseg.session.locked_patients import keep_locked
         from napari_brainseg.session.run import Run
 
         with self._lock:
@@ -132,7 +131,7 @@ class Trainings:
             workspace, registry = self._shelf.workspace, self._shelf.registry
             _need_unchanged(workspace.training_set)
             if plan.is_new_locked and plan.locked is not None:
-                keep_locked(workspace, self._shelf.catalogue, plan.locked)
+                self._shelf.locked.keep(plan.locked)
             run = Run.new(
                 workspace,
                 self._shelf.catalogue,

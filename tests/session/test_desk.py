@@ -284,7 +284,11 @@ def test_fine_tuning_from_correction_to_the_model_in_use_and_back(
     desk.training_finished.connect(lambda outcome: told.set())
     desk.start_correction("truth").data[0, 0, 0] = 1
     desk.export()
+    locked: list[tuple[str, ...]] = []
+    of = desk.locked
+    desk.locked_changed.connect(lambda: locked.append(of.current().names))
     trainer = desk.start_fine_tuning(name="completes", epochs=1)
+    assert locked == [trainer.config.validation_patients]
     assert told.wait(30)
     assert trainer.outcome is not None
     assert trainer.outcome.reason is RunReason.COMPLETED
