@@ -1,4 +1,4 @@
-"""What the gate found of a version: the outcome first, then the reasons, then the patients."""
+"""What the gate found of a version: the outcome first, then the reasons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
 
 from napari_brainseg.session.health import short_version
 from napari_brainseg.widgets.fold import Fold
-from napari_brainseg.widgets.gate_table import GateTable
 from napari_brainseg.widgets.gate_words import (
     day_text,
     outcome_sign,
@@ -49,8 +48,6 @@ class GateView(QWidget):
         The outcome in words.
     reasons : list of tuple of str
         Sign and text of each reason, as shown.
-    locked, corrected : GateTable
-        Patients of either kind, folded away.
     measure_button, stop_button, review_button : QPushButton
     """
 
@@ -60,8 +57,6 @@ class GateView(QWidget):
     """The measurement is to end without a result."""
     review_wanted = Signal(str)
     """Version whose effect is to be looked at, side by side."""
-    patient_chosen = Signal(str)
-    """A patient of the tables was clicked."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -81,13 +76,6 @@ class GateView(QWidget):
         notes.setLayout(self._notes)
         self.notes_fold = Fold("", notes)
         self.measured = hint_label()
-        self.locked = GateTable(self.tr("Locked patients"))
-        self.corrected = GateTable(self.tr("Corrected patients"))
-        self.locked_fold = Fold("", self.locked)
-        self.corrected_fold = Fold("", self.corrected)
-        self.legend = hint_label(
-            self.tr("DSC of each patient: ring in use, dot new; worst change first.")
-        )
         self.missing = hint_label()
         self.progress = QProgressBar(textVisible=False)
         self.progress.setRange(0, 0)
@@ -108,8 +96,6 @@ class GateView(QWidget):
             self.tr("Old and new prediction side by side, on the patients where they differ most")
         )
         self.review_button.clicked.connect(lambda: self.review_wanted.emit(self._version))
-        for table in (self.locked, self.corrected):
-            table.patient_chosen.connect(self.patient_chosen)
         head = QHBoxLayout()
         head.setSpacing(6)
         head.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
@@ -130,10 +116,6 @@ class GateView(QWidget):
         layout.setSpacing(4)
         for widget in (self.box, self.missing, self.progress):
             layout.addWidget(widget)
-        for widget in (self.locked_fold, self.corrected_fold, self.legend):
-            layout.addWidget(widget)
-            if isinstance(widget, Fold):
-                widget.button.toggled.connect(self._follow_folds)
         layout.addLayout(buttons)
         self.hide()
 
@@ -161,8 +143,7 @@ class GateView(QWidget):
             Whether the gate is being measured, and whether that may be asked for.
         """
         self._version, self.record = version, record
-        for widget in (self.box, self.locked_fold, self.corrected_fold):
-            widget.setVisible(record is not None)
+        self.box.setVisible(record is not None)
         self.progress.setVisible(is_measuring)
         self.measure_button.setVisible(record is None and not is_measuring)
         self.measure_button.setEnabled(can_measure)
@@ -179,7 +160,6 @@ class GateView(QWidget):
         )
         if record is not None:
             self._show_record(record, current, Names() if names is None else names)
-        self._follow_folds()
         self.show()
 
     def _show_record(self, record: GateRecord, current: str, names: Names) -> None:
@@ -194,17 +174,6 @@ class GateView(QWidget):
             _set_outcome(widget, outcome)
         self._show_reasons(record.verdict, names)
         self.measured.setText(self._measured(record))
-        from napari_brainseg.core.segmentation.gate import paired
-
-        rows = paired(record.evidence)
-        for fold, table, group in (
-            (self.locked_fold, self.locked, "locked"),
-            (self.corrected_fold, self.corrected, "correction"),
-        ):
-            found = [row for row in rows if row.group == group]
-            fold.setVisible(bool(found))
-            fold.button.setText(self._count(len(found), is_locked=group == "locked"))
-            table.show_rows(found, names.short)
 
     def _show_reasons(self, verdict: GateVerdict, names: Names) -> None:
         for grid in (self._list, self._notes):
@@ -247,24 +216,6 @@ class GateView(QWidget):
             else ""
         )
         return text.format(n=number, digest=digest, day=day_text(record.created))
-
-    def _count(self, number: int, *, is_locked: bool) -> str:
-        if is_locked:
-            return (
-                self.tr("1 locked patient")
-                if number == 1
-                else self.tr("{n} locked patients").format(n=number)
-            )
-        return (
-            self.tr("1 corrected patient, not trained on")
-            if number == 1
-            else self.tr("{n} corrected patients, not trained on").format(n=number)
-        )
-
-    def _follow_folds(self) -> None:
-        folds = (self.locked_fold, self.corrected_fold)
-        seen = any(fold.button.isChecked() and not fold.isHidden() for fold in folds)
-        self.legend.setVisible(seen and self.record is not None)
 
 
 def _grid() -> QGridLayout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPoint, Qt, Signal
@@ -16,8 +15,10 @@ from napari_brainseg.widgets.compare_view import CompareView, Section
 from napari_brainseg.widgets.compare_words import sections_of
 from napari_brainseg.widgets.editor_field import EditorField
 from napari_brainseg.widgets.fold import Fold
+from napari_brainseg.widgets.gate_patients import GatePatients
 from napari_brainseg.widgets.gate_view import GateView
 from napari_brainseg.widgets.model_files import ModelFiles
+from napari_brainseg.widgets.model_look import ModelLook, look
 from napari_brainseg.widgets.model_menu import ModelMenu
 from napari_brainseg.widgets.model_tree_view import ModelTreeView
 from napari_brainseg.widgets.model_words import comparison_text, detail_lines, stale_text
@@ -29,7 +30,7 @@ from napari_brainseg.widgets.throttle import Throttle
 from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from qtpy.QtGui import QShowEvent
     from qtpy.QtWidgets import QPushButton, QWidget
@@ -44,16 +45,6 @@ __all__ = ["ModelsPanel"]
 _NAME_NEEDED = object()
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What a look at the registry gave."""
-
-    versions: tuple[ModelVersion, ...] = ()
-    previous: str | None = None
-    gates: Mapping[str, GateRecord] = field(default_factory=dict)
-    reasons: Mapping[str, str] = field(default_factory=dict)
-
-
 class ModelsPanel(Panel):
     """Lists versions, shows what the gate found, takes one into use, rolls back.
 
@@ -66,6 +57,7 @@ class ModelsPanel(Panel):
     ----------
     tree : ModelTreeView
     gate : GateView
+    patients : GatePatients
     bar : PromoteBar
     compare : CompareView
     ask : AskBar
@@ -82,7 +74,7 @@ class ModelsPanel(Panel):
 
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(desk, parent)
-        self._found = _Found()
+        self._found = ModelLook()
         self._loaded = False
         self._measuring = ""
         self._seen_fresh = ""
@@ -111,7 +103,8 @@ class ModelsPanel(Panel):
         self.gate.review_wanted.connect(self.review_wanted)
         self.gate.measure_wanted.connect(self.measure_gate)
         self.gate.stop_wanted.connect(self.stop_measuring)
-        self.gate.patient_chosen.connect(self._on_patient)
+        self.patients = GatePatients()
+        self.patients.patient_chosen.connect(self._on_patient)
         self.compare = CompareView()
         self.ask = AskBar()
         self.editor_field = EditorField()
@@ -119,8 +112,8 @@ class ModelsPanel(Panel):
         self.said.hide()
         self.stale = hint_label()
         for widget in (
-            self.tree, self.ask, self.comparison, self.details_fold, self.compare, self.gate,
-            self.editor_field, self.bar, self.said, self.stale,
+            self.tree, self.ask, self.compare, self.comparison, self.gate, self.editor_field,
+            self.bar, self.said, self.stale, self.patients, self.details_fold,
         ):  # fmt: skip
             self.body.addWidget(widget)
         self.menu.compare_wanted.connect(self.compare_with_current)
@@ -150,22 +143,17 @@ class ModelsPanel(Panel):
     @property
     def current(self) -> ModelVersion | None:
         """The version in use."""
-        return next((v for v in self.versions if v.is_current), None)
+        return self._found.current
 
     @property
     def selected(self) -> ModelVersion | None:
         """The selected version."""
-        name = self.tree.selected
-        return next((v for v in self.versions if v.version == name), None)
+        return self._found.of(self.tree.selected)
 
     @property
     def candidate(self) -> ModelVersion | None:
         """The latest version that a run made, as long as it never was in use."""
-        made = [v for v in self.versions if v.origin == "run" and not v.fault]
-        latest = max(made, key=lambda v: v.created, default=None)
-        if latest is None or latest.is_current or latest.promoted_at is not None:
-            return None
-        return latest
+        return self._found.candidate
 
     @property
     def use_button(self) -> QPushButton:
@@ -197,7 +185,7 @@ class ModelsPanel(Panel):
     def reload(self) -> None:
         """Read versions and gates anew, in a worker: hashes are checked."""
         self._loaded = True
-        self.run(self._look, self._show)
+        self.run(lambda: look(self.desk), self._show)
 
     def take_into_use(self, reason: str = "") -> None:
         """Promote the selected version; a reason is needed where its gate was not passed."""
@@ -260,7 +248,7 @@ class ModelsPanel(Panel):
             ).format(version=name),
             self.tr("Delete {version}").format(version=name),
             lambda: self._decide(
-                lambda editor: self.desk.registry.delete(version, editor=editor),
+                lambda editor: self._delete(version, editor),
                 self.tr("{version} is deleted.").format(version=name),
             ),
         )
@@ -272,20 +260,7 @@ class ModelsPanel(Panel):
 
     # inside -----------------------------------------------------------------------------------
 
-    def _look(self) -> _Found:
-        registry, gates = self.desk.registry, self.desk.gates
-        versions = registry.versions()
-        current = next((v.version for v in versions if v.is_current), None)
-        found = {}
-        for version in versions:
-            if current is not None and version.version != current:
-                record = gates.latest(version.version, current)
-                if record is not None:
-                    found[version.version] = record
-        reasons = {act.version: act.reason for act in registry.history()}
-        return _Found(versions, registry.rollback_version, found, reasons)
-
-    def _show(self, found: _Found) -> None:
+    def _show(self, found: ModelLook) -> None:
         self._found = found
         fresh = self.candidate
         name = "" if fresh is None else fresh.version
@@ -317,12 +292,14 @@ class ModelsPanel(Panel):
         record = None if chosen is None else self._found.gates.get(chosen.version)
         self.comparison.setText(comparison_text(chosen, current, has_gate=record is not None))
         self.comparison.setVisible(bool(self.comparison.text()))
+        names = self._names(record)
+        self.patients.show_gate(record, names)
         if usable and chosen is not None and current is not None:
             self.gate.show_gate(
                 chosen.version,
                 current.version,
                 record,
-                names=self._names(record),
+                names=names,
                 is_measuring=self._measuring == chosen.version,
                 can_measure=not self._measuring,
             )
@@ -354,6 +331,11 @@ class ModelsPanel(Panel):
 
         self._say("")
         self.run(decide, done)
+
+    def _delete(self, version: str, editor: str) -> None:
+        runs = self.desk.runs()
+        busy = {run.base for run in runs if run.state == "running" and run.base is not None}
+        self.desk.registry.delete(version, editor=editor, busy=busy)
 
     def _on_measured(self, _record: GateRecord) -> None:
         self._measuring = ""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_brainseg.core.imaging import CancelledError
+from napari_brainseg.core.imaging import CancelledError, ModelError
 from napari_brainseg.core.segmentation.evaluation_results import PatientResult, Seconds
 from napari_brainseg.core.segmentation.gate import GateEvidence, PairedPatient, judge
 from napari_brainseg.session.gates import GateRecord
 from napari_brainseg.session.model_version import ModelVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 BASE, NEW, OLDER, OTHER = (
     "default-20260101-e1eadd01", "corrected-20261122-a1b2c302", "corrected-20261110-77aa0003",
@@ -129,7 +129,9 @@ class FakeRegistry:
     def rollback(self, *, editor: str, reason: str = "") -> None:
         self._note("rollback", editor)
 
-    def delete(self, name: str, *, editor: str) -> None:
+    def delete(self, name: str, *, editor: str, busy: Collection[str] = ()) -> None:
+        if name in busy:
+            raise ModelError(f"A run that goes on needs the model {name}.", "Wait for its end.")
         self._note("delete", name, editor)
         self.listed = [v for v in self.listed if v.version != name]
 
@@ -220,6 +222,10 @@ class FakeDesk:
         self.preferences = FakePreferences()
         self.editor: str | None = "A. Tester"
         self.gate_measuring = FakeMeasuring()
+        self.going_on: list[Any] = []
+
+    def runs(self) -> list[Any]:
+        return self.going_on
 
     def measure_gate(self, name: str) -> GateRecord:
         found = self.gate_measuring.measure(name)

@@ -198,7 +198,7 @@ def test_too_little_evidence_is_neither_sign(make: Make) -> None:
     assert panel.gate.outcome.text().startswith("Not enough evidence")
     missing = [text for sign, text in panel.gate.reasons if sign == "?"]
     assert missing[0] == "3 locked patients measured; a verdict needs at least 5."
-    assert not panel.gate.corrected_fold.isVisible()
+    assert not panel.patients.corrected_fold.isVisible()
     assert panel.use_button.text() == "Take into use all the same…"
     panel.use_button.click()
     assert "not enough evidence" in panel.bar.reason_field.question.text()
@@ -208,12 +208,12 @@ def test_patients_stand_by_their_worst_change_and_a_click_chooses_one(
     make: Make, qtbot: Any
 ) -> None:
     panel = make(two(), record())
-    gate = panel.gate
-    assert gate.locked_fold.button.text() == "8 locked patients"
-    assert not gate.legend.isVisible()
-    gate.locked_fold.button.click()
-    assert gate.legend.isVisible()
-    model = gate.locked.table.model()
+    gate, patients = panel.gate, panel.patients
+    assert patients.locked_fold.button.text() == "8 locked patients"
+    assert not patients.legend.isVisible()
+    patients.locked_fold.button.click()
+    assert patients.legend.isVisible()
+    model = patients.locked.table.model()
     rows = [
         [model.index(r, c).data() for c in range(model.columnCount())]
         for r in range(model.rowCount())
@@ -222,10 +222,10 @@ def test_patients_stand_by_their_worst_change_and_a_click_chooses_one(
     assert [row[0] for row in rows[-2:]] == ["HT_8018", "HT_8105"]
     # Without a lesion there is no DSC to compare.
     assert rows[-1][1:] == ["0 vox", "0 vox", "0 vox", "–"]
-    assert len(gate.locked.plot.rows) == 7
-    assert gate.locked.plot.least == pytest.approx(0.6)
+    assert len(patients.locked.plot.rows) == 7
+    assert patients.locked.plot.least == pytest.approx(0.6)
 
-    table = gate.locked.table
+    table = patients.locked.table
     with qtbot.waitSignal(panel.patient_chosen, timeout=20_000) as chosen:
         spot = table.visualRect(model.index(1, 2)).center()
         QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=spot)
@@ -244,8 +244,8 @@ def test_rows_tell_of_missed_lesions_other_comparisons_and_marks_without_lesion(
         pair("KNOWN", 0.5, 0.7, compared_with="base"),
     )
     panel = make(two(), record(locked=(*LOCKED, *odd[:2]), corrections=odd[2:]))
-    panel.gate.locked_fold.button.click()
-    model = panel.gate.locked.model
+    panel.patients.locked_fold.button.click()
+    model = panel.patients.locked.model
     tips = {
         model.rows[r].patient: model.index(r, 0).data(Qt.ItemDataRole.ToolTipRole)
         for r in range(model.rowCount())
@@ -256,7 +256,7 @@ def test_rows_tell_of_missed_lesions_other_comparisons_and_marks_without_lesion(
         "No lesion: 0 voxels marked by the version in use, 1\u2009400 by the new"
         in (tips["MARKED"])
     )
-    tip = panel.gate.corrected.model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    tip = panel.patients.corrected.model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
     assert "trained on this patient" in tip
 
 
@@ -360,6 +360,11 @@ def test_deleting_asks_in_place_with_the_name(make: Make, qtbot: Any) -> None:
     assert "Delete ward-7 (0badca)?" in panel.ask.question.text()
     panel.ask.cancel.click()
     assert told(panel) == []
+    panel.desk.going_on = [SimpleNamespace(state="running", base=OTHER)]  # type: ignore[attr-defined]
+    panel.ask_delete(OTHER)
+    panel.ask.accept.click()
+    wait(qtbot, lambda: "A run that goes on needs" in panel.fault.text)
+    panel.desk.going_on = [SimpleNamespace(state="completed", base=OTHER)]  # type: ignore[attr-defined]
     menu.delete.trigger()
     panel.ask.accept.click()
     wait(qtbot, lambda: told(panel) == [("delete", OTHER, "A. Tester")])
@@ -433,8 +438,8 @@ def test_hidden_names_stay_hidden(make: Make) -> None:
     gate = panel.gate
     told_of = " ".join(text for _sign, text in gate.reasons).replace("\u200b", "")
     assert "Patient 7" in told_of
-    shown = [gate.locked.table.model().index(r, 0).data() for r in range(8)]
-    tip = gate.locked.model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    shown = [panel.patients.locked.table.model().index(r, 0).data() for r in range(8)]
+    tip = panel.patients.locked.model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
     for text in (told_of, *shown, tip):
         for patient in (*LOCKED, FREE, *CORRECTED):
             assert patient.patient not in text
@@ -444,7 +449,7 @@ def test_hidden_names_stay_hidden(make: Make) -> None:
 @pytest.mark.parametrize("locked", [FAILS, (*LOCKED, FREE), LOCKED[:3]])
 def test_nothing_is_cut_off_in_a_narrow_dock(make: Make, locked: Any) -> None:
     panel = make(two(), record(locked=locked))
-    for fold in (panel.details_fold, panel.gate.notes_fold, panel.gate.locked_fold):
+    for fold in (panel.details_fold, panel.gate.notes_fold, panel.patients.locked_fold):
         fold.button.click()
     assert panel.minimumSizeHint().width() <= 286
     panel.use_button.click()
