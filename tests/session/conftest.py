@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -119,3 +121,29 @@ def until() -> Callable[..., None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def start_nursery() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a program that forks children to be killed; it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(program: Path, *arguments: Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(program), *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.wait(60)
+        process.stdout.close()

@@ -3,8 +3,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,8 @@ import pytest
 from napari_brainseg.session.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
+    from collections.abc import Callable
 
 PAINTER = Path(__file__).with_name("killed_painter.py")
 _spec = importlib.util.spec_from_file_location("killed_painter", PAINTER)
@@ -31,22 +30,11 @@ _OPENING = 0.15
 
 
 @pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def nursery(
+    start_nursery: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> subprocess.Popen[str]:
     """A process that forks painters."""
-    process = subprocess.Popen(
-        [sys.executable, str(PAINTER), str(tmp_path / "catalogue.sqlite")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    yield process
-    process.stdin.close()
-    process.wait(60)
-    process.stdout.close()
+    return start_nursery(PAINTER, tmp_path / "catalogue.sqlite")
 
 
 def kill_one(

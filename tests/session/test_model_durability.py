@@ -6,8 +6,6 @@ import importlib.util
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import subprocess
+    from collections.abc import Callable
 
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.session.workspace import Workspace
@@ -37,27 +36,17 @@ def bundled(make_bundle: Callable[..., Bundle]) -> Bundle:
 
 @pytest.fixture
 def nursery(
-    workspace: Workspace, bundled: Bundle, make_bundle: Callable[..., Bundle]
-) -> Iterator[subprocess.Popen[str]]:
+    start_nursery: Callable[..., subprocess.Popen[str]],
+    workspace: Workspace,
+    bundled: Bundle,
+    make_bundle: Callable[..., Bundle],
+) -> subprocess.Popen[str]:
     """A process that forks promoters, in a workspace with three versions."""
     registry, catalogue = promoter.open_registry(workspace.root, bundled.path)
     for name in ("second", "third"):
         registry.adopt(make_bundle(name, folder="run").path)
     catalogue.close()
-    process = subprocess.Popen(
-        [sys.executable, str(PROMOTER), str(workspace.root), str(bundled.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    yield process
-    process.stdin.close()
-    process.wait(60)
-    process.stdout.close()
+    return start_nursery(PROMOTER, workspace.root, bundled.path)
 
 
 def kill_one(

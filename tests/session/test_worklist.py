@@ -68,6 +68,23 @@ def surveyed(until: Callable[..., None]) -> Callable[[Worklist], None]:
     return wait
 
 
+@pytest.fixture
+def surveyed_by(
+    make_worklist: Callable[..., Worklist], root: Path, surveyed: Callable[[Worklist], None]
+) -> Callable[[list[str]], tuple[Worklist, str]]:
+    """Give a worklist that was surveyed, with the model in use in a list; and the hash of A."""
+
+    def make(in_use: list[str]) -> tuple[Worklist, str]:
+        worklist = make_worklist(version_in_use=lambda: in_use[0])
+        worklist.enter(discover(root))
+        surveyed(worklist)
+        sha = worklist.image_sha256(A, worklist.folder(A))
+        assert sha is not None
+        return worklist, sha
+
+    return make
+
+
 def damage(patient: Path) -> None:
     next(patient.glob("*_1.tif")).write_bytes(b"not a TIFF")
 
@@ -435,18 +452,12 @@ def test_rows_tell_of_the_work(
 
 
 def test_figures_of_the_model_in_use_are_preferred(
-    make_worklist: Callable[..., Worklist],
-    root: Path,
+    surveyed_by: Callable[[list[str]], tuple[Worklist, str]],
     catalogue: Catalogue,
-    surveyed: Callable[[Worklist], None],
     until: Callable[..., None],
 ) -> None:
     in_use = ["v1"]
-    worklist = make_worklist(version_in_use=lambda: in_use[0])
-    worklist.enter(discover(root))
-    surveyed(worklist)
-    sha = worklist.image_sha256(A, worklist.folder(A))
-    assert sha is not None
+    worklist, sha = surveyed_by(in_use)
     predict(catalogue, A, sha, "v1", volume_vox=11, created=100.0, disagreement=0.2, tta=True)
     predict(catalogue, A, sha, "v1", volume_vox=12, created=200.0, volume_ml=0.5, dsc=0.8)
     predict(catalogue, A, sha, "v2", volume_vox=13, created=300.0)
@@ -466,18 +477,12 @@ def test_figures_of_the_model_in_use_are_preferred(
 
 
 def test_a_promotion_in_another_window_marks_predictions_as_stale(
-    make_worklist: Callable[..., Worklist],
-    root: Path,
+    surveyed_by: Callable[[list[str]], tuple[Worklist, str]],
     catalogue: Catalogue,
-    surveyed: Callable[[Worklist], None],
     until: Callable[..., None],
 ) -> None:
     in_use = ["v1"]
-    worklist = make_worklist(version_in_use=lambda: in_use[0])
-    worklist.enter(discover(root))
-    surveyed(worklist)
-    sha = worklist.image_sha256(A, worklist.folder(A))
-    assert sha is not None
+    worklist, sha = surveyed_by(in_use)
     predict(catalogue, A, sha, "v1")
     worklist.update(A)
     until(lambda: worklist.row(A).model_version == "v1")  # type: ignore[union-attr]
