@@ -11,8 +11,8 @@ __all__ = ["keep_check"]
 def keep_check() -> QCheckBox:
     """Make a box to tick; there is one beside the start and one beside the run."""
     tr = QCoreApplication.translate
-    box = QCheckBox(tr("Training", "Keep running when the window closes"))
+    box = QCheckBox(tr("Training", "Keep running without the window"))
     box.setToolTip(
-        tr("Training", "The run goes on without the window; the next window finds it again")
+        tr("Training", "The run goes on when the window closes; the next window finds it again")
     )
     return box

@@ -41,9 +41,7 @@ class LockedView(QWidget):
         self.names = hint_label()
         self.names.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.fold = Fold("", self.names)
-        self.fold.setToolTip(
-            self.tr("They measure every version and never train: the gate compares models on them.")
-        )
+        self.fold.setToolTip(self.tr("Frozen: they measure every version and never train"))
         self.none = hint_label()
         self.few = hint_label()
         set_role(self.few, "notice")
@@ -68,6 +66,7 @@ class LockedView(QWidget):
         *,
         planned: bool = False,
         can_grow: bool = False,
+        told: bool = False,
         name: Callable[[str], str] = str,
     ) -> None:
         """Show a set.
@@ -80,6 +79,8 @@ class LockedView(QWidget):
             Whether it is frozen only when the next run starts.
         can_grow : bool
             Whether more patients could be locked.
+        told : bool
+            Whether something else says that the gate cannot decide.
         name : callable
             Gives what a patient is called on the screen.
         """
@@ -93,7 +94,7 @@ class LockedView(QWidget):
             self.fold.button.setText(self._line(locked, planned=planned))
             self.names.setText(", ".join(name(patient) for patient in locked.names))
         self.few.setText(self._why_few())
-        self.few.setVisible(number < LEAST_LOCKED)
+        self.few.setVisible(number < LEAST_LOCKED and not told)
         self.more_button.setEnabled(True)
         self.more_button.setVisible(can_grow and not planned and number < LEAST_LOCKED)
 
@@ -107,9 +108,9 @@ class LockedView(QWidget):
             )
             return text.format(n=number)
         text = (
-            self.tr("1 locked patient, frozen on {day}")
+            self.tr("1 patient locked on {day}")
             if number == 1
-            else self.tr("{n} locked patients, frozen on {day}")
+            else self.tr("{n} patients locked on {day}")
         )
         return text.format(n=number, day=f"{locked.created.astimezone():%Y-%m-%d}")
 

@@ -86,6 +86,8 @@ class TrainingIdle(QWidget):
                 known.locked if plan is None else plan.locked,
                 planned=plan is not None and plan.is_new_locked,
                 can_grow=plan is not None,
+                told=known.report is not None
+                and any(known.report.find(kind) for kind in ("few-locked", "no-locked")),
                 name=names.short,
             )
             self.plan_text.setText(self._plan(known))

@@ -177,7 +177,7 @@ def locked(number):
 def test_locked_patients_stand_in_one_line_with_their_names_folded(shown):
     view = shown(LockedView())
     view.show_set(locked(6), name=lambda patient: patient[8:12])
-    assert view.fold.button.text() == "6 locked patients, frozen on 2026-03-12"
+    assert view.fold.button.text() == "6 patients locked on 2026-03-12"
     assert not view.few.isVisible()
     assert not view.more_button.isVisible()
     view.fold.button.click()
@@ -193,6 +193,8 @@ def test_with_few_locked_patients_the_gate_cannot_decide(shown, qtbot, number):
     assert view.none.isVisible() == (number == 0)
     with qtbot.waitSignal(view.more_asked):
         view.more_button.click()
+    view.show_set(locked(number) if number else None, told=True)
+    assert not view.few.isVisible()
 
 
 def test_a_set_that_is_not_frozen_yet_is_announced(shown):
@@ -499,3 +501,22 @@ def test_a_run_that_another_one_followed_is_no_obvious_next_act(shown):
     assert view.older_fold.button.text() == "1 older run can be resumed"
     view.show_resumable([])
     assert not view.older_fold.isVisible()
+
+
+@pytest.mark.parametrize("font_pt", [9, 18])
+def test_nothing_widens_a_dock_of_300_pixels_at_96_dpi(shown, font_pt):
+    """The dock never scrolls sideways: what is too wide would be cut off."""
+    owner = QWidget()
+    run = RunView(Desk(), Subscriptions(owner))
+    end, lock, settings = RunEndView(), LockedView(), TrainingSettings(DEFAULTS)
+    end.say("fine-tuned-20260312-0123abcd is ready.", gate=True)
+    end.show_resumable([record("b"), record("a")], latest="b")
+    end.older_fold.button.click()
+    lock.show_set(locked(4), can_grow=True)
+    state = RunState.of([STARTED, step(cpu_percent=190.0, memory_mb=1536.0)])
+    run.show_run(state, Path("/x"), running=True)
+    scale = font_pt / 9
+    for widget in (run, end, lock, settings):
+        widget.setStyleSheet(f"* {{ font-size: {font_pt}pt; }}")
+        shown(widget, round(262 * scale))
+        assert widget.minimumSizeHint().width() <= 262 * scale, type(widget).__name__
