@@ -29,6 +29,8 @@ from napari_brainseg.widgets.actions import actions_of
 from napari_brainseg.widgets.catalogue_notice import CatalogueNotice, is_rescue
 from napari_brainseg.widgets.correct_panel import CorrectPanel
 from napari_brainseg.widgets.drops import StudyDrops
+from napari_brainseg.widgets.effect_cover import EffectCover
+from napari_brainseg.widgets.effect_panel import EffectPanel
 from napari_brainseg.widgets.effort_view import EffortView
 from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.health_line import HealthLine
@@ -97,6 +99,7 @@ class BrainSegDock(QWidget):
         self.correct = CorrectPanel(self.workbench)
         self.export = SignOffPanel(desk, view.go_to)
         self.models = ModelsPanel(desk)
+        self.models.measure = desk.measure_gate
         self.training = TrainingPanel(desk)
         self.effort = EffortView(desk)
         self.notice = CatalogueNotice(desk)
@@ -105,12 +108,20 @@ class BrainSegDock(QWidget):
         canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001
         self.correct.tools.watch_keys(canvas)
         self.tabs = QTabWidget()
-        self.tabs.addTab(
-            _column(self.study, self.views, self.show_panel, self.predict, self.start),
-            self.tr("Case"),
+        reading = _column(self.study, self.views, self.show_panel, self.predict, self.start)
+        correcting = _column(self.correct, self.export)
+        self.cover = EffectCover(
+            self._viewer,
+            self.workbench,
+            over=(self.room.strip,),
+            rests=(reading, correcting),
+            parent=self,
         )
-        self.tabs.addTab(_column(self.correct, self.export), self.tr("Correct"))
-        self.tabs.addTab(_column(self.models, self.training, self.effort), self.tr("Models"))
+        self.effect = EffectPanel(desk, desk.effects, self.cover)
+        models = _column(self.models, self.effect, self.training, self.effort)
+        self.tabs.addTab(reading, self.tr("Case"))
+        self.tabs.addTab(correcting, self.tr("Correct"))
+        self.tabs.addTab(models, self.tr("Models"))
         self.layers_button = QToolButton(text=self.tr("Layers"))
         self.layers_button.setToolTip(
             self.tr("Show or hide napari's layer list and layer controls ({key})").format(
@@ -149,7 +160,7 @@ class BrainSegDock(QWidget):
         """All panels."""
         return (
             self.study, self.predict, self.start, self.correct, self.export,
-            self.models, self.training, self.effort,
+            self.models, self.effect, self.training, self.effort,
         )  # fmt: skip
 
     def sizeHint(self) -> QSize:
@@ -209,6 +220,9 @@ class BrainSegDock(QWidget):
         self.tabs.currentChanged.connect(self.refresh_next)
         self.models.selected_changed.connect(self.refresh_next)
         self.training.gathered.connect(self.refresh_next)
+        self.training.finished_version.connect(lambda _version: self._show_versions())
+        self.models.review_wanted.connect(self.effect.start)
+        self.models.patient_chosen.connect(self.effect.start)
         self.ties.add(desk.fault, self._on_fault)
         self.ties.add_napari(self._viewer.events.theme, self._dress)
 
@@ -222,6 +236,12 @@ class BrainSegDock(QWidget):
     def _on_bench(self, what: str) -> None:
         if what == "tool":
             self.refresh_next()
+
+    def _show_versions(self) -> None:
+        """Bring the gate of a version that was just made into sight."""
+        page = self.tabs.widget(MODELS)
+        if isinstance(page, QScrollArea):
+            page.verticalScrollBar().setValue(0)
 
     def _take_brush(self) -> None:
         self.tabs.setCurrentIndex(CORRECT)

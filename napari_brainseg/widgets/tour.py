@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari_brainseg.session.trainer_process import RunOutcome
     from napari_brainseg.widgets.dock import BrainSegDock
 
 __all__ = ["Tour"]
 
-PATIENTS = 4
+PATIENTS = 6
 SEED = 42
 EDITOR = "Demo"
 
@@ -172,52 +171,9 @@ class Tour:
         )  # fmt: skip
 
     def _fine_tune(self, hands: Hands, dock: BrainSegDock) -> None:
-        desk = dock.workbench.desk
-        start = time.perf_counter()
-        outcomes: list[RunOutcome] = []
-        epochs: list[object] = []
-        desk.training_finished.connect(outcomes.append)
-        desk.training_event.connect(epochs.append)
-        dock.tabs.setCurrentIndex(2)
-        training: Any = dock.training
-        hands.wait_for(training.train_button.isEnabled, 30, "the waiting correction")
-        training.form.fields["epochs"].setValue(2)
-        training.form.fields["crop"].setValue(160)
-        hands.click(training.train_button)
-        hands.wait_for(
-            lambda: any(getattr(e, "kind", "") == "epoch" for e in epochs) or bool(outcomes), 400,
-            "the first epoch",
-        )  # fmt: skip
-        self._show(
-            hands, "training", "Fine-tune", "The trainer runs in its own process; live curves.",
-            start,
-        )  # fmt: skip
-        start = time.perf_counter()
-        hands.wait_for(lambda: bool(outcomes), 400, "the end of the run")
-        outcome = outcomes[0]
-        if outcome.reason.value != "completed":
-            raise TourError(f"The run ended as {outcome.reason.value}: {outcome.message}")
-        models: Any = dock.models
-        hands.wait_for(lambda: models.candidate is not None, 30, "the new version in the list")
-        self.facts["versions"] = [
-            {"version": v.version, "dsc": v.workspace_dsc, "in use": v.is_current}
-            for v in models.versions
-        ]
-        self._show(
-            hands, "new-version", "Compare",
-            "The new version is listed beside the current one, both measured on the same patients.",
-            start,
-        )  # fmt: skip
-        start = time.perf_counter()
-        new = models.candidate.version
-        hands.click(models.use_button)
-        hands.wait_for(lambda: desk.registry.current.version == new, 20, "the new version in use")
-        hands.wait_for(models.back_button.isEnabled, 20, "the way back")
-        self._show(hands, "in-use", "Take into use", "The new version is in use.", start)
-        hands.click(models.back_button)
-        hands.wait_for(lambda: desk.registry.current.version != new, 20, "the roll-back")
-        desk.training_finished.disconnect(outcomes.append)
-        desk.training_event.disconnect(epochs.append)
+        from napari_brainseg.widgets.training_tour import fine_tune
+
+        self.facts |= fine_tune(hands, dock, self._stepwise(hands))
 
     def _show(self, hands: Hands, name: str, title: str, text: str, start: float) -> None:
         seconds = time.perf_counter() - start
