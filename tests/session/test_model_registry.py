@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -542,6 +543,19 @@ def test_a_refused_model_leaves_nothing_behind(
         registry.import_bundle(tmp_path / "model.pt")
     assert list(workspace.models.iterdir()) == []
     assert [v.version for v in registry.versions()] == [bundled.version]
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    workspace: Workspace, catalogue: Catalogue, bundled: Bundle, candidate: Bundle
+) -> None:
+    def fill(folder: Path) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    registry = ModelRegistry(workspace, catalogue, bundled=lambda: (bundled,), represent=fill)
+    with pytest.raises(ModelError, match="No space left") as caught:
+        registry.import_bundle(candidate.path)
+    assert "free space" in caught.value.hint
+    assert list(workspace.models.iterdir()) == []
 
 
 def test_a_model_of_which_openvino_makes_nothing_comes_in_without(

@@ -60,6 +60,12 @@ _BYTES: Final = {
 }  # fmt: skip
 _MOST_FEATURES: Final = 1024
 _MOST_MEMBERS: Final = 64
+_PLAUSIBLE: Final[dict[str, tuple[float, float]]] = {
+    "nominal_mm": (0.2, 5.0),
+    "multiple": (1, 512),
+    "size": (16, 1024),
+}
+"""Parameters of recipes that decide how large the prepared slices are."""
 _VERSION: Final = re.compile(r"\w[\w.+ -]{0,150}\w", re.ASCII)
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _ASK: Final = "Ask those who made it for a bundle that BrainSeg exported."
@@ -237,6 +243,12 @@ def _check_numbers(manifest: BundleManifest) -> None:
         raise ModelError(
             f"{network.in_channels} channels cannot be {context} neighbouring slices.", _ASK
         )
+    for key, (least, largest) in _PLAUSIBLE.items():
+        value = manifest.preprocessing.parameters.get(key, least)
+        if isinstance(value, str) or not least <= value <= largest:
+            raise ModelError(
+                f"Preprocessing with {key}={value!r} is not plausible: {least} to {largest}.", _ASK
+            )
     figures = (manifest.temperature, manifest.threshold, *manifest.metrics.values())
     if not all(math.isfinite(figure) for figure in figures):
         raise ModelError(f"{MANIFEST} has a figure that is no finite number.", _ASK)

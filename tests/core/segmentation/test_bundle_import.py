@@ -204,6 +204,10 @@ def huge_network(folder: Path) -> None:
     edit(folder, network={"name": "unet", "features": 10**9})
 
 
+def huge_slices(folder: Path) -> None:
+    edit(folder, preprocessing={"recipe": "native", "parameters": {"nominal_mm": 1e-6}})
+
+
 def no_number(folder: Path) -> None:
     edit(folder, temperature=float("inf"))
 
@@ -237,6 +241,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (unhashed_representation, r"no hash of model\.xml"),
     (no_hash_of_the_weights, r"no hash of weights"),
     (huge_network, r"features=1000000000"),
+    (huge_slices, r"nominal_mm=1e-06"),
     (no_number, r"no finite number"),
     (no_list, r"no list of names"),
     (unknown_field, r"on_load"),
