@@ -244,10 +244,10 @@ def _check_numbers(manifest: BundleManifest) -> None:
             f"{network.in_channels} channels cannot be {context} neighbouring slices.", _ASK
         )
     for key, (least, largest) in _PLAUSIBLE.items():
-        value = manifest.preprocessing.parameters.get(key, least)
-        if isinstance(value, str) or not least <= value <= largest:
+        given = manifest.preprocessing.parameters.get(key, least)
+        if isinstance(given, str) or not least <= given <= largest:
             raise ModelError(
-                f"Preprocessing with {key}={value!r} is not plausible: {least} to {largest}.", _ASK
+                f"Preprocessing with {key}={given!r} is not plausible: {least} to {largest}.", _ASK
             )
     figures = (manifest.temperature, manifest.threshold, *manifest.metrics.values())
     if not all(math.isfinite(figure) for figure in figures):
