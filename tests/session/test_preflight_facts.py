@@ -251,7 +251,8 @@ def test_a_locked_set_that_was_edited_stops(
     LockedPatients(workspace, catalogue).choose(discover(root), FREE)
     workspace.locked.write_text(workspace.locked.read_text().replace(FREE[0], "SOMEBODY"))
     report = look()
-    finding = report.find("plan")
+    finding = report.find("locked-file")
+    assert kinds(report) == {"locked-file"}
     assert finding is not None
     assert "changed since it was frozen" in finding.message
     assert not report.can_start

@@ -143,14 +143,15 @@ class LockedFacts:
         Patients of it that are nowhere to be found.
     changed : tuple of str
         Patients whose images or masks are not what was locked.
-    is_swapped : bool
-        The file is not the one that the catalogue knows.
+    fault, fault_hint : str
+        Why the set cannot be used, e.g. its file was changed or replaced, and the mend.
     """
 
     locked: LockedSet | None = None
     absent: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
-    is_swapped: bool = False
+    fault: str = ""
+    fault_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +191,8 @@ class PreflightFacts:
         Image hashes of patients that the base was trained on, as far as they are known.
     base_masks : mapping of str to str
         Mask hashes of these, masks without a lesion left out.
-    replayed : tuple of str
-        Patients of the base that train again.
+    replayed : tuple of str or None
+        Patients of the base that train again; `None` where nothing could be planned.
     needs : Needs
         Memory and disk.
     expected_s, memory_mb : float or None
@@ -203,7 +204,7 @@ class PreflightFacts:
     known: Known = NOTHING_KNOWN
     base_images: Mapping[str, str] = field(default_factory=dict)
     base_masks: Mapping[str, str] = field(default_factory=dict)
-    replayed: tuple[str, ...] = ()
+    replayed: tuple[str, ...] | None = ()
     needs: Needs = Needs()
     expected_s: float | None = None
     memory_mb: float | None = None
@@ -219,7 +220,8 @@ def preflight(facts: PreflightFacts, *, more: Sequence[PreflightFinding] = ()) -
     more : sequence of PreflightFinding
         Found elsewhere, e.g. why no run can be planned.
     """
-    from napari_brainseg.core.dataset.preflight_checks import CHECKS, trains
+    from napari_brainseg.core.dataset.preflight_checks import CHECKS
+    from napari_brainseg.core.dataset.preflight_locked import trains
 
     order: dict[Level, int] = {"stop": 0, "warning": 1, "note": 2}
     findings = [*more, *(finding for check in CHECKS for finding in check(facts))]
@@ -229,7 +231,7 @@ def preflight(facts: PreflightFacts, *, more: Sequence[PreflightFinding] = ()) -
         findings=tuple(sorted(findings, key=lambda finding: order[finding.level])),
         corrections=tuple(c.patient for c in training),
         new_corrections=tuple(c.patient for c in training if c.is_new),
-        replayed=facts.replayed,
+        replayed=facts.replayed or (),
         locked=() if locked is None else locked.names,
         expected_s=facts.expected_s,
         memory_mb=facts.memory_mb,

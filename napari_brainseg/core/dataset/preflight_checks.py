@@ -7,27 +7,24 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.dataset.label_drift import label_drift
-from napari_brainseg.core.dataset.locked import LEAST_LOCKED
 from napari_brainseg.core.dataset.preflight import LEAST_SENSIBLE, PreflightFinding
+from napari_brainseg.core.dataset.preflight_locked import (
+    locked_among_corrections,
+    locked_patients_are_sound,
+    trains,
+)
 from napari_brainseg.core.formats.names import undated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_brainseg.core.dataset.locked import LockedPatient, LockedSet
     from napari_brainseg.core.dataset.preflight import CorrectionFacts, PreflightFacts
 
-__all__ = ["CHECKS", "trains"]
+__all__ = ["CHECKS"]
 
 CONTRADICTS_DSC = 0.5
 """Below this DSC a correction and the ground truth tell of different lesions."""
 GB = 1e9
-
-
-def trains(correction: CorrectionFacts, locked: LockedSet | None) -> bool:
-    """Whether a correction may train: its patient is not locked, under whatever name."""
-    patients = () if locked is None else locked.patients
-    return all(_same(correction, patient) in ("", "mask") for patient in patients)
 
 
 def enough_cases(facts: PreflightFacts) -> Iterator[PreflightFinding]:
@@ -56,97 +53,6 @@ def enough_cases(facts: PreflightFacts) -> Iterator[PreflightFinding]:
             hint=f"Correct and approve {LEAST_SENSIBLE - count} more, or go on if you know that "
             "these cases stand for others.",
             needs_expert=True,
-        )
-
-
-def locked_among_corrections(facts: PreflightFacts) -> Iterator[PreflightFinding]:
-    """Refuse a locked patient that was corrected, also under another name."""
-    locked = facts.locked.locked
-    refused: list[str] = []
-    aliases: dict[str, list[tuple[str, str]]] = {"image": [], "mask": []}
-    for correction in facts.corrections:
-        for patient in () if locked is None else locked.patients:
-            how = _same(correction, patient)
-            if how == "name" and not _was_given_up(correction, patient):
-                refused.append(correction.patient)
-            elif how in aliases:
-                aliases[how].append((correction.patient, patient.patient))
-    if refused:
-        yield PreflightFinding(
-            kind="locked-corrected",
-            level="warning",
-            message=f"Refused for training: {', '.join(refused)}. Locked patients measure every "
-            "version and never train.",
-            hint="Their corrections stay; the run goes on without them.",
-            patients=tuple(refused),
-        )
-    for what, pairs in aliases.items():
-        if pairs:
-            named = ", ".join(f"{name} is {other}" for name, other in pairs)
-            is_image = what == "image"
-            yield PreflightFinding(
-                kind=f"locked-{what}",
-                level="stop" if is_image else "warning",
-                message=f"The same {what} is locked under another name: {named}. A model that "
-                "trained on it would be measured on what it learnt by heart.",
-                hint="Withdraw these corrections from the training set."
-                if is_image
-                else "The images differ: look whether they show the same patient, or a mask was "
-                "saved for the wrong one; then withdraw the correction.",
-                patients=tuple(name for name, _ in pairs),
-                needs_expert=not is_image,
-            )
-
-
-def locked_patients_are_sound(facts: PreflightFacts) -> Iterator[PreflightFinding]:
-    """Look at the locked set itself."""
-    found = facts.locked
-    if found.is_swapped:
-        yield PreflightFinding(
-            kind="locked-swapped",
-            level="stop",
-            message="The locked set is not the one that this workspace has used so far: its file "
-            "was replaced.",
-            hint="Restore training_set/locked.json from a backup of the workspace.",
-        )
-    if found.absent:
-        yield PreflightFinding(
-            kind="locked-absent",
-            level="stop",
-            message=f"Locked patients are not at hand: {', '.join(found.absent)}.",
-            hint="Open the folder of patients that holds them, so that figures stay comparable.",
-            patients=found.absent,
-        )
-    if found.changed:
-        yield PreflightFinding(
-            kind="locked-changed",
-            level="stop",
-            message="Images or masks of locked patients are not those that were locked: "
-            f"{', '.join(found.changed)}.",
-            hint="Restore their files; figures on other masks do not compare.",
-            patients=found.changed,
-        )
-    patients = () if found.locked is None else found.locked.patients
-    spoilt = [f"{p.patient} ({why})" for p in patients if (why := facts.known.why(p))]
-    if spoilt:
-        yield PreflightFinding(
-            kind="locked-known",
-            level="stop",
-            message=f"The base model was trained on locked patients: {', '.join(spoilt)}. They "
-            "would flatter it.",
-            hint="Extend the locked set: the next generation leaves them out.",
-            patients=tuple(p.patient for p in patients if facts.known.why(p)),
-        )
-    if len(patients) < LEAST_LOCKED:
-        yield PreflightFinding(
-            kind="few-locked" if patients else "no-locked",
-            level="warning",
-            message=f"{_count(len(patients), 'locked patient')}: the gate needs {LEAST_LOCKED} "
-            "and will say: not enough evidence.",
-            hint="Open a folder with patients that have ground truth and that the base model has "
-            "not seen, then extend the locked set. Without it, promoting a version asks for a "
-            "reason.",
-            patients=tuple(p.patient for p in patients),
         )
 
 
@@ -308,9 +214,26 @@ def labels_do_not_drift(facts: PreflightFacts) -> Iterator[PreflightFinding]:
         )
 
 
+def patients_of_the_base(facts: PreflightFacts) -> Iterator[PreflightFinding]:
+    """Tell which corrected patients the base model was trained on."""
+    known = [
+        c.patient
+        for c in facts.corrections
+        if undated(c.patient) in facts.known.persons and trains(c, facts.locked.locked)
+    ]
+    if known:
+        yield PreflightFinding(
+            kind="base-patient",
+            level="note",
+            message=f"The base model was trained on the original masks of {', '.join(known)}: how "
+            "it did on them before flatters it.",
+            patients=tuple(known),
+        )
+
+
 def base_is_replayed(facts: PreflightFacts) -> Iterator[PreflightFinding]:
     """Say where nothing keeps the model from forgetting."""
-    if facts.corrections and not facts.replayed:
+    if facts.corrections and facts.replayed == ():
         yield PreflightFinding(
             kind="no-replay",
             level="warning",
@@ -361,24 +284,10 @@ CHECKS: tuple[Callable[[PreflightFacts], Iterator[PreflightFinding]], ...] = (
     masks_are_sound,
     labels_do_not_drift,
     known_to_the_base,
+    patients_of_the_base,
     base_is_replayed,
     machine_is_enough,
 )
-
-
-def _same(correction: CorrectionFacts, patient: LockedPatient) -> str:
-    """How a correction is a locked patient; ``""`` if it is not."""
-    if undated(correction.patient) == undated(patient.patient):
-        return "name"
-    if correction.image_sha256 == patient.image_sha256:
-        return "image"
-    same = correction.lesion_vox > 0 and correction.mask_sha256 == patient.mask_sha256
-    return "mask" if same else ""
-
-
-def _was_given_up(correction: CorrectionFacts, patient: LockedPatient) -> bool:
-    """Whether it was a correction when it was locked, so that all is as it should be."""
-    return patient.mask_source == "correction" and correction.mask_sha256 == patient.mask_sha256
 
 
 def _names(corrections: list[CorrectionFacts]) -> str:
@@ -387,10 +296,6 @@ def _names(corrections: list[CorrectionFacts]) -> str:
 
 def _and(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'No'} {noun}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

@@ -155,7 +155,7 @@ def test_a_locked_mask_under_another_name_needs_an_expert_unless_empty() -> None
 @pytest.mark.parametrize(
     ("changes", "kind", "said"),
     [
-        ({"is_swapped": True}, "locked-swapped", "replaced"),
+        ({"fault": "It was replaced.", "fault_hint": "Restore it."}, "locked-file", "replaced"),
         ({"absent": ("L1",)}, "locked-absent", "not at hand: L1"),
         ({"changed": ("L1", "L2")}, "locked-changed", "L1, L2"),
     ],
@@ -224,6 +224,11 @@ def test_what_the_base_knows_under_another_name_is_said(what: str) -> None:
     assert (finding.kind, finding.level, finding.patients) == (f"base-{what}", "warning", ("C0",))
     assert "C0 is B7" in finding.message
     assert look(**{f"base_{what}s": {"C0": found}}).findings == ()
+
+
+def test_corrected_patients_of_the_base_are_noted() -> None:
+    finding = only(look(known=Known.of(["C0", "C1", "B1"])))
+    assert (finding.kind, finding.level, finding.patients) == ("base-patient", "note", ("C0", "C1"))
 
 
 def test_empty_masks_are_noted_and_stop_where_there_is_nothing_else() -> None:
