@@ -114,7 +114,8 @@ class GateView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (self.box, self.missing, self.progress):
+        self.reviewed = hint_label()
+        for widget in (self.box, self.missing, self.progress, self.reviewed):
             layout.addWidget(widget)
         layout.addLayout(buttons)
         self.hide()
@@ -126,6 +127,7 @@ class GateView(QWidget):
         record: GateRecord | None,
         *,
         names: Names | None = None,
+        reviewed: str = "",
         is_measuring: bool = False,
         can_measure: bool = True,
     ) -> None:
@@ -139,12 +141,16 @@ class GateView(QWidget):
             Latest gate of the two; `None` where they were not measured against each other.
         names : Names, optional
             What patients are called on the screen.
+        reviewed : str
+            Who looked at the effect of the version, in words.
         is_measuring, can_measure : bool
             Whether the gate is being measured, and whether that may be asked for.
         """
         self._version, self.record = version, record
         self.box.setVisible(record is not None)
         self.progress.setVisible(is_measuring)
+        self.reviewed.setText(reviewed)
+        self.reviewed.setVisible(bool(reviewed))
         self.measure_button.setVisible(record is None and not is_measuring)
         self.measure_button.setEnabled(can_measure)
         self.stop_button.setVisible(is_measuring)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_brainseg.session.desk import Desk
+    from napari_brainseg.session.effect_log import Reviewed
     from napari_brainseg.session.gates import GateRecord
     from napari_brainseg.session.model_version import ModelVersion
 
@@ -29,12 +30,15 @@ class ModelLook:
         Latest gate of each version against the one in use, where there is one.
     reasons : mapping of str to str
         Why each version was taken into use last; may be empty.
+    reviews : mapping of str to Reviewed
+        How far the review of each version against the one in use came.
     """
 
     versions: tuple[ModelVersion, ...] = ()
     previous: str | None = None
     gates: Mapping[str, GateRecord] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    reviews: Mapping[str, Reviewed] = field(default_factory=dict)
 
     @property
     def current(self) -> ModelVersion | None:
@@ -67,11 +71,12 @@ def look(desk: Desk) -> ModelLook:
     registry = desk.registry
     versions = registry.versions()
     current = next((v.version for v in versions if v.is_current), None)
-    gates = {}
+    gates, reviews = {}, {}
     for version in versions:
         if current is not None and version.version != current:
             record = desk.gates.latest(version.version, current)
             if record is not None:
                 gates[version.version] = record
+            reviews[version.version] = desk.effects.reviewed(version.version, current)
     reasons = {act.version: act.reason for act in registry.history()}
-    return ModelLook(versions, registry.rollback_version, gates, reasons)
+    return ModelLook(versions, registry.rollback_version, gates, reasons, reviews)

@@ -13,6 +13,7 @@ from napari_brainseg.widgets.gate_words import day_text, outcome_sign, outcome_t
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from napari_brainseg.session.effect_log import Reviewed
     from napari_brainseg.session.model_version import ModelVersion
     from napari_brainseg.session.worklist_row import WorklistRow
 
@@ -21,6 +22,7 @@ __all__ = [
     "config_line",
     "detail_lines",
     "locked_patients",
+    "reviewed_text",
     "stale_text",
     "state_text",
 ]
@@ -138,6 +140,18 @@ def comparison_text(
         patients=locked_patients(chosen.workspace_patients),
         change=signed(change, 3),
     )
+
+
+def reviewed_text(found: Reviewed | None) -> str:
+    """Say who looked at the effect of a version, and on how many of the patients."""
+    tr = QCoreApplication.translate
+    if found is None or not found.seen:
+        return tr("Models", "Nobody looked at the effect yet.")
+    names = sorted({one.editor for one in found.looks if one.editor})
+    text = tr("Models", "Effect looked at on {seen} of {total} patients")
+    if names:
+        text = tr("Models", "{text} by {names}").format(text=text, names=", ".join(names))
+    return text.format(seen=found.seen, total=found.total) + "."
 
 
 def stale_text(rows: Iterable[WorklistRow]) -> str:

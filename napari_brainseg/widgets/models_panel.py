@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPoint, Qt, Signal
 from qtpy.QtWidgets import QToolButton
@@ -13,15 +14,20 @@ from napari_brainseg.widgets.ask_bar import AskBar
 from napari_brainseg.widgets.background import Background
 from napari_brainseg.widgets.compare_view import CompareView, Section
 from napari_brainseg.widgets.compare_words import sections_of
-from napari_brainseg.widgets.editor_field import EditorField
 from napari_brainseg.widgets.fold import Fold
 from napari_brainseg.widgets.gate_patients import GatePatients
 from napari_brainseg.widgets.gate_view import GateView
+from napari_brainseg.widgets.model_decisions import ModelDecisions
 from napari_brainseg.widgets.model_files import ModelFiles
 from napari_brainseg.widgets.model_look import ModelLook, look
 from napari_brainseg.widgets.model_menu import ModelMenu
 from napari_brainseg.widgets.model_tree_view import ModelTreeView
-from napari_brainseg.widgets.model_words import comparison_text, detail_lines, stale_text
+from napari_brainseg.widgets.model_words import (
+    comparison_text,
+    detail_lines,
+    reviewed_text,
+    stale_text,
+)
 from napari_brainseg.widgets.next_act import Act
 from napari_brainseg.widgets.own_thread import OwnThread
 from napari_brainseg.widgets.panel import Panel, hint_label
@@ -37,12 +43,11 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.imaging import BrainSegError
     from napari_brainseg.session.desk import Desk
+    from napari_brainseg.session.effect_log import Reviewed
     from napari_brainseg.session.gates import GateRecord
     from napari_brainseg.session.model_version import ModelVersion
 
 __all__ = ["ModelsPanel"]
-
-_NAME_NEEDED = object()
 
 
 class ModelsPanel(Panel):
@@ -55,6 +60,8 @@ class ModelsPanel(Panel):
 
     Attributes
     ----------
+    measure : callable
+        Measures a version against the one in use; takes minutes.
     tree : ModelTreeView
     gate : GateView
     patients : GatePatients
@@ -62,6 +69,7 @@ class ModelsPanel(Panel):
     compare : CompareView
     ask : AskBar
     files : ModelFiles
+    decisions : ModelDecisions
     menu : ModelMenu
     """
 
@@ -80,6 +88,7 @@ class ModelsPanel(Panel):
         self._seen_fresh = ""
         self._wanted = ""
         self._act = Act.WAIT
+        self.measure: Callable[[str], GateRecord] = desk.measure_gate
         self._minutes = Background(OwnThread("brainseg-gate"), self.ties)
         self.heading.setText(self.tr("Models"))
         self.menu = ModelMenu(self)
@@ -107,7 +116,10 @@ class ModelsPanel(Panel):
         self.patients.patient_chosen.connect(self._on_patient)
         self.compare = CompareView()
         self.ask = AskBar()
-        self.editor_field = EditorField()
+        self.decisions = ModelDecisions(self)
+        self.decisions.said.connect(self._say)
+        self.decisions.changed.connect(lambda: self.show_next(self._act))
+        self.editor_field = self.decisions.editor_field
         self.said = hint_label()
         self.said.hide()
         self.stale = hint_label()
@@ -189,35 +201,20 @@ class ModelsPanel(Panel):
 
     def take_into_use(self, reason: str = "") -> None:
         """Promote the selected version; a reason is needed where its gate was not passed."""
-        version = self.selected
-        if version is None:
-            return
-        gate = self._found.gates.get(version.version)
-        self._decide(
-            lambda editor: self.desk.registry.promote(
-                version.version, editor=editor, reason=reason, gate=gate
-            ),
-            self.tr("{version} is in use.").format(version=short_version(version.version)),
-        )
+        version = self.tree.selected
+        if version is not None:
+            self.decisions.promote(version, reason, self._found.gates.get(version))
 
     def roll_back(self) -> None:
         """Go back to the version in use before."""
-        back = self._found.previous
-        self._decide(
-            lambda editor: self.desk.registry.rollback(editor=editor),
-            ""
-            if back is None
-            else self.tr("{version} is in use again.").format(version=short_version(back)),
-        )
+        self.decisions.roll_back(self._found.previous)
 
     def measure_gate(self, version: str) -> None:
         """Measure a version against the one in use, in a thread of its own: it takes minutes."""
         self.fault.clear()
         self._measuring = version
         self._on_selected()
-        self._minutes.run(
-            lambda: self.desk.measure_gate(version), self._on_measured, self._on_not_measured
-        )
+        self._minutes.run(lambda: self.measure(version), self._on_measured, self._on_not_measured)
 
     def stop_measuring(self) -> None:
         """Call off the measurement."""
@@ -247,11 +244,16 @@ class ModelsPanel(Panel):
                 "Delete {version}? What was decided about it, and its gates, stay on record."
             ).format(version=name),
             self.tr("Delete {version}").format(version=name),
-            lambda: self._decide(
-                lambda editor: self._delete(version, editor),
-                self.tr("{version} is deleted.").format(version=name),
-            ),
+            lambda: self.decisions.delete(version),
         )
+
+    def show_reviewed(self, reviewed: Reviewed) -> None:
+        """Say how far the review of a version came, which just ended."""
+        current = self.current
+        if current is not None and reviewed.current == current.version:
+            reviews = {**self._found.reviews, reviewed.candidate: reviewed}
+            self._found = replace(self._found, reviews=reviews)
+            self._on_selected()
 
     def show_next(self, act: Act) -> None:
         """Fill the button of the next act."""
@@ -300,6 +302,7 @@ class ModelsPanel(Panel):
                 current.version,
                 record,
                 names=names,
+                reviewed=reviewed_text(self._found.reviews.get(chosen.version)),
                 is_measuring=self._measuring == chosen.version,
                 can_measure=not self._measuring,
             )
@@ -314,28 +317,6 @@ class ModelsPanel(Panel):
         self.bar.setVisible(usable)
         self.show_next(self._act)
         self.selected_changed.emit()
-
-    def _decide(self, act: Callable[[str], Any], said: str, name: str | None = None) -> None:
-        def decide() -> object:
-            if name is not None:
-                self.desk.editor = name
-            editor = self.desk.editor
-            return _NAME_NEEDED if editor is None else act(editor)
-
-        def done(result: object) -> None:
-            if result is _NAME_NEEDED:
-                self.editor_field.ask(lambda given: self._decide(act, said, given))
-            else:
-                self._say(said)
-            self.show_next(self._act)
-
-        self._say("")
-        self.run(decide, done)
-
-    def _delete(self, version: str, editor: str) -> None:
-        runs = self.desk.runs()
-        busy = {run.base for run in runs if run.state == "running" and run.base is not None}
-        self.desk.registry.delete(version, editor=editor, busy=busy)
 
     def _on_measured(self, _record: GateRecord) -> None:
         self._measuring = ""

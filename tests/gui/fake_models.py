@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_brainseg.core.imaging import CancelledError, ModelError
 from napari_brainseg.core.segmentation.evaluation_results import PatientResult, Seconds
 from napari_brainseg.core.segmentation.gate import GateEvidence, PairedPatient, judge
+from napari_brainseg.session.effect_log import Reviewed
 from napari_brainseg.session.gates import GateRecord
 from napari_brainseg.session.model_version import ModelVersion
 
@@ -223,6 +224,10 @@ class FakeDesk:
         self.editor: str | None = "A. Tester"
         self.gate_measuring = FakeMeasuring()
         self.going_on: list[Any] = []
+        self.reviews: dict[str, Reviewed] = {}
+        self.effects = SimpleNamespace(
+            reviewed=lambda name, current: self.reviews.get(name, Reviewed(name, current))
+        )
 
     def runs(self) -> list[Any]:
         return self.going_on

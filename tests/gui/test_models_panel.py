@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
 from napari_brainseg.core.imaging import ModelError
+from napari_brainseg.session.effect_log import Look, Reviewed
 from napari_brainseg.session.model_comparison import Difference, ModelComparison
 from napari_brainseg.widgets.models_panel import ModelsPanel
 from napari_brainseg.widgets.next_act import Act
@@ -233,6 +234,16 @@ def test_patients_stand_by_their_worst_change_and_a_click_chooses_one(
     with qtbot.waitSignal(panel.review_wanted, timeout=20_000) as review:
         gate.review_button.click()
     assert review.args == [NEW]
+
+
+def test_who_looked_at_the_effect_stands_by_the_decision(make: Make) -> None:
+    panel = make(two(), record())
+    assert panel.gate.reviewed.text() == "Nobody looked at the effect yet."
+    looks = (Look("A", "Ada", 1.0), Look("B", "Grace", 2.0), Look("C", "Ada", 3.0))
+    panel.show_reviewed(Reviewed(NEW, BASE, ("A", "B", "C", "D"), looks))
+    assert panel.gate.reviewed.text() == "Effect looked at on 3 of 4 patients by Ada, Grace."
+    panel.show_reviewed(Reviewed(NEW, OLDER))
+    assert "3 of 4" in panel.gate.reviewed.text()
 
 
 def test_rows_tell_of_missed_lesions_other_comparisons_and_marks_without_lesion(
