@@ -134,7 +134,8 @@ def test_a_prediction_during_training(data_root: Path, viewer: Viewer, tmp_path:
         {
             "base": viewer.bundle.path, "data": [data_root], "device": "cpu",
             "train_patients": [folders[0].patient], "validation_patients": [folders[1].patient],
-            "epochs": 1000, "steps_per_epoch": 1000, "cache": tmp_path / "cache",
+            "epochs": 1000, "steps_per_epoch": 1000, "lock_reference": False,
+            "cache": tmp_path / "cache",
         }
     )  # fmt: skip
     run = Watched(config, tmp_path / "run")
