@@ -6,7 +6,7 @@ Not for the GUI thread where patients are read.
 
 from __future__ import annotations
 
-import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -26,13 +26,13 @@ from napari_brainseg.core.dataset.locked import (
 from napari_brainseg.core.formats import undated
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session.content_hashes import ContentHashes
+from napari_brainseg.session.locked_candidates import DRAW_SEED, locked_candidates, with_truth
 from napari_brainseg.session.training_set import exported_patients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
-    from napari_brainseg.core.formats import Discovery, StudyFolder
+    from napari_brainseg.core.formats import Discovery
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.workspace import Workspace
@@ -43,7 +43,6 @@ __all__ = [
     "held_out",
     "keep_locked",
     "known_to",
-    "locked_candidates",
     "locked_of",
 ]
 
@@ -51,7 +50,6 @@ DIGEST = "locked_digest"
 """Setting of the catalogue: the set in use, so that a file that was replaced is noticed."""
 MOST_READ = 40
 """Patients whose masks are read for a draw: a sample stands for more of them."""
-SEED = 42
 
 
 class LockedPatients:
@@ -122,7 +120,7 @@ class LockedPatients:
         names: Iterable[str] | None = None,
         *,
         wanted: int | None = None,
-        seed: int = SEED,
+        seed: int = DRAW_SEED,
     ) -> LockedSet:
         """Lock patients for the first time: those named, or a stratified draw.
 
@@ -157,9 +155,11 @@ class LockedPatients:
         names: Iterable[str] | None = None,
         *,
         wanted: int | None = None,
-        seed: int = SEED,
+        seed: int = DRAW_SEED,
     ) -> LockedSet:
         """Add patients: a new generation, whose figures do not compare with earlier ones.
+
+        Patients that are gone, or that a model knows by now, are left out of it.
 
         Raises
         ------
@@ -170,8 +170,19 @@ class LockedPatients:
         if earlier is None:
             raise DataError("No patients are locked yet.", "Choose some first.")
         candidates = self.candidates(studies)
+        there = {candidate.patient for candidate in candidates}
         locked = extend_locked(
-            earlier, candidates, seed=seed, wanted=wanted, names=names, known=self._known()
+            earlier,
+            candidates,
+            seed=seed,
+            wanted=wanted,
+            names=names,
+            known=self._known(),
+            gone=[
+                p.patient
+                for p in earlier.patients
+                if p.patient not in there and not Path(p.path).is_dir()
+            ],
         )
         self.keep(locked)
         return locked
@@ -280,93 +291,8 @@ def first_locked(
         if kept:
             return choose_locked(kept.values(), (c.patient for c in kept.values()))
     at_hand = {undated(name) for name in exported_patients(workspace.training_set)}
-    at_hand |= {undated(folder.patient) for folder in _with_truth(studies)}
+    at_hand |= {undated(folder.patient) for folder in with_truth(studies)}
     candidates = locked_candidates(
         workspace, studies, hashes, known=known, most=MOST_READ, seed=seed
     )
     return draw_locked(candidates, seed=seed, wanted=wanted_number(len(at_hand)), known=known)
-
-
-def locked_candidates(
-    workspace: Workspace,
-    studies: Discovery | None,
-    hashes: ContentHashes,
-    *,
-    known: Known = NOTHING_KNOWN,
-    only: Iterable[str] | None = None,
-    most: int | None = None,
-    seed: int = SEED,
-) -> tuple[LockedPatient, ...]:
-    """Gather patients with ground truth or an approved correction, sorted by name.
-
-    A correction stands for its patient where there is one. Patients that cannot be read are left
-    out.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        With exported corrections.
-    studies : Discovery or None
-        Original data at hand.
-    hashes : ContentHashes
-        Reads and remembers.
-    known : Known
-        Persons of it are not read at all.
-    only : iterable of str, optional
-        Names to look at, and no others.
-    most : int, optional
-        How many patients with ground truth are read at most; drawn with `seed`.
-
-    Raises
-    ------
-    DataError
-        If the manifest cannot be read.
-    """
-    names = None if only is None else set(only)
-    corrected = exported_patients(workspace.training_set)
-    folders = [
-        folder
-        for folder in _with_truth(studies)
-        if folder.patient not in corrected and undated(folder.patient) not in known.persons
-    ]
-    if most is not None and len(folders) > most:
-        folders = random.Random(seed).sample(sorted(folders, key=lambda f: f.patient), most)
-    found = []
-    for name in corrected:
-        if undated(name) not in known.persons and (names is None or name in names):
-            found.append(_correction(workspace.training_set, name, hashes))
-    for folder in folders:
-        if names is None or folder.patient in names:
-            found.append(_candidate(folder, "ground truth", hashes))
-    return tuple(sorted((c for c in found if c is not None), key=lambda c: c.patient))
-
-
-def _correction(training_set: Path, name: str, hashes: ContentHashes) -> LockedPatient | None:
-    from napari_brainseg.core.formats import discover
-
-    try:
-        return _candidate(discover(training_set / name).folders[0], "correction", hashes)
-    except DataError:
-        # Preflight says what is wrong with it.
-        return None
-
-
-def _candidate(folder: StudyFolder, source: str, hashes: ContentHashes) -> LockedPatient | None:
-    try:
-        content = hashes.of(folder)
-    except DataError:
-        return None
-    if content.mask_sha256 is None:
-        return None
-    return LockedPatient(
-        patient=folder.patient,
-        image_sha256=content.image_sha256,
-        mask_sha256=content.mask_sha256,
-        mask_source="correction" if source == "correction" else "ground truth",
-        path=str(folder.path),
-        lesion_vox=content.lesion_vox,
-    )
-
-
-def _with_truth(studies: Discovery | None) -> tuple[StudyFolder, ...]:
-    return () if studies is None else tuple(f for f in studies.folders if f.has_masks)

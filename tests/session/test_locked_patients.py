@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import tifffile
 
 from napari_brainseg.core.formats import discover, load_study
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.content_hashes import ContentHashes
-from napari_brainseg.session.locked_patients import LockedPatients, held_out, locked_candidates
+from napari_brainseg.session.locked_candidates import locked_candidates
+from napari_brainseg.session.locked_patients import LockedPatients, held_out
 from napari_brainseg.session.training_set import export_case
 
 if TYPE_CHECKING:
@@ -63,6 +67,19 @@ def test_named_patients_are_locked_and_more_are_added_as_a_generation(
     assert {*second.names, *others} == set(third.names)
     assert locked.generations() == (first, second, third)
     assert locked.current() == third
+
+
+def test_the_next_generation_leaves_out_who_is_gone_and_takes_a_changed_mask_as_it_is(
+    locked: LockedPatients, make_root: Callable[..., Path]
+) -> None:
+    root = make_root(*NAMES)
+    first = locked.choose(discover(root), NAMES[1:4])
+    shutil.rmtree(root / NAMES[1])
+    tifffile.imwrite(root / NAMES[2] / f"{NAMES[2]}_3_mask.tif", np.full((32, 32), 255, np.uint8))
+    second = locked.extend(discover(root), [])
+    assert second.names == NAMES[2:4]
+    assert second.patients[0].mask_sha256 != first.patients[1].mask_sha256
+    assert second.patients[1] == first.patients[2]
 
 
 def test_who_cannot_be_locked_is_said(

@@ -181,10 +181,12 @@ def extend_locked(
     wanted: int | None = None,
     names: Iterable[str] | None = None,
     known: Known = NOTHING_KNOWN,
+    gone: Collection[str] = (),
 ) -> LockedSet:
     """Make the next generation of a locked set; figures on the earlier one compare no more.
 
-    Those of the earlier set stay, but for patients that a base model has come to know.
+    Those of the earlier set stay, but for patients that a base model has come to know and those
+    that are gone. One whose image or mask was changed since is taken as it is now.
 
     Parameters
     ----------
@@ -200,14 +202,21 @@ def extend_locked(
         Who is added, in place of a draw.
     known : Known
         What models were trained on.
+    gone : collection of str
+        Patients of the earlier set that are nowhere to be found.
 
     Raises
     ------
     DataError
-        If nobody is added and nobody left out, or a named patient cannot be locked.
+        If nothing changes, or a named patient cannot be locked.
     """
     everybody = tuple(candidates)
-    kept = tuple(p for p in earlier.patients if not known.why(p))
+    now = {(c.patient, c.mask_source): c for c in everybody}
+    kept = tuple(
+        now.get((p.patient, p.mask_source), p)
+        for p in earlier.patients
+        if not known.why(p) and p.patient not in gone
+    )
     if names is not None:
         there = {undated(p.patient) for p in kept}
         added = _named(everybody, (n for n in names if undated(n) not in there), known)
@@ -215,13 +224,18 @@ def extend_locked(
     else:
         number = wanted_number(len(everybody)) if wanted is None else wanted
         chosen = _draw(everybody, kept, number, seed, known)
-    if {p.patient for p in chosen} == set(earlier.names):
+    following = _make(chosen, None if names is not None else seed, earlier.generation + 1)
+    if _contents(following) == _contents(earlier):
         raise DataError(
             f"Nobody can be added to the {len(earlier.patients)} locked patients.",
             "Open a folder with patients that have ground truth and that no model was trained "
             "on, or approve more corrections.",
         )
-    return _make(chosen, None if names is not None else seed, earlier.generation + 1)
+    return following
+
+
+def _contents(locked: LockedSet) -> list[tuple[str, str, str]]:
+    return [(p.patient, p.image_sha256, p.mask_sha256) for p in locked.patients]
 
 
 def _make(patients: tuple[LockedPatient, ...], seed: int | None, generation: int) -> LockedSet:

@@ -75,7 +75,8 @@ def locked_patients_are_sound(facts: PreflightFacts) -> Iterator[PreflightFindin
             kind="locked-absent",
             level="stop",
             message=f"Locked patients are not at hand: {', '.join(found.absent)}.",
-            hint="Open the folder of patients that holds them, so that figures stay comparable.",
+            hint="Open the folder of patients that holds them, so that figures stay comparable. If "
+            "they are lost, extend the locked set: the next generation leaves them out.",
             patients=found.absent,
         )
     if found.changed:
@@ -84,7 +85,8 @@ def locked_patients_are_sound(facts: PreflightFacts) -> Iterator[PreflightFindin
             level="stop",
             message="Images or masks of locked patients are not those that were locked: "
             f"{', '.join(found.changed)}.",
-            hint="Restore their files; figures on other masks do not compare.",
+            hint="Restore their files. If the change is meant, extend the locked set: the next "
+            "generation takes them as they are now.",
             patients=found.changed,
         )
     patients = () if found.locked is None else found.locked.patients

@@ -237,6 +237,14 @@ def test_a_patient_that_a_new_base_knows_leaves_with_the_next_generation() -> No
     assert len(second.patients) == 5
 
 
+def test_a_locked_patient_that_was_corrected_keeps_its_ground_truth() -> None:
+    first = draw_locked([candidate("A"), candidate("B")], seed=3, wanted=1)
+    (name,) = first.names
+    later = [candidate(n, corrected=n == name, mask=f"new {n}") for n in ("A", "B")]
+    second = extend_locked(first, later, seed=3, wanted=2)
+    assert next(p for p in second.patients if p.patient == name) == first.patients[0]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
