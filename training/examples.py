@@ -32,7 +32,10 @@ TRUTH = (0, 158, 115)
 MASK = (213, 94, 0)
 """Bluish green and vermilion of Okabe and Ito, told apart by every kind of colour vision."""
 SIDE_PX = 384
-"""Least height of a picture; smaller slices are enlarged by a whole factor."""
+"""Least height and width of a picture; smaller ones are enlarged by a whole factor."""
+DARK = 25
+"""Grey values up to this are no part of the head."""
+MARGIN_PX = 4
 
 
 class Examples:
@@ -94,11 +97,21 @@ class Examples:
 def _picture(
     image: NDArray[np.uint8], truth: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    factor = max(1, -(-SIDE_PX // image.shape[0]))
-    image, truth, mask = (
-        each.repeat(factor, axis=0).repeat(factor, axis=1) for each in (image, truth, mask)
-    )
     painted = np.repeat(image[..., None], 3, axis=-1)
     painted[inner_outline(mask)] = MASK
     painted[inner_outline(truth)] = TRUTH
-    return painted
+    rows, columns = _window((image > DARK) | (truth > 0))  # the same in every epoch
+    painted = painted[rows, columns]
+    factor = max(1, -(-SIDE_PX // min(painted.shape[:2])))
+    enlarged: NDArray[np.uint8] = painted.repeat(factor, axis=0).repeat(factor, axis=1)
+    return enlarged
+
+
+def _window(shown: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the head with a margin: black around it only makes it small."""
+    found = []
+    for axis in (1, 0):
+        there = np.flatnonzero(shown.any(axis=axis))
+        start, end = (int(there[0]), int(there[-1])) if there.size else (0, shown.shape[1 - axis])
+        found.append(slice(max(0, start - MARGIN_PX), end + 1 + MARGIN_PX))
+    return found[0], found[1]

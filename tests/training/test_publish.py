@@ -191,3 +191,47 @@ def test_a_network_that_sixteen_bits_mislead_keeps_openvino_in_full(tmp_path: Pa
     assert bundle.ir_path is not None
     full = bundle.ir_path.with_suffix(".bin").stat().st_size
     assert full > 1.5 * bundle.weights_path.stat().st_size
+
+
+def test_a_fine_tuned_bundle_says_of_whom_and_hands_hashes_down(tmp_path: Path) -> None:
+    network = build_network("unet", features=2)
+    base = save_bundle(
+        tmp_path / "base",
+        {key: value.numpy() for key, value in network.state_dict().items()},
+        name="base",
+        network=NetworkSpec(features=2),
+        training={
+            "train_patients": ["A", "B"],
+            "image_sha256": {"A": "a", "B": "b"},
+            "mask_sha256": {"A": "before"},
+        },
+    )
+    config = RunConfig(base=base.path, freeze_norm=True, replay_patients=("A",), replay_share=0.5)
+
+    child = publish(
+        tmp_path / "child",
+        network,
+        config,
+        get_recipe("native"),
+        base=base,
+        train_patients=("A", "C"),
+        validation_patients=(),
+        data_sha256="0",
+        epoch=1,
+        metrics={},
+        image_sha256={"A": "a", "C": "c"},
+        mask_sha256={"A": "after", "C": "new"},
+        interpolation=0.5,
+        inner_folds={"patients": 3, "chosen": 0.5, "dsc": {"0": 0.8, "0.5": 0.85}},
+    )
+
+    training = child.manifest.training
+    # what the base has seen, its child has; by the mask it saw last
+    assert training["image_sha256"] == {"A": "a", "B": "b", "C": "c"}
+    assert training["mask_sha256"] == {"A": "after", "C": "new"}
+    assert training["interpolation"] == 0.5
+    card = (child.path / "MODEL_CARD.md").read_text()
+    assert "corrected patients 1, replayed 1, 50% of each batch" in card
+    assert "statistics frozen" in card
+    assert "50% fine-tuned, the rest the parent's" in card
+    assert "0.800 with the parent, 0.850" in card

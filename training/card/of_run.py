@@ -110,8 +110,8 @@ def _fine_tuning(
     share = f", {config.replay_share:.0%} of each batch" if config.replay_share else ""
     frozen = "frozen" if config.freeze_norm else "learnt on"
     lines = [
-        f"Fine-tuning: {len(train_patients) - replayed} corrected patients, {replayed} replayed "
-        f"ones{share}; batch-norm statistics {frozen}."
+        f"Fine-tuning: corrected patients {len(train_patients) - replayed}, replayed {replayed}"
+        f"{share}; batch-norm statistics {frozen}."
     ]
     if interpolation != 1:
         lines.append(
