@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from napari_brainseg.core.dataset.preflight import PreflightReport
     from napari_brainseg.core.formats import Discovery
     from napari_brainseg.core.protocol import Command
+    from napari_brainseg.session.expected_time import ExpectedTime
     from napari_brainseg.session.fine_tuning import FineTuningPlan
     from napari_brainseg.session.foreground import ForegroundPredictions
     from napari_brainseg.session.gates import Gates
@@ -111,6 +113,23 @@ class Trainings:
             current=registry.current,
             catalogue=shelf.catalogue,
             **changes,
+        )
+
+    def preflight(
+        self, studies: Discovery | None, *, expected: ExpectedTime | None = None, **changes: Any
+    ) -> PreflightReport:
+        """Tell what speaks against `start`; see `preflight.run_preflight`.
+
+        Raises
+        ------
+        ModelError
+            If there is no base model, or the one in use is damaged.
+        """
+        from napari_brainseg.session.preflight import preflight_of
+
+        shelf = self._shelf
+        return preflight_of(
+            shelf.workspace, shelf.catalogue, shelf.registry, studies, expected=expected, **changes
         )
 
     def start(self, studies: Discovery | None, **changes: Any) -> RunHandle:

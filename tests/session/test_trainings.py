@@ -15,7 +15,9 @@ import pytest
 
 from napari_brainseg.core.imaging import BrainSegError, ConfigError
 from napari_brainseg.core.protocol import RunConfig
+from napari_brainseg.core.segmentation.gate import GateEvidence, save_evidence
 from napari_brainseg.session.fine_tuning import FineTuningPlan
+from napari_brainseg.session.gates import Gates
 from napari_brainseg.session.run_follower import RunFollower, past_events
 from napari_brainseg.session.run_handle import RunOutcome, RunReason
 from napari_brainseg.session.shelf import Shelf
@@ -189,6 +191,27 @@ def test_a_run_that_was_completed_without_a_window_is_taken_over(
     until(lambda: candidate.version in second.versions)
     assert second.faults == []
     assert second.outcomes == []  # it is no news
+
+
+def test_the_gate_that_a_run_measured_is_kept_with_it(
+    window: Callable[[], Window],
+    until: Callable[..., None],
+    make_bundle: Callable[..., Bundle],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    candidate = make_bundle("tuned", folder="runs")
+    evidence = GateEvidence(candidate=candidate.version, current="v", locked=(), corrections=())
+    save_evidence(tmp_path / "evidence.json", evidence)
+    monkeypatch.setenv("FAKE_TRAINER_BUNDLE", str(candidate.path))
+    monkeypatch.setenv("FAKE_TRAINER_GATE", str(tmp_path / "evidence.json"))
+    first = window()
+    run_id = first.start(None, name="completes").run_dir.name
+    until(lambda: first.outcomes)
+    assert first.faults == []
+    gate = Gates(first.shelf.catalogue).latest(candidate.version, "v")
+    assert gate is not None
+    assert gate.run_id == run_id
 
 
 def _gone() -> None:
