@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,12 +13,42 @@ if TYPE_CHECKING:
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.core.segmentation.gate_evidence import GateEvidence, PairedPatient
 
-__all__ = ["SAME_DSC", "WORST_LOCKED", "EffectCase", "EffectTally", "effect_cases"]
+__all__ = ["SAME_DSC", "WORST_LOCKED", "EffectCase", "EffectTally", "Figures", "effect_cases"]
 
 WORST_LOCKED = 5
 """How many of the locked patients are looked at: those that lose most."""
 SAME_DSC = 0.005
 """A DSC that changes by no more counts as equal; the gate lets the mean drop by as much."""
+
+
+class Figures(NamedTuple):
+    """Two masks of a patient against the same reference."""
+
+    current_dsc: float
+    candidate_dsc: float
+    current_vox: int
+    """Voxels that the mask marks."""
+    candidate_vox: int
+    has_lesion: bool
+    """Whether the reference has a voxel; without one a DSC is 1 or 0 and says little."""
+
+    @property
+    def dsc_change(self) -> float:
+        """New DSC minus old."""
+        return self.candidate_dsc - self.current_dsc
+
+    @property
+    def vox_change(self) -> int:
+        """How many voxels more the new mask marks."""
+        return self.candidate_vox - self.current_vox
+
+    @property
+    def verdict(self) -> Literal[-1, 0, 1]:
+        """Whether the new mask is worse, equal or better; without a lesion fewer is better."""
+        better = self.dsc_change if self.has_lesion else -float(self.vox_change)
+        if abs(better) <= SAME_DSC:
+            return 0
+        return 1 if better > 0 else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +68,11 @@ class EffectCase:
     trained_on_candidate, trained_on_current : bool
         Whether the new version, and the one in use, learnt from the patient: its own figure
         flatters it then.
-    current_dsc, candidate_dsc : float or None
+    figures : Figures or None
         What the gate measured: of a locked patient by the two versions themselves, of a corrected
         one by models of the same recipe that did not train on it; `None` where it measured nothing.
     compared_with : {"current", "base"}
-        Whose figure `current_dsc` is: that of the version in use, or of the start of the run.
+        Whose the older figures are: those of the version in use, or of the start of the run.
     """
 
     patient: str
@@ -51,16 +81,8 @@ class EffectCase:
     is_correction: bool
     trained_on_candidate: bool
     trained_on_current: bool
-    current_dsc: float | None = None
-    candidate_dsc: float | None = None
+    figures: Figures | None = None
     compared_with: Literal["current", "base"] = "current"
-
-    @property
-    def change(self) -> float | None:
-        """New DSC minus old as the gate measured them, `None` where it did not."""
-        if self.current_dsc is None or self.candidate_dsc is None:
-            return None
-        return self.candidate_dsc - self.current_dsc
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +92,7 @@ class EffectTally:
     Parameters
     ----------
     better, equal, worse : int
-        By more than `SAME_DSC`, or not.
+        See `Figures.verdict`.
     unknown : int
         Not measured.
     """
@@ -81,13 +103,10 @@ class EffectTally:
     unknown: int = 0
 
     @classmethod
-    def of(cls, changes: Iterable[float | None]) -> EffectTally:
-        """Count changes of DSC, new minus old."""
-        found = list(changes)
-        known = [change for change in found if change is not None]
-        better = sum(change > SAME_DSC for change in known)
-        worse = sum(change < -SAME_DSC for change in known)
-        return cls(better, len(known) - better - worse, worse, len(found) - len(known))
+    def of(cls, found: Iterable[Figures | None]) -> EffectTally:
+        """Count patients by their figures."""
+        verdicts = [None if figures is None else figures.verdict for figures in found]
+        return cls(*(verdicts.count(verdict) for verdict in (1, 0, -1, None)))
 
 
 def effect_cases(
@@ -141,9 +160,9 @@ def effect_cases(
         )
         for patient in (() if locked is None else locked.patients)
     ]
-    known = [case for case in held if case.change is not None or not measured]
+    known = [case for case in held if case.figures is not None or not measured]
     # A stable order: ties stay as the set lists them.
-    known.sort(key=lambda case: case.change or 0.0)
+    known.sort(key=lambda case: 0.0 if case.figures is None else case.figures.dsc_change)
     return (*corrected, *known[: max(worst, 0)])
 
 
@@ -166,7 +185,17 @@ def _case(
         is_correction=is_correction,
         trained_on_candidate=same_person(patient, candidate.train_patients),
         trained_on_current=same_person(patient, current.train_patients),
-        current_dsc=None if pair is None else pair.current.dsc_native,
-        candidate_dsc=None if pair is None else pair.candidate.dsc_native,
+        figures=None if pair is None else _figures(pair),
         compared_with="current" if pair is None else pair.compared_with,
+    )
+
+
+def _figures(pair: PairedPatient) -> Figures:
+    current, candidate = pair.current, pair.candidate
+    return Figures(
+        current.dsc_native,
+        candidate.dsc_native,
+        current.volume_prediction_vox,
+        candidate.volume_prediction_vox,
+        pair.has_lesion,
     )

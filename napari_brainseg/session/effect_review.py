@@ -13,132 +13,31 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import numpy as np
 from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError, CancelledError, DataError
-from napari_brainseg.core.protocol import FinishReason
 from napari_brainseg.session import effect_log
 from napari_brainseg.session.background_loop import BackgroundLoop
-from napari_brainseg.session.effect_cases import EffectTally
-from napari_brainseg.session.prediction_job import Priority
+from napari_brainseg.session.effect_cases import EffectTally, Figures
+from napari_brainseg.session.effect_preparation import Preparation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from napari_brainseg.core.imaging import Study
     from napari_brainseg.core.segmentation.bundle import Bundle
-    from napari_brainseg.core.segmentation.inference import Progress
     from napari_brainseg.session.catalogue import Catalogue
     from napari_brainseg.session.effect_cases import EffectCase
     from napari_brainseg.session.effect_log import Reviewed
-    from napari_brainseg.session.prediction import PredictionJob, PredictionService
+    from napari_brainseg.session.effect_picture import Activity, EffectPicture
+    from napari_brainseg.session.prediction import PredictionService
     from napari_brainseg.session.prediction_store import PredictionStore
-    from napari_brainseg.session.prefetch import LoadedCase
 
-__all__ = ["Activity", "EffectPicture", "EffectReview", "Work"]
+__all__ = ["EffectReview"]
 
 _log = logging.getLogger(__name__)
-_POLL_S = 0.05
 _ALL_DONE_S = 3600.0
-
-
-class Work(StrEnum):
-    """What is being done for a patient."""
-
-    READING = "reading"
-    """Its files."""
-    CURRENT = "current"
-    """The version in use predicts it."""
-    CANDIDATE = "candidate"
-    """The new version predicts it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What is being done for a patient, and how far it is.
-
-    Parameters
-    ----------
-    index : int
-        Place of the patient in the review.
-    work : Work
-    done, total : int
-        Of its steps; both 0 where that is not known yet.
-    """
-
-    index: int
-    work: Work
-    done: int = 0
-    total: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EffectPicture:
-    """A patient with all that there is to see.
-
-    Parameters
-    ----------
-    study : Study
-        Its images.
-    reference : ndarray of uint8, shape (Z, Y, X)
-        The mask that both are compared with, zeros and ones.
-    current, candidate : ndarray of uint8, shape (Z, Y, X)
-        What the version in use, and the new one, delivers.
-    current_dsc, candidate_dsc : float
-        Of these masks with the reference.
-    gained, lost : ndarray of int, shape (Z,)
-        Voxels a slice that only the new version marks, and only the one in use.
-    """
-
-    study: Study
-    reference: NDArray[np.uint8]
-    current: NDArray[np.uint8]
-    candidate: NDArray[np.uint8]
-    current_dsc: float
-    candidate_dsc: float
-    gained: NDArray[np.int64]
-    lost: NDArray[np.int64]
-
-    @classmethod
-    def of(
-        cls, study: Study, current: NDArray[np.uint8], candidate: NDArray[np.uint8]
-    ) -> EffectPicture:
-        """Compare two masks (Z, Y, X) of a study that carries its reference."""
-        from napari_brainseg.core.segmentation.metrics import dsc
-
-        # A patient without a mask file is one without a lesion.
-        truth = np.zeros_like(current) if study.truth is None else study.truth.data
-        old, new = current != 0, candidate != 0
-        return cls(
-            study,
-            truth,
-            old.astype(np.uint8),
-            new.astype(np.uint8),
-            dsc(old, truth),
-            dsc(new, truth),
-            np.count_nonzero(new & ~old, axis=(1, 2)),
-            np.count_nonzero(old & ~new, axis=(1, 2)),
-        )
-
-    @property
-    def slices(self) -> tuple[int, ...]:
-        """Indices of the slices in which the two versions differ."""
-        return tuple(int(z) for z in np.flatnonzero(self.gained + self.lost))
-
-    @property
-    def start(self) -> int:
-        """The slice with the largest difference; without any, that with most of the reference."""
-        changed = self.gained + self.lost
-        if not changed.any():
-            changed = np.count_nonzero(self.reference, axis=(1, 2))
-        return int(changed.argmax()) if changed.any() else len(changed) // 2
 
 
 class EffectReview:
@@ -200,20 +99,26 @@ class EffectReview:
             )
         self.cases = tuple(cases)
         self.candidate, self.current = candidate, current
-        self._service, self._store, self._catalogue = service, store, catalogue
-        self._editor = editor
+        self._catalogue, self._editor = catalogue, editor
         self._changed = threading.Condition()
         self._index = 0
         self._pictures: dict[int, EffectPicture] = {}
-        self._measured: dict[int, tuple[float, float]] = {}
+        self._measured: dict[int, Figures] = {}
         self._faults: dict[int, BrainSegError] = {}
         self._activity: Activity | None = None
-        self._job: tuple[PredictionJob, int, Work] | None = None
         self._looks: list[str] = []
         self._closed = False
         names = [case.patient for case in self.cases]
         self._reviewed = effect_log.note_cases(catalogue, candidate.version, current.version, names)
-        service.progress.connect(self._on_progress)
+        self._preparation = Preparation(
+            candidate,
+            current,
+            service,
+            store,
+            is_wanted=self._is_wanted,
+            is_on_show=lambda index: index == self._index,
+            tell=self._tell,
+        )
         self._loop = BackgroundLoop(
             "brainseg-effect", self._step, last=self._keep_looks, low_priority=True
         )
@@ -260,8 +165,8 @@ class EffectReview:
         """Why a patient cannot be shown."""
         return self._faults.get(index)
 
-    def measured(self, index: int) -> tuple[float, float] | None:
-        """DSC of the version in use and of the new one, of the masks that were shown."""
+    def measured(self, index: int) -> Figures | None:
+        """Figures of the masks that were made for this review, `None` before they were."""
         return self._measured.get(index)
 
     def is_seen(self, index: int) -> bool:
@@ -269,22 +174,19 @@ class EffectReview:
         patient = self.cases[index].patient
         return any(look.patient == patient for look in self._reviewed.looks)
 
-    def change_of(self, index: int) -> float | None:
-        """DSC of the new version minus that of the old, as fairly as it is known.
+    def fair_figures(self, index: int) -> Figures | None:
+        """Figures of a patient that training on it does not flatter, as far as they are known.
 
-        The gate's figure where there is one. What the masks on show give counts only for a
+        Those of the gate where there are any. What the masks on show give counts only for a
         patient that the new version did not train on.
         """
         case = self.cases[index]
-        if case.change is not None:
-            return case.change
-        shown = self._measured.get(index)
-        if shown is None or case.trained_on_candidate:
-            return None
-        return shown[1] - shown[0]
+        if case.figures is not None:
+            return case.figures
+        return None if case.trained_on_candidate else self._measured.get(index)
 
     def tally(self, kind: str | None = None) -> EffectTally:
-        """Count patients that got better, stayed equal and got worse; see `change_of`.
+        """Count patients that got better, stayed equal and got worse; see `fair_figures`.
 
         Parameters
         ----------
@@ -292,7 +194,7 @@ class EffectReview:
             All if left out.
         """
         return EffectTally.of(
-            self.change_of(i) for i, c in enumerate(self.cases) if kind in (None, c.kind)
+            self.fair_figures(i) for i, c in enumerate(self.cases) if kind in (None, c.kind)
         )
 
     # steps ------------------------------------------------------------------------------------
@@ -351,7 +253,7 @@ class EffectReview:
             self._pictures.clear()
         self._loop.close(timeout)
         if not already:
-            self._service.progress.disconnect(self._on_progress)
+            self._preparation.close()
             self.closed.emit()
 
     # in the thread ------------------------------------------------------------------------------
@@ -378,7 +280,7 @@ class EffectReview:
         if index is None or self._closed:
             return _ALL_DONE_S
         try:
-            picture = self._prepare(index)
+            picture = self._preparation.make(index, self.cases[index])
         except CancelledError:
             return 0.0
         except BrainSegError as error:
@@ -393,7 +295,7 @@ class EffectReview:
             raise
         else:
             with self._changed:
-                self._measured[index] = (picture.current_dsc, picture.candidate_dsc)
+                self._measured[index] = picture.figures
                 if self._closed or index not in self._near():
                     return 0.0
                 self._pictures[index] = picture
@@ -407,69 +309,6 @@ class EffectReview:
             self._faults[index] = error
         self._tell(None)
         self.failed.emit(index, error)
-
-    def _prepare(self, index: int) -> EffectPicture:
-        from napari_brainseg.core.formats import discover
-        from napari_brainseg.session.prefetch import can_predict, load_case
-
-        self._tell(Activity(index, Work.READING))
-        path = self.cases[index].path
-        folders = discover(path).folders
-        if len(folders) != 1:
-            raise DataError(f"{path} holds {len(folders)} patients, not one.")
-        loaded = load_case(folders[0], workers=1)
-        if not can_predict(loaded.study):
-            raise DataError(
-                f"{loaded.study.patient} has no FLAIR images; no model can predict it.",
-                "Go on with the next patient.",
-            )
-        old = self._predicted(index, loaded, self.current, Work.CURRENT)
-        new = self._predicted(index, loaded, self.candidate, Work.CANDIDATE)
-        return EffectPicture.of(loaded.study, old, new)
-
-    def _predicted(
-        self, index: int, loaded: LoadedCase, bundle: Bundle, work: Work
-    ) -> NDArray[np.uint8]:
-        if not self._is_wanted(index):
-            raise CancelledError("Another patient is on show.")
-        self._tell(Activity(index, work))
-        kept = self._store.load(loaded.sha, bundle.version)
-        if kept is not None and kept.mask.shape == loaded.study.image.grid_shape:
-            return kept.mask
-        asked: list[Priority] = []
-
-        def ask(priority: Priority) -> PredictionJob:
-            asked.append(priority)
-            return self._service.predict(
-                loaded.study, bundle, priority=priority, sha=loaded.sha, store=self._store
-            )
-
-        on_show = index == self._index
-        job = ask(Priority.FOREGROUND if on_show else Priority.PREFETCH)
-        self._job = (job, index, work)
-        try:
-            while not job.wait(_POLL_S):
-                if not self._is_wanted(index):
-                    for priority in asked:
-                        self._service.release(job, priority)
-                    raise CancelledError("Another patient is on show.")
-                if index == self._index and Priority.FOREGROUND not in asked:
-                    again = ask(Priority.FOREGROUND)
-                    if again is not job:
-                        # It ended in between.
-                        self._service.release(again, Priority.FOREGROUND)
-        finally:
-            self._job = None
-        if job.prediction is not None:
-            return job.prediction.mask
-        if job.reason is FinishReason.CANCELLED:
-            raise DataError(f"The prediction of {loaded.study.patient} was stopped.", "Try again.")
-        raise job.error or DataError(f"{loaded.study.patient} could not be predicted.")
-
-    def _on_progress(self, job: PredictionJob, progress: Progress) -> None:
-        ours = self._job
-        if ours is not None and ours[0] is job:
-            self._tell(Activity(ours[1], ours[2], progress.done, progress.total))
 
     def _tell(self, activity: Activity | None) -> None:
         self._activity = activity

@@ -29,7 +29,8 @@ from napari_brainseg.viewer.window_memory import WindowMemory
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_brainseg.session.effect_review import EffectPicture, EffectReview
+    from napari_brainseg.session.effect_picture import EffectPicture
+    from napari_brainseg.session.effect_review import EffectReview
     from napari_brainseg.session.preferences import Window
 
 __all__ = ["EffectScene", "Look", "Overlay"]

@@ -1,4 +1,4 @@
-"""Cases of an effect review as a table: looked at, patient, why, fair change of its DSC."""
+"""Cases of an effect review as a table: looked at, patient, why, fair change of its figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QFont
 
-from napari_brainseg.widgets.effect_words import case_dsc_text, change_sign, kind_text
+from napari_brainseg.widgets.effect_words import change_text, figures_text, kind_text
 from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class EffectModel(QAbstractTableModel):
         """Name a column."""
         if orientation != Qt.Orientation.Horizontal or role != Qt.ItemDataRole.DisplayRole:
             return None
-        return ("", self.tr("Patient"), self.tr("Why"), self.tr("DSC ±"))[section]
+        return ("", self.tr("Patient"), self.tr("Why"), self.tr("Change"))[section]
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Tell a cell."""
@@ -83,13 +83,12 @@ class EffectModel(QAbstractTableModel):
             return self._names.short(case.patient)
         if column == KIND:
             return self.tr("locked") if case.kind == "locked" else self.tr("corrected")
-        change = review.change_of(row)
-        return (
-            "" if change is None else f"{change:+.3f} {change_sign(change)}".replace("-", "\u2212")
-        )
+        return change_text(review.fair_figures(row))
 
     def _tip(self, review: EffectReview, row: int) -> str:
         case = review.cases[row]
-        shown = case_dsc_text(review, row)
-        lines = (f"{self._names.full(case.patient)}: {kind_text(case)}", shown)
+        lines = (
+            f"{self._names.full(case.patient)}: {kind_text(case)}",
+            figures_text(review, row),
+        )
         return "\n".join(line for line in lines if line)

@@ -8,32 +8,23 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
-    QGridLayout,
     QHBoxLayout,
-    QLabel,
-    QPushButton,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_brainseg.viewer.effect_pictures import (
-    GAINED,
-    LOST,
-    REFERENCE_COLOURS,
-    reference_name,
-)
 from napari_brainseg.viewer.effect_scene import EffectScene, Overlay
 from napari_brainseg.viewer.orientation import edge_letters
-from napari_brainseg.viewer.overlay_layers import CORRECTION_NAME
 from napari_brainseg.viewer.planes import Plane
 from napari_brainseg.widgets.effect_bar import EffectBar
 from napari_brainseg.widgets.effect_keys import HELD, action_of
+from napari_brainseg.widgets.effect_legend import EffectLegend
 from napari_brainseg.widgets.effect_plane import EffectPlane
 from napari_brainseg.widgets.effect_strip import EffectStrip
-from napari_brainseg.widgets.effect_words import activity_text
-from napari_brainseg.widgets.look import set_role, stylesheet
-from napari_brainseg.widgets.numbers import dsc
+from napari_brainseg.widgets.effect_wait import EffectWait
+from napari_brainseg.widgets.look import stylesheet
+from napari_brainseg.widgets.numbers import dsc, voxels
 from napari_brainseg.widgets.plane_texts import PlaneTexts
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.throttle import Throttle
@@ -45,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EffectView"]
 
-_NEUTRAL = "#8c8c8c"
 _BLINK_MS = 500
 _LARGE, _SMALL = 62, 38
 """Shares of the width."""
@@ -73,6 +63,7 @@ class EffectView(QWidget):
     bar : EffectBar
     difference, current, candidate : EffectPlane
     strip : EffectStrip
+    wait : EffectWait
     """
 
     done = Signal()
@@ -105,13 +96,8 @@ class EffectView(QWidget):
             Overlay.CANDIDATE: self.candidate,
         }
         self.strip = EffectStrip(self.scene)
-        self.legend = QLabel(wordWrap=True)
-        self.legend.setTextFormat(Qt.TextFormat.RichText)
-        self.words = QLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
-        self.words.setTextFormat(Qt.TextFormat.PlainText)
-        set_role(self.words, "hint")
-        self.retry_button = QPushButton(self.tr("Try again"))
-        self.retry_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.legend = EffectLegend()
+        self.wait = EffectWait(review, names)
         self._lay_out()
         self._redraw = Throttle(self._draw, self)
         self._blink = QTimer(self, interval=_BLINK_MS)
@@ -225,15 +211,9 @@ class EffectView(QWidget):
         columns.setSpacing(2)
         columns.addWidget(self.difference, _LARGE)
         columns.addLayout(beside, _SMALL)
-        said = QWidget()
-        words = QGridLayout(said)
-        words.setRowStretch(0, 1)
-        words.setRowStretch(3, 1)
-        words.addWidget(self.words, 1, 0)
-        words.addWidget(self.retry_button, 2, 0, Qt.AlignmentFlag.AlignCenter)
         self._stack = QStackedLayout()
         self._stack.addWidget(pictures)
-        self._stack.addWidget(said)
+        self._stack.addWidget(self.wait)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -241,14 +221,13 @@ class EffectView(QWidget):
         layout.addLayout(self._stack, 1)
         layout.addWidget(self.strip)
         layout.addWidget(self.legend)
-        self.legend.setContentsMargins(8, 0, 8, 4)
 
     def _tie(self) -> None:
         review, scene = self.review, self.scene
         self.bar.done.connect(self.done)
         self.bar.blink_asked.connect(self.blink)
         self.strip.chosen.connect(scene.go_to)
-        self.retry_button.clicked.connect(lambda: (review.retry(), self._on_entered()))
+        self.wait.retry_asked.connect(self._retry)
         for plane in self.planes.values():
             plane.looked.connect(lambda look: setattr(scene, "look", look))
             plane.scrolled.connect(scene.step)
@@ -265,6 +244,10 @@ class EffectView(QWidget):
         ties.add(review.reviewed_changed, lambda _found: self.bar.refresh())
         ties.add(review.activity_changed, lambda _activity: self._say())
 
+    def _retry(self) -> None:
+        self.review.retry()
+        self._on_entered()
+
     def _follow(self) -> None:
         self.scene.enter()
         self.bar.refresh()
@@ -275,7 +258,7 @@ class EffectView(QWidget):
         for plane in self.planes.values():
             plane.set_crosshair(None)
         self._say()
-        self._write_legend()
+        self.legend.show_reference(self.review.case.is_correction)
         self.bar.refresh()
         self._on_look()
         self._redraw.ask()
@@ -321,43 +304,17 @@ class EffectView(QWidget):
             where = self.tr("slice {i}/{n}").format(i=scene.slice_index + 1, n=scene.count)
             return f"{words[overlay]}  {where}", str(scene.modality)
         bundle = self.review.current if overlay is Overlay.CURRENT else self.review.candidate
-        figure = picture.current_dsc if overlay is Overlay.CURRENT else picture.candidate_dsc
-        title = self.tr("{which}  DSC {dsc}").format(which=words[overlay], dsc=dsc(figure))
+        figures, old = picture.figures, overlay is Overlay.CURRENT
+        if figures.has_lesion:
+            text = dsc(figures.current_dsc if old else figures.candidate_dsc)
+            title = self.tr("{which}  DSC {dsc}").format(which=words[overlay], dsc=text)
+        else:
+            text = voxels(figures.current_vox if old else figures.candidate_vox)
+            title = self.tr("{which}  {n} vox").format(which=words[overlay], n=text)
         return title, bundle.version
 
     def _say(self) -> None:
         """Tell in place of the pictures what they wait for, or why there are none."""
-        review = self.review
         self.bar.show_activity()
-        if self.scene.picture is not None:
-            self._stack.setCurrentIndex(_PICTURES)
-            return
-        patient = self.bar.names.short(review.case.patient)
-        fault, activity = review.fault_of(review.index), review.activity
-        if fault is not None:
-            self.words.setText(self.bar.names.scrub(f"{fault.message}\n{fault.hint}".strip()))
-        elif activity is not None and activity.index == review.index:
-            self.words.setText(activity_text(activity, patient))
-        else:
-            self.words.setText(self.tr("{patient} is being prepared…").format(patient=patient))
-        self.retry_button.setVisible(fault is not None)
-        self._stack.setCurrentIndex(_WORDS)
-
-    def _write_legend(self) -> None:
-        name = reference_name(self.review.case.is_correction)
-        reference = (
-            self.tr("approved correction") if name == CORRECTION_NAME else self.tr("ground truth")
-        )
-        parts = (
-            (GAINED, "■", self.tr("only new")),
-            (LOST, "■", self.tr("only in use, dashed edge")),
-            (_NEUTRAL, "▫", self.tr("both")),
-            (REFERENCE_COLOURS[name], "━", reference),
-            (LOST, "╌", self.tr("mask of a version")),
-        )
-        items = [
-            f"<span style='color:{colour}'>{sign}</span>&nbsp;{text.replace(' ', '&nbsp;')}"
-            for colour, sign, text in parts
-        ]
-        items.append(f"<b>{self.tr('not for diagnosis').replace(' ', '&nbsp;')}</b>")
-        self.legend.setText("&nbsp;&nbsp; ".join(items))
+        self.wait.refresh()
+        self._stack.setCurrentIndex(_WORDS if self.scene.picture is None else _PICTURES)

@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication
 
-from napari_brainseg.session.effect_cases import SAME_DSC
-from napari_brainseg.widgets.numbers import dsc
+from napari_brainseg.widgets.numbers import dsc, voxels
 
 if TYPE_CHECKING:
-    from napari_brainseg.session.effect_cases import EffectCase, EffectTally
+    from napari_brainseg.session.effect_cases import EffectCase, EffectTally, Figures
     from napari_brainseg.session.effect_log import Reviewed
-    from napari_brainseg.session.effect_review import Activity, EffectReview
+    from napari_brainseg.session.effect_picture import Activity
+    from napari_brainseg.session.effect_review import EffectReview
 
 __all__ = [
-    "activity_text", "case_dsc_text", "change_sign", "fair_text", "figures_text", "kind_text",
-    "progress_text", "shown_text", "summary_text", "tally_text",
+    "activity_text", "change_text", "fair_text", "figures_text", "kind_text", "progress_text",
+    "summary_text", "tally_text",
 ]  # fmt: skip
+
+
+_SIGNS = {1: "▲", 0: "=", -1: "▼"}
 
 
 def _tr(text: str) -> str:
@@ -37,51 +40,49 @@ def kind_text(case: EffectCase) -> str:
     return _tr("corrected, not trained on")
 
 
-def shown_text(review: EffectReview, index: int) -> str:
-    """DSC of the masks on show, old and new."""
-    shown = review.measured(index)
-    if shown is None:
-        return ""
-    return _tr("DSC {old} → {new}").format(old=dsc(shown[0]), new=dsc(shown[1]))
+def _pair_text(figures: Figures) -> str:
+    if figures.has_lesion:
+        text = _tr("DSC {old} → {new}")
+        return text.format(old=dsc(figures.current_dsc), new=dsc(figures.candidate_dsc))
+    text = _tr("no lesion; voxels marked {old} → {new}")
+    return text.format(old=voxels(figures.current_vox), new=voxels(figures.candidate_vox))
 
 
 def fair_text(case: EffectCase) -> str:
     """Tell what models made of a corrected case without training on it; empty where unknown."""
-    if case.kind != "corrected" or case.change is None:
+    if case.kind != "corrected" or case.figures is None:
         return ""
     text = (
-        _tr("without training on it: {old} (start of the run) → {new}")
+        _tr("without training on it, from the start of the run: {figures}")
         if case.compared_with == "base"
-        else _tr("without training on it: {old} → {new}")
+        else _tr("without training on it: {figures}")
     )
-    return text.format(old=dsc(case.current_dsc), new=dsc(case.candidate_dsc))
+    return text.format(figures=_pair_text(case.figures))
 
 
 def figures_text(review: EffectReview, index: int) -> str:
-    """All that is known of a case in figures."""
-    case = review.cases[index]
-    shown, fair = shown_text(review, index), fair_text(case)
-    if shown and case.trained_on_candidate and not fair:
-        fair = _tr("flattered by training on it; no fair figure was measured")
-    return " · ".join(part for part in (shown, fair) if part)
+    """All that is known of a case in figures: of the masks on show, and those that are fair."""
+    case, shown = review.cases[index], review.measured(index)
+    if shown is None and case.kind == "locked":
+        shown = case.figures
+    parts = [] if shown is None else [_pair_text(shown)]
+    if fair := fair_text(case):
+        parts.append(fair)
+    elif parts and case.trained_on_candidate:
+        parts.append(_tr("flattered by training on it; no fair figure was measured"))
+    return " · ".join(parts)
 
 
-def case_dsc_text(review: EffectReview, index: int) -> str:
-    """All figures of a case, also before its masks were shown; for the list."""
-    case, text = review.cases[index], figures_text(review, index)
-    if case.kind == "locked" and not text and case.change is not None:
-        measured = _tr("DSC {old} → {new}")
-        return measured.format(old=dsc(case.current_dsc), new=dsc(case.candidate_dsc))
-    return text
-
-
-def change_sign(change: float | None) -> str:
-    """Whether the new version is better, equal or worse, as a sign."""
-    if change is None:
+def change_text(figures: Figures | None) -> str:
+    """How much better or worse the new version is, with a sign; empty where unknown."""
+    if figures is None:
         return ""
-    if abs(change) <= SAME_DSC:
-        return "="
-    return "▲" if change > 0 else "▼"
+    by = (
+        f"{figures.dsc_change:+.3f}"
+        if figures.has_lesion
+        else _tr("{n} vox").format(n=f"{figures.vox_change:+d}")
+    )
+    return f"{by} {_SIGNS[figures.verdict]}".replace("-", "\u2212")
 
 
 def activity_text(activity: Activity, patient: str) -> str:

@@ -16,8 +16,9 @@ from napari_brainseg.core.segmentation.gate_evidence import GateEvidence, Paired
 from napari_brainseg.core.segmentation.inference import Progress
 from napari_brainseg.session import effect_log
 from napari_brainseg.session.case import Case
-from napari_brainseg.session.effect_cases import EffectCase, EffectTally, effect_cases
-from napari_brainseg.session.effect_review import EffectPicture, EffectReview, Work
+from napari_brainseg.session.effect_cases import EffectCase, EffectTally, Figures, effect_cases
+from napari_brainseg.session.effect_picture import EffectPicture, Work
+from napari_brainseg.session.effect_review import EffectReview
 from napari_brainseg.session.effects import Effects
 from napari_brainseg.session.prediction import PredictionService
 from napari_brainseg.session.prediction_store import PredictionStore
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 A, B, C, D = (f"TEST_AB_000{n}_20200101" for n in range(1, 5))
 TRUE_VOX = 128
+
+
+def figures(old: float, new: float) -> Figures:
+    return Figures(old, new, TRUE_VOX, TRUE_VOX, has_lesion=True)
 
 
 class Predictor:
@@ -87,8 +92,8 @@ def bundles(make_bundle: Callable[..., Bundle]) -> tuple[Bundle, Bundle]:
 def cases(make_root: Callable[..., Path]) -> tuple[EffectCase, ...]:
     root = make_root(A, B, C)
     return (
-        EffectCase(A, "corrected", root / A, True, True, False, 0.70, 0.85),
-        EffectCase(B, "locked", root / B, False, False, False, 0.80, 0.76),
+        EffectCase(A, "corrected", root / A, True, True, False, figures(0.70, 0.85)),
+        EffectCase(B, "locked", root / B, False, False, False, figures(0.80, 0.76)),
         EffectCase(C, "locked", root / C, False, False, False),
     )
 
@@ -187,7 +192,7 @@ def test_corrections_come_newest_first_and_then_the_locked_that_lose_most(
     by_name = {c.patient: c for c in found}
     assert (by_name[A].trained_on_candidate, by_name[A].trained_on_current) == (True, False)
     assert (by_name[D].trained_on_current, by_name[D].compared_with) == (True, "base")
-    assert (by_name[A].current_dsc, by_name[A].candidate_dsc) == (0.70, 0.81)
+    assert by_name[A].figures == figures(0.70, 0.81)
     # The mask of a corrected patient is the approved correction, and lies in the training set.
     assert by_name[A].path == workspace.training_set / A
     assert by_name[A].is_correction
@@ -201,7 +206,7 @@ def test_corrections_come_newest_first_and_then_the_locked_that_lose_most(
     # Before the gate was measured there are still patients to look at.
     bare = effect_cases(workspace.training_set, new, old, locked=locked)
     assert [c.patient for c in bare] == [D, A, B, C]
-    assert bare[0].change is None
+    assert bare[0].figures is None
 
 
 def test_the_difference_of_two_masks_is_counted_by_slice(make_study: Callable[..., Study]) -> None:
@@ -215,11 +220,11 @@ def test_the_difference_of_two_masks_is_counted_by_slice(make_study: Callable[..
     assert picture.lost.tolist() == [0, 0, 8, 0, 0, 0]
     assert picture.slices == (2, 4)
     assert picture.start == 2
-    assert picture.current_dsc == pytest.approx(2 * 16 / (16 + TRUE_VOX))
+    assert picture.figures.current_dsc == pytest.approx(2 * 16 / (16 + TRUE_VOX))
     # No difference: where the lesion is largest. Nothing at all: the middle.
     assert EffectPicture.of(study, old, old).start == 2
     empty = EffectPicture.of(make_study(truth=False), 0 * old, 0 * old)
-    assert (empty.start, empty.current_dsc) == (3, 1.0)
+    assert (empty.start, empty.figures) == (3, Figures(1.0, 1.0, 0, 0, has_lesion=False))
 
 
 def test_both_versions_predict_the_patient_on_show_and_the_next_ones_ahead(
@@ -235,16 +240,16 @@ def test_both_versions_predict_the_patient_on_show_and_the_next_ones_ahead(
     assert predictor.begun == [(p, v) for p in (A, B) for v in ("default", "better")]
     picture = review.picture
     assert picture is not None
-    assert (picture.candidate_dsc, review.case.patient) == (1.0, A)
-    assert picture.current_dsc == pytest.approx(0.75)
-    assert review.measured(0) == (picture.current_dsc, 1.0)
+    assert review.case.patient == A
+    assert picture.figures == figures(0.75, 1.0)
+    assert review.measured(0) == picture.figures
 
     review.go_to(2)
     until(lambda: review.picture is not None)
     # What is far away is let go; what was measured of it stays.
     assert review.picture_of(0) is None
     assert review.picture_of(1) is not None
-    assert review.measured(0) == (0.75, 1.0)
+    assert review.measured(0) == figures(0.75, 1.0)
     review.next()
     assert review.index == 2
 
@@ -343,7 +348,14 @@ def test_the_count_goes_by_fair_figures_only(
     until(lambda: review.measured(2) is not None)
     assert review.tally() == EffectTally(better=2, worse=1)
     assert review.tally("locked") == EffectTally(better=1, worse=1)
-    assert EffectTally.of([0.005, -0.005, 0.0051, -0.006, None]) == EffectTally(1, 2, 1, 1)
+
+
+def test_what_counts_as_better_depends_on_the_lesion() -> None:
+    lesion = [figures(0.8, 0.8 + by) for by in (0.004, -0.004, 0.006, -0.006)]
+    assert EffectTally.of([*lesion, None]) == EffectTally(better=1, equal=2, worse=1, unknown=1)
+    # Without a lesion a DSC is 1 or 0; what counts is what is marked for nothing.
+    free = [Figures(0.0, dsc, 10, vox, has_lesion=False) for dsc, vox in ((0, 4), (0, 12), (1, 0))]
+    assert EffectTally.of(free) == EffectTally(better=2, worse=1)
 
 
 def test_a_patient_that_learnt_without_a_fair_figure_does_not_count(
@@ -352,7 +364,7 @@ def test_a_patient_that_learnt_without_a_fair_figure_does_not_count(
     learnt = EffectCase(A, "corrected", cases[0].path, True, True, False)
     review = start((learnt,))
     until(lambda: review.measured(0) is not None)
-    assert review.change_of(0) is None
+    assert review.fair_figures(0) is None
     assert review.tally() == EffectTally(unknown=1)
 
 
