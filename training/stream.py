@@ -22,7 +22,7 @@ from napari_brainseg.core.protocol import (
     Stop,
     parse_command,
 )
-from napari_brainseg.core.protocol.run_folder import COMMANDS, LineTail
+from napari_brainseg.core.protocol.run_folder import COMMANDS, EVENTS, LineTail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +74,11 @@ class EventStream:
     def open_log(self, run_dir: Path) -> None:
         """Append to ``events.jsonl`` in `run_dir` from here on."""
         run_dir.mkdir(parents=True, exist_ok=True)
-        self._file = (run_dir / "events.jsonl").open("a", encoding="utf-8", buffering=1)
+        path = run_dir / EVENTS
+        cut_off = path.is_file() and path.read_bytes()[-1:] not in (b"\n", b"")
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        if cut_off:
+            self._file.write("\n")  # the half line of a killed process must not swallow the next
 
     def send(self, event: Event) -> None:
         """Write one event; a parent that has gone away or a full disk is no fault of the run."""

@@ -82,6 +82,23 @@ def test_the_end_of_the_viewer_ends_a_run_as_cancelled(
     assert ended(trainer).reason is RunReason.CANCELLED
 
 
+def test_a_run_that_was_let_go_does_not_end_with_the_viewer(
+    start: Start, until: Callable[..., None]
+) -> None:
+    trainer = start("waits")
+    trainer.detach()
+    trainer.hang_up()
+    until(lambda: "detach" in told(trainer.run_dir))
+    assert not trainer.wait(0.5)
+    (trainer.run_dir / "commands.jsonl").write_text('{"kind": "stop"}\n')
+    assert ended(trainer).reason is RunReason.CANCELLED
+
+
+def told(run_dir: Path) -> str:
+    path = run_dir / "told.txt"
+    return path.read_text() if path.exists() else ""
+
+
 def test_a_failure_brings_message_hint_and_log(start: Start) -> None:
     outcome = ended(start("fails"))
     assert outcome.reason is RunReason.FAILED
@@ -108,7 +125,8 @@ def test_a_killed_run_is_a_crash_that_can_be_resumed(
     os.kill(trainer.pid, signal.SIGKILL)
     outcome = ended(trainer)
     assert outcome.reason is RunReason.CRASHED
-    assert "SIGKILL" in outcome.message
+    assert "SIGKILL (perhaps out of memory)" in outcome.message
+    assert "lower the batch size" in outcome.hint
     assert outcome.exit_code == -signal.SIGKILL
     assert "fake trainer waits" in outcome.stderr_tail
 

@@ -20,6 +20,7 @@ from napari_brainseg.core.protocol import (
     Pause,
     Paused,
     Stop,
+    parse_event,
 )
 from training.stream import EventStream, StopFlag
 
@@ -164,3 +165,13 @@ def test_a_parent_that_stopped_reading_is_no_fault(tmp_path: Path) -> None:
         stream.send(Paused())
         stream.close()
     assert (tmp_path / "events.jsonl").read_text().count("paused") == 2
+
+
+def test_half_a_line_of_a_killed_process_does_not_swallow_the_next(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text('{"kind": "resumed"}\n{"kind": "st')
+    stream = EventStream(None)
+    stream.open_log(tmp_path)
+    stream.send(Paused())
+    stream.close()
+    assert isinstance(parse_event(log.read_text().splitlines()[-1]), Paused)
