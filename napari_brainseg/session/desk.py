@@ -512,7 +512,7 @@ class Desk:
         ):
             source.connect(target.emit)
         self._shelf.models_changed.connect(self._on_models_changed)
-        self._shelf.locked_changed.connect(self.locked_changed.emit)
+        self._shelf.locked_changed.connect(self._on_locked_changed)
         self._shelf.editor_changed.connect(self._on_editor_changed)
 
     def _evidence_of(self, candidate: str, current: str) -> GateEvidence | None:
@@ -522,6 +522,9 @@ class Desk:
     def _on_models_changed(self) -> None:
         self._reading.change_model()
         self.models_changed.emit()
+
+    def _on_locked_changed(self) -> None:
+        self.locked_changed.emit()
 
     def _on_editor_changed(self, name: str) -> None:
         self._reading.name_editor(name)

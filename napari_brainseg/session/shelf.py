@@ -134,6 +134,7 @@ class Shelf:
     @property
     def locked(self) -> LockedPatients:
         """Locked patients of the workspace in use."""
+        from napari_brainseg.session.fine_tuning import base_of
         from napari_brainseg.session.locked_patients import LockedPatients
 
         with self._lock:
@@ -143,9 +144,9 @@ class Shelf:
                 locked = LockedPatients(
                     workspace,
                     self.catalogue,
-                    models=lambda: (registry.bundled()[0], registry.current),
+                    models=lambda: (base_of(registry), registry.current),
                 )
-                locked.changed.connect(self.locked_changed.emit)
+                locked.changed.connect(self._on_locked_changed)
                 self._locked[workspace.root] = locked
             return self._locked[workspace.root]
 
@@ -235,6 +236,9 @@ class Shelf:
 
     def _on_models_changed(self) -> None:
         self.models_changed.emit()
+
+    def _on_locked_changed(self) -> None:
+        self.locked_changed.emit()
 
 
 def _digest_of(locked: LockedSet | None) -> str | None:

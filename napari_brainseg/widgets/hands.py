@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QCheckBox
 
 from napari_brainseg.core.imaging import BrainSegError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from qtpy.QtCore import QPoint
     from qtpy.QtWidgets import QWidget
 
 __all__ = ["Hands", "TourError", "stroke_path"]
@@ -79,7 +78,11 @@ class Hands:
         if not (button.isVisible() and button.isEnabled()):
             text = getattr(button, "text", lambda: "?")()
             raise TourError(f"The button '{text}' cannot be clicked now.")
-        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        at = QPoint()  # its middle
+        if isinstance(button, QCheckBox):
+            # Wider than its text, a tick box does not hear clicks in its middle.
+            at = QPoint(button.height() // 2, button.height() // 2)
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, at)
         self.rest(0.05)
 
     def type(self, widget: QWidget, text: str) -> None:

@@ -124,7 +124,6 @@ def _decide(
         field = models.bar.reason_field
         hands.wait_for(field.isVisible, _PATIENCE_S, "the question for a reason")
         hands.type(field.text, _REASON)
-        hands.click(field.accept)
     hands.wait_for(
         lambda: desk.registry.current_version == new.version, _PATIENCE_S, "the new version in use"
     )
