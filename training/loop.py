@@ -90,7 +90,7 @@ def _run(
     config: RunConfig, run_dir: Path, events: EventStream, stop: StopFlag, *, resume: bool
 ) -> RunFinished:
     # 1. device, network, loss, optimiser: what can be wrong fails before data is read -----------
-    begun_at = time.time()
+    begun_at = time.monotonic()
     setting = set_up(config)
     config, fabric, base = setting.config, setting.fabric, setting.base
 
@@ -178,7 +178,7 @@ def _run(
         "peak_memory_mb": monitor.peak.rss_mb if monitor.peak else None,
         "peak_gpu_memory_mb": monitor.peak.gpu_memory_mb if monitor.peak else None,
         "train_s": made.seconds if made is not None else 0.0,
-        "wall_s": time.time() - begun_at,
+        "wall_s": time.monotonic() - begun_at,
         "epochs": made.epoch if made is not None else config.epochs,
         "chosen_epoch": bundle.manifest.training["epoch"],
         "validation_dsc": dsc,

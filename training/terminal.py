@@ -12,9 +12,13 @@ from napari_brainseg.core.protocol import (
     EpochFinished,
     Event,
     Message,
+    Paused,
+    Resumed,
     RunFinished,
     RunStarted,
+    StageStarted,
     StepFinished,
+    Waiting,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +55,12 @@ class TerminalView:
         if isinstance(event, Message):
             style = {"warning": "yellow", "error": "red"}.get(event.level)
             self._say(escape(event.text), style=style)
+        elif isinstance(event, Waiting | StageStarted):
+            self._say(escape(event.text), style="bold")
+        elif isinstance(event, Paused):
+            self._say("paused" if event.why == "asked" else "giving way to a prediction")
+        elif isinstance(event, Resumed):
+            self._say("going on")
         elif isinstance(event, RunStarted):
             self._epochs = event.epochs
             self._say(
