@@ -1,0 +1,32 @@
+"""Threads of a step sleep while they wait; what the user set stays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+
+def waits(**given: str) -> str:
+    env = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    code = (
+        "import os, sys\n"
+        "from training.__main__ import main\n"
+        "assert 'torch' not in sys.modules, 'OpenMP has read its settings already'\n"
+        "main(['networks', '--help'])"
+    )
+    code = code.replace("main([", "import contextlib\nwith contextlib.suppress(SystemExit): main([")
+    code += "\nsys.stderr.write(os.environ['OMP_WAIT_POLICY'])"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env=env | given, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stderr
+
+
+def test_every_command_of_the_trainer_waits_without_spinning() -> None:
+    assert waits().endswith("PASSIVE")
+
+
+def test_what_the_user_set_stays() -> None:
+    assert waits(OMP_WAIT_POLICY="ACTIVE").endswith("ACTIVE")
