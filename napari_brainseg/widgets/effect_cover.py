@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QObject, QRect, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 
 from napari_brainseg.widgets.effect_view import EffectView
+from napari_brainseg.widgets.effect_words import names_of
 from napari_brainseg.widgets.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class EffectCover(QObject):
             self._window,
             modality=self._workbench.view.display.modality,
             windows=preferences.get("windows"),
-            hide_names=preferences.get("hide_identifiers"),
+            names=names_of(review, self._workbench.desk),
         )
         view.done.connect(self.end)
         self._before = self._window.focusWidget()

@@ -27,12 +27,11 @@ class EffectModel(QAbstractTableModel):
         self._review: EffectReview | None = None
         self._names = Names()
 
-    def show_review(self, review: EffectReview | None, *, hide_names: bool = False) -> None:
-        """List the cases of another review."""
+    def show_review(self, review: EffectReview | None, names: Names | None = None) -> None:
+        """List the cases of another review; `names` tell what patients are called."""
         self.beginResetModel()
         self._review = review
-        patients = () if review is None else tuple(case.patient for case in review.cases)
-        self._names = Names(patients, hidden=hide_names)
+        self._names = Names() if names is None else names
         self.endResetModel()
 
     def refresh(self) -> None:

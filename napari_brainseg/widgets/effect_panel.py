@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QFont, QFontMetrics
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QWidget
 
 from napari_brainseg.widgets.compact_table import compact_table
 from napari_brainseg.widgets.effect_model import CHANGE, KIND, PATIENT, SEEN, EffectModel
-from napari_brainseg.widgets.effect_words import progress_text, summary_text
+from napari_brainseg.widgets.effect_words import names_of, progress_text, summary_text
 from napari_brainseg.widgets.panel import Panel, hint_label
 from napari_brainseg.widgets.subscriptions import Subscriptions
 
@@ -134,10 +134,19 @@ class EffectPanel(Panel):
         for signal in (review.moved, review.prepared, review.reviewed_changed):
             ties.add(signal, lambda _news: self._on_news(review))
         ties.add(review.fault, self.fault.show_error)
-        self.model.show_review(review, hide_names=self.desk.preferences.get("hide_identifiers"))
+        self.model.show_review(review, names_of(review, self.desk))
         self._on_news(review)
         self._refresh()
         self.show()
+        # After the layout: the list is what one works with now.
+        QTimer.singleShot(0, self._come_into_sight)
+
+    def _come_into_sight(self) -> None:
+        area: QWidget | None = self.parentWidget()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        if area is not None and self._cover.is_on:
+            area.ensureWidgetVisible(self, 0, 0)
 
     def _on_news(self, review: EffectReview) -> None:
         if review is not self._shown():

@@ -53,8 +53,8 @@ class EffectView(QWidget):
         The one to begin with.
     windows : mapping, optional
         Windows as kept in the preferences.
-    hide_names : bool
-        Patients are called by their number.
+    names : Names, optional
+        What patients are called.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class EffectView(QWidget):
         *,
         modality: Modality | None = None,
         windows: Any = None,
-        hide_names: bool = False,
+        names: Names | None = None,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("brainseg-effect")
@@ -86,7 +86,7 @@ class EffectView(QWidget):
         self.review = review
         given = {} if modality is None else {"modality": modality}
         self.scene = EffectScene(review, windows=windows, **given)
-        names = Names((case.patient for case in review.cases), hidden=hide_names)
+        names = Names(case.patient for case in review.cases) if names is None else names
         self.bar = EffectBar(review, self.scene, names)
         self.difference = EffectPlane(zooms=True)
         self.current, self.candidate = EffectPlane(), EffectPlane()

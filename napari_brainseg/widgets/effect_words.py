@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QCoreApplication
 
 from napari_brainseg.widgets.numbers import dsc, voxels
+from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
+    from napari_brainseg.session.desk import Desk
     from napari_brainseg.session.effect_cases import EffectCase, EffectTally, Figures
     from napari_brainseg.session.effect_log import Reviewed
     from napari_brainseg.session.effect_picture import Activity
     from napari_brainseg.session.effect_review import EffectReview
 
 __all__ = [
-    "activity_text", "change_text", "fair_text", "figures_text", "kind_text", "progress_text",
-    "summary_text", "tally_text",
+    "activity_text", "change_text", "fair_text", "figures_text", "kind_text", "names_of",
+    "progress_text", "summary_text", "tally_text",
 ]  # fmt: skip
 
 
@@ -25,6 +27,13 @@ _SIGNS = {1: "▲", 0: "=", -1: "▼"}
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("Effect", text)
+
+
+def names_of(review: EffectReview, desk: Desk) -> Names:
+    """Names of the cases as in the worklist; those that are not in it get the next numbers."""
+    patients = dict.fromkeys(row.patient for row in desk.worklist.rows)
+    patients |= dict.fromkeys(case.patient for case in review.cases)
+    return Names(patients, hidden=desk.preferences.get("hide_identifiers"))
 
 
 def kind_text(case: EffectCase) -> str:

@@ -15,6 +15,7 @@ from napari_brainseg.widgets.effect_words import (
     change_text,
     figures_text,
     kind_text,
+    names_of,
     progress_text,
     tally_text,
 )
@@ -79,3 +80,14 @@ def test_progress_and_counts():
     assert tally_text(EffectTally(9, 1, 1)) == "9 better, 1 equal, 1 worse"
     assert tally_text(EffectTally(9, 1, 1, 2)).endswith("2 without a fair figure")
     assert activity_text(Activity(0, Work.CANDIDATE, 12, 60), "A_1").endswith("predicts… 12/60")
+
+
+def test_hidden_names_are_the_numbers_of_the_worklist():
+    review = SimpleNamespace(cases=(case(), EffectCase("C", "locked", Path("/"), *[False] * 3)))
+    rows = [SimpleNamespace(patient=name) for name in ("B_1_20200101", "A_1_20200101")]
+    desk = SimpleNamespace(
+        worklist=SimpleNamespace(rows=rows), preferences={"hide_identifiers": True}
+    )
+    names = names_of(review, desk)
+    assert names.short("A_1_20200101") == "Patient 2"
+    assert names.short("C") == "Patient 3"  # a locked patient of another folder
