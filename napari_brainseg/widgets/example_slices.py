@@ -43,7 +43,7 @@ class ExampleSlices(QWidget):
         super().__init__(parent)
         self.pairs: tuple[ExamplePair, ...] = ()
         self.caption = hint_label(
-            self.tr("Locked patients, before and now. Green: reference, orange: model.")
+            self.tr("DSC of locked patients. Green: reference, orange: model.")
         )
         self.views = tuple(_PairView() for _ in range(_MOST))
         self._grid = QGridLayout()
@@ -115,7 +115,7 @@ class _PairView(QWidget):
             self._show(1, pair.now, self.tr("epoch {i}").format(i=pair.now.epoch))
 
     def _show(self, column: int, example: ExampleSaved, when: str) -> None:
-        text = self.tr("{when}: DSC {dsc}").format(when=when, dsc=numbers.dsc(example.dsc))
+        text = self.tr("{when}: {dsc}").format(when=when, dsc=numbers.dsc(example.dsc))
         self.figures[column].setText(text)
         self.pictures[column].show_file(example.path, text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.session.run_log import RunRecord
 
-__all__ = ["RunEndView"]
+__all__ = ["RunEndView", "gate_outcome"]
 
 
 class RunEndView(QWidget):
@@ -110,6 +111,19 @@ class RunEndView(QWidget):
     def show_next(self, is_next: bool) -> None:
         """Fill the button to resume, where that is the next act."""
         mark_next(self.resume_button, is_next and self.can_resume)
+
+
+def gate_outcome(path: str) -> str:
+    """Judge the evidence of a gate: value of a `GateOutcome`. Not for the main thread.
+
+    Raises
+    ------
+    BrainSegError
+        If the evidence cannot be read.
+    """
+    from napari_brainseg.core.segmentation.gate import judge, load_evidence
+
+    return str(judge(load_evidence(Path(path))).outcome.value)
 
 
 def _text(record: RunRecord) -> str:

@@ -32,7 +32,7 @@ def stage_text(state: RunState) -> str:
         step = state.last_step
         if step is None or not state.curves.loss[0]:
             return _tr("Training")
-        return _tr("Training, epoch {i} of {n}").format(i=step.epoch, n=started.epochs)
+        return _tr("Epoch {i} of {n}").format(i=step.epoch, n=started.epochs)
     if stage.text:
         return stage.text
     return {
@@ -67,7 +67,8 @@ def facts_text(state: RunState) -> str:
         if step.samples_per_second > 0:
             parts.append(_tr("{n} slices/s").format(n=_short(step.samples_per_second)))
         parts += _costs(step)
-    return " · ".join(parts)
+    # A line ends after a dot and nowhere else.
+    return "\u00a0· ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def notice_text(state: RunState, *, stopping: bool) -> str:

@@ -8,7 +8,7 @@ from qtpy.QtCore import QTimer, Signal
 
 from napari_brainseg.widgets.next_act import Act
 from napari_brainseg.widgets.panel import Panel, mark_next
-from napari_brainseg.widgets.run_end_view import RunEndView
+from napari_brainseg.widgets.run_end_view import RunEndView, gate_outcome
 from napari_brainseg.widgets.run_story import RunStory
 from napari_brainseg.widgets.run_view import RunView
 from napari_brainseg.widgets.throttle import Throttle
@@ -265,18 +265,11 @@ class TrainingPanel(Panel):
         """Tell the verdict in one line; its figures stand with the versions."""
         version = self._version
 
-        def verdict() -> str:
-            from pathlib import Path
-
-            from napari_brainseg.core.segmentation.gate import judge, load_evidence
-
-            return str(judge(load_evidence(Path(path))).outcome.value)
-
         def done(outcome: str) -> None:
             if self._version == version and not self.is_running:
                 self.end.say(ended_text("completed", "", version, outcome), gate=True)
 
-        self._background.run(verdict, done, self.fault.show_error)
+        self._background.run(lambda: gate_outcome(path), done, self.fault.show_error)
 
     def _keep(self, on: bool) -> None:
         def keep() -> None:

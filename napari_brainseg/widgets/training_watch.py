@@ -226,22 +226,8 @@ class TrainingWatch:
         return self._with_report(known, changes)
 
     def _report(self, changes: Mapping[str, Any], expected: ExpectedTime | None) -> PreflightReport:
-        from napari_brainseg.session.fine_tuning import base_of
-        from napari_brainseg.session.preflight import run_preflight
-        from napari_brainseg.session.training_begin import training_began
-
         desk = self._desk
-        registry, catalogue = desk.registry, desk.catalogue
-        return run_preflight(
-            desk.workspace,
-            base_of(registry),
-            desk.studies,
-            current=registry.current,
-            catalogue=catalogue,
-            began=training_began(catalogue, registry.current_version),
-            expected=expected,
-            **changes,
-        )
+        return desk.trainings.preflight(desk.studies, expected=expected, **changes)
 
     def _lock_more(self) -> None:
         try:

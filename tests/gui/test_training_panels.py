@@ -116,9 +116,10 @@ def test_a_run_shows_how_far_it_is_and_can_be_stopped(ready):
     training.train_button.click()
     view = training.run_view
     ready.wait(lambda: "left" in view.how_far.text())
-    assert view.stage.text() == "Training, epoch 1 of 3"
+    assert view.stage.text() == "Epoch 1 of 3"
     assert view.how_far.text() == "17\u202f%, 12 s left"
-    assert view.facts.text() == "CPU · 9.0 slices/s · processor 1.8 cores · memory 1.5 GB"
+    facts = view.facts.text().replace("\u00a0", " ")
+    assert facts == "CPU · 9.0 slices/s · processor 1.8 cores · memory 1.5 GB"
     assert not training.form.isVisible()
     view.stop_button.click()
     assert not view.stop_button.isEnabled()

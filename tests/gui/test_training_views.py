@@ -292,13 +292,13 @@ def test_a_run_tells_its_stage_its_progress_and_what_it_costs(view):
     assert view.count.text() == "stage 2 of 6"
     assert view.how_far.text() == "34\u202f%, 6 min left"
     assert view.progress.value() == 340
-    assert view.facts.text() == (
+    assert view.facts.text().replace("\u00a0", " ") == (
         "GPU 0 · 42 slices/s · processor 1.9 cores · memory 1.5 GB · GPU memory 2.0 GB"
     )
     assert not view.notice.isVisible()
     events += [StageStarted(stage="training", number=4, stages=6), step(epoch=3)]
     view.show_run(RunState.of(events), None, running=True)
-    assert view.stage.text() == "Training, epoch 3 of 4"
+    assert view.stage.text() == "Epoch 3 of 4"
     events.append(StageStarted(stage="gate", number=6, stages=6))
     view.show_run(RunState.of(events), None, running=True)
     assert view.stage.text() == "Gate"
@@ -360,13 +360,13 @@ def test_slices_stand_beside_each_other_before_and_now(view, tmp_path):
     view.show_run(state, tmp_path, running=True, name=lambda patient: patient[8:12])
     first = view.examples.views[0]
     assert first.patient.text() == "0001, slice 31"
-    assert [label.text() for label in first.figures] == ["before: DSC 0.700", "now: to come"]
+    assert [label.text() for label in first.figures] == ["before: 0.700", "now: to come"]
     assert [picture.is_empty for picture in first.pictures] == [False, True]
 
     for event in (example(1, PATIENTS[0], 0.75), example(2, PATIENTS[0], 0.82)):
         state.add(event)
     view.show_run(state, tmp_path, running=True, name=lambda patient: patient[8:12])
-    assert first.figures[1].text() == "epoch 2: DSC 0.820"
+    assert first.figures[1].text() == "epoch 2: 0.820"
     assert Path(first.pictures[1].path).name == f"2-{PATIENTS[0]}.png"
     assert first.pictures[1].path in first.pictures[1].toolTip()
     # The picture of an epoch that is gone, e.g. because somebody tidied up, is no fault.
@@ -384,9 +384,9 @@ def test_out_of_sight_nothing_is_drawn_and_all_is_there_when_seen(view):
                       learning_rate=1e-3, seconds=1.0, remaining_s=1.0)
     )  # fmt: skip
     view.show_run(state, None, running=True)
-    assert view.stage.text() == "Training, epoch 2 of 4"
+    assert view.stage.text() == "Epoch 2 of 4"
     view.show()
-    assert view.stage.text() == "Training, epoch 4 of 4"
+    assert view.stage.text() == "Epoch 4 of 4"
     assert list(view.curves.dsc_chart.lines[1].ys) == [0.8, 0.85]
 
 
