@@ -56,6 +56,9 @@ def stylesheet(theme_id: str) -> str:
         background: {ACCENT}; color: white; border: 1px solid {ACCENT}; font-weight: 600;
     }}
     QPushButton[next="true"]:hover {{ background: #4C6EF5; }}
+    QPushButton[next="true"]:disabled {{
+        background: transparent; color: {quiet}; border-color: {soft};
+    }}
     QToolButton[role="menu"] {{ padding: 3px 16px 3px 6px; }}
     QToolButton[role="menu"]::menu-indicator {{
         subcontrol-origin: padding; subcontrol-position: right center; right: 3px;
