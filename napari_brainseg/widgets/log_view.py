@@ -11,6 +11,7 @@ from napari_brainseg.core.protocol.run_folder import log_tail
 from napari_brainseg.widgets.background import Background
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from qtpy.QtGui import QHideEvent, QShowEvent
@@ -40,6 +41,7 @@ class LogView(QWidget):
         self._background = Background(desk, ties)
         self._run_dir: Path | None = None
         self._reading = False
+        self._scrub: Callable[[str], str] = str
         self.text = QPlainTextEdit(readOnly=True)
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         layout = QVBoxLayout(self)
@@ -55,8 +57,9 @@ class LogView(QWidget):
         """Folder of the run whose log it is."""
         return self._run_dir
 
-    def show_run(self, run_dir: Path | None) -> None:
-        """Show the log of another run."""
+    def show_run(self, run_dir: Path | None, scrub: Callable[[str], str] = str) -> None:
+        """Show the log of another run; `scrub` takes names out where they are hidden."""
+        self._scrub = scrub
         if run_dir != self._run_dir:
             self._run_dir = run_dir
             self.text.clear()
@@ -86,7 +89,7 @@ class LogView(QWidget):
 
     def _show(self, text: str) -> None:
         self._reading = False
-        text = text or self.tr("Nothing was written to the log yet.")
+        text = self._scrub(text) or self.tr("Nothing was written to the log yet.")
         if text == self.text.toPlainText():
             return
         bar = self.text.verticalScrollBar()

@@ -85,7 +85,7 @@ class RunEndView(QWidget):
         older = self.resumable[len(up_front) :]
         for record in older:
             button = QPushButton(self.tr("Resume: {run}").format(run=_text(record)))
-            button.setToolTip("\n".join(part for part in (record.id, record.message) if part))
+            button.setToolTip(record.id)
             button.clicked.connect(
                 lambda _on=False, run_id=record.id: self.resume_asked.emit(run_id)
             )

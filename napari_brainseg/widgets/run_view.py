@@ -24,9 +24,9 @@ from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
 from napari_brainseg.widgets.run_state import RunState
 from napari_brainseg.widgets.run_words import facts_text, notice_text, progress_text, stage_text
+from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from napari_brainseg.session.desk import Desk
@@ -63,7 +63,7 @@ class RunView(QWidget):
         self.state = RunState()
         self._running = False
         self._stopping = False
-        self._name: Callable[[str], str] = str
+        self._names = Names()
         self._stale = False
         self.stage = hint_label()
         set_role(self.stage, "figure")
@@ -102,7 +102,7 @@ class RunView(QWidget):
         *,
         running: bool,
         stopping: bool = False,
-        name: Callable[[str], str] = str,
+        names: Names | None = None,
     ) -> None:
         """Show a run; drawn at once where it is seen, else when it is seen again.
 
@@ -115,12 +115,13 @@ class RunView(QWidget):
             Whether it goes on; its curves stay when it ended.
         stopping : bool
             Whether it was asked to stop.
-        name : callable
-            Gives what a patient is called on the screen.
+        names : Names, optional
+            What patients are called on the screen.
         """
-        self.state, self._running, self._stopping, self._name = state, running, stopping, name
+        self.state, self._running, self._stopping = state, running, stopping
+        self._names = Names() if names is None else names
         self._stale = True
-        self.log.show_run(run_dir)
+        self.log.show_run(run_dir, self._names.scrub)
         self.board_button.show_run(run_dir)
         self.head.setVisible(running)
         self.details.setVisible(running or run_dir is not None)
@@ -137,7 +138,7 @@ class RunView(QWidget):
             self._draw_head(state)
         locked = None if state.started is None else len(state.started.validation_patients)
         self.curves.show_curves(state.curves, locked)
-        self.examples.show_pairs(tuple(state.examples.values()), self._name)
+        self.examples.show_pairs(tuple(state.examples.values()), self._names.short)
 
     def showEvent(self, event: object) -> None:
         """Draw what happened out of sight."""
@@ -164,7 +165,7 @@ class RunView(QWidget):
         self.progress.setAccessibleDescription(self.how_far.text())
         self.facts.setText(facts_text(state))
         self.facts.setVisible(bool(self.facts.text()))
-        self.notice.setText(notice_text(state, stopping=self._stopping))
+        self.notice.setText(self._names.scrub(notice_text(state, stopping=self._stopping)))
         self.notice.setVisible(bool(self.notice.text()))
         paused = state.is_paused
         self.pause_button.setText(self.tr("Continue") if paused else self.tr("Pause"))
@@ -177,6 +178,7 @@ class RunView(QWidget):
         self.stop_button.setEnabled(not self._stopping)
 
     def _on_pause(self) -> None:
+        self.pause_button.setEnabled(False)  # until the run says something
         if self.state.is_paused:
             self.go_on_asked.emit()
         else:

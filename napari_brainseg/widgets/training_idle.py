@@ -128,8 +128,9 @@ class TrainingIdle(QWidget):
     def _follow(self) -> None:
         known = self.outlook
         self.hint.setText(waiting_text(known.waiting, known.report))
-        for widget in (self.locked, self.settings, self.preflight, self.keep_check):
+        for widget in (self.locked, self.settings, self.keep_check):
             widget.setVisible(known.waiting > 0)
+        self.preflight.setVisible(known.waiting > 0 or known.fault is not None)
         self.plan_text.setVisible(known.waiting > 0 and bool(self.plan_text.text()))
         self.measure_button.setVisible(
             known.checked and known.time == "unknown" and self.preflight.can_start

@@ -78,6 +78,7 @@ class TrainingPanel(Panel):
         # As the signals tell it: the process itself ends a little before or after they arrive.
         self._running = desk.trainer is not None and desk.trainer.is_running
         self._is_stale = self._undrawn = True
+        self._is_awaited = False
         self._version = ""
         self._watch = TrainingWatch(desk, measurement or StepMeasurement)
         self.destroyed.connect(self._watch.close)
@@ -131,7 +132,7 @@ class TrainingPanel(Panel):
         super().hideEvent(event)
         self._idle_long.stop()
         self._watch.drop()
-        self._is_stale = self._is_stale or not self.outlook.checked
+        self._is_stale = self._is_stale or self._is_awaited
 
     def look(self) -> None:
         """Look for corrections, locked patients and runs, and check them; when seen next."""
@@ -139,7 +140,7 @@ class TrainingPanel(Panel):
         self._idle_long.stop()
         if self.isVisible():
             self.idle.show_checking()
-            self._watch.ask(self.idle.settings.changes())
+            self._ask()
 
     def start(self) -> None:
         """Start fine-tuning with the settings shown."""
@@ -180,11 +181,12 @@ class TrainingPanel(Panel):
             self.story.run_dir,
             running=self.is_running,
             stopping=self._stopping,
-            name=self._names().short,
+            names=self._names(),
         )
 
     def _on_found(self, known: Outlook) -> None:
         names = self._names()
+        self._is_awaited = not known.checked or known.time == "measuring"
         self.end.show_resumable(
             [record for record in known.runs if record.can_resume],
             latest=known.runs[0].id if known.runs else "",
@@ -207,11 +209,16 @@ class TrainingPanel(Panel):
     def _measure(self) -> None:
         if self.idle.preflight.can_start and self.isVisible() and not self.is_running:
             self._idle_long.stop()
-            self._watch.ask(self.idle.settings.changes(), measure=True)
+            self._ask(measure=True)
 
     def _lock_more(self) -> None:
         self.idle.locked.more_button.setEnabled(False)
-        self._watch.ask(self.idle.settings.changes(), lock_more=True)
+        self._ask(lock_more=True)
+
+    def _ask(self, *, measure: bool = False, lock_more: bool = False) -> None:
+        self._is_awaited = True
+        changes = self.idle.settings.changes()
+        self._watch.ask(changes, measure=measure, lock_more=lock_more)
 
     def _begin(self) -> None:
         self._idle_long.stop()
@@ -245,15 +252,14 @@ class TrainingPanel(Panel):
     def _on_finished(self, outcome: RunOutcome) -> None:
         self._starting = self._running = self._stopping = False
         reason, state = outcome.reason.value, self.story.state
+        scrub = self._names().scrub
+        message = scrub(outcome.message)
         if reason in ("failed", "crashed"):
-            names = self._names()
-            self.fault.show_fault(
-                names.scrub(outcome.message), names.scrub(outcome.hint), outcome.stderr_tail
-            )
+            self.fault.show_fault(message, scrub(outcome.hint), scrub(outcome.stderr_tail))
         else:
             self._version = "" if state.bundle is None else state.bundle.version
             gate = None if state.gate is None else state.gate.path
-            self.end.say(ended_text(reason, outcome.message, self._version), gate=gate is not None)
+            self.end.say(ended_text(reason, message, self._version), gate=gate is not None)
             if gate is not None:
                 self._judge(gate)
             if self._version:

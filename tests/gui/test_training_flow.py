@@ -211,7 +211,7 @@ def test_a_start_that_is_refused_says_why_and_leaves_the_settings(panel, desk, t
     assert panel.idle.isVisible()
 
 
-def test_out_of_sight_nothing_is_looked_at(make, desk, until, qtbot):
+def test_out_of_sight_nothing_is_looked_at(make, desk, tell, qtbot):
     panel = make(seen=False)
     desk.exported.emit(object())
     desk.models_changed.emit()
@@ -223,6 +223,11 @@ def test_out_of_sight_nothing_is_looked_at(make, desk, until, qtbot):
     panel.show()
     # What was asked for was not answered.
     assert len(panel._watch.asked) == 2
+    tell(panel, report=CLEAN)
+    panel.look()
+    panel.hide()
+    panel.show()
+    assert len(panel._watch.asked) == 4
 
 
 def test_corrections_and_settings_are_looked_at_anew_when_they_change(panel, desk, tell, until):
@@ -259,6 +264,13 @@ def test_time_is_measured_when_nothing_happens_and_nobody_waits(
     tell(panel, report=CLEAN.model_copy(update={"expected_s": 540.0}))
     assert panel.idle.plan_text.text() == "About 9 min on this machine (measured)."
     assert not panel._idle_long.isActive()
+
+
+def test_a_catalogue_that_cannot_be_read_is_told(panel, tell):
+    tell(panel, waiting=0, fault=BrainSegError("The catalogue is damaged.", "Restore it."))
+    assert panel.idle.preflight.isVisible()
+    assert panel.idle.preflight.rows[0].message.text() == "The catalogue is damaged."
+    assert not panel.train_button.isEnabled()
 
 
 def test_time_is_measured_at_once_when_asked_for(panel, tell):

@@ -357,15 +357,15 @@ def test_slices_stand_beside_each_other_before_and_now(view, tmp_path):
         return ExampleSaved(epoch=epoch, patient=patient, slice_index=30, path=str(path), dsc=dsc)
 
     state = RunState.of([STARTED, *(example(0, patient, 0.7) for patient in PATIENTS)])
-    view.show_run(state, tmp_path, running=True, name=lambda patient: patient[8:12])
+    view.show_run(state, tmp_path, running=True, names=Names(PATIENTS))
     first = view.examples.views[0]
-    assert first.patient.text() == "0001, slice 31"
+    assert first.patient.text() == "AB_0001, slice 31"
     assert [label.text() for label in first.figures] == ["before: 0.700", "now: to come"]
     assert [picture.is_empty for picture in first.pictures] == [False, True]
 
     for event in (example(1, PATIENTS[0], 0.75), example(2, PATIENTS[0], 0.82)):
         state.add(event)
-    view.show_run(state, tmp_path, running=True, name=lambda patient: patient[8:12])
+    view.show_run(state, tmp_path, running=True, names=Names(PATIENTS))
     assert first.figures[1].text() == "epoch 2: 0.820"
     assert Path(first.pictures[1].path).name == f"2-{PATIENTS[0]}.png"
     assert first.pictures[1].path in first.pictures[1].toolTip()
@@ -373,6 +373,15 @@ def test_slices_stand_beside_each_other_before_and_now(view, tmp_path):
     state.add(ExampleSaved(epoch=3, patient=PATIENTS[0], slice_index=30, path="/no.png", dsc=0.9))
     view.show_run(state, tmp_path, running=True)
     assert first.pictures[1].is_empty
+
+
+def test_hidden_names_stay_hidden_in_what_a_run_says(view, tmp_path):
+    (tmp_path / "stderr.log").write_text(f"reading {PATIENTS[1]}\n")
+    state = RunState.of([STARTED, Message(text=f"{PATIENTS[0]} has no lesion.")])
+    view.show_run(state, tmp_path, running=True, names=Names(PATIENTS, hidden=True))
+    view.log_fold.button.click()
+    assert view.notice.text() == "Patient 1 has no lesion."
+    assert view.log.text.toPlainText() == "reading Patient 2"
 
 
 def test_out_of_sight_nothing_is_drawn_and_all_is_there_when_seen(view):
