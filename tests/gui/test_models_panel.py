@@ -45,16 +45,20 @@ def make(qtbot: Any) -> Iterator[Make]:
     from psygnal.qt import start_emitting_from_queue
 
     start_emitting_from_queue(msec=10)
+    desks = []
 
     def make_panel(versions: list[ModelVersion], *records: GateRecord) -> ModelsPanel:
-        panel = ModelsPanel(fakes.FakeDesk(versions, *records))  # type: ignore[arg-type]
+        desks.append(fakes.FakeDesk(versions, *records))
+        panel = ModelsPanel(desks[-1])
         qtbot.addWidget(panel)
         panel.resize(300, 900)
         panel.show()
         qtbot.waitUntil(lambda: len(panel.versions) == len(versions), timeout=20_000)
         return panel
 
-    return make_panel
+    yield make_panel
+    for desk in desks:
+        desk.gate_measuring.cancel()
 
 
 def two(**facts: Any) -> list[ModelVersion]:
