@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
+from napari_brainseg.core.protocol.process_mark import lives, mark_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
 __all__ = ["Process", "is_dead", "place", "this_process", "time_words"]
-
-_SAME_START_S = 2.0
-"""Clocks that are set while the computer runs move the start times of processes a little."""
 
 _FORGOTTEN_S = 24 * 3600.0
 """A claim from another computer cannot be checked; after a day it no longer counts."""
@@ -33,7 +31,8 @@ class Process:
     pid : int
         Number of the process; used again after it ended.
     started : float
-        Unix time in seconds.
+        Tells it from others of that number, see `process_mark.mark_of`: no clock that is set while
+        the computer runs changes it.
     """
 
     host: str
@@ -43,12 +42,12 @@ class Process:
 
 def this_process() -> Process:
     """Return the process that runs this; a forked child is another one."""
-    return _process(psutil.Process().pid)
+    return _process(os.getpid())
 
 
 @functools.cache
 def _process(pid: int) -> Process:
-    return Process(socket.gethostname(), pid, psutil.Process(pid).create_time())
+    return Process(socket.gethostname(), pid, mark_of(pid) or 0.0)
 
 
 def is_dead(row: Row[tuple[object, ...]]) -> bool:
@@ -61,14 +60,7 @@ def is_dead(row: Row[tuple[object, ...]]) -> bool:
     """
     if row.host != this_process().host:
         return bool(time.time() - row.since > _FORGOTTEN_S)
-    try:
-        process = psutil.Process(row.pid)
-        same = abs(process.create_time() - row.pid_started) < _SAME_START_S
-        return not same or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.AccessDenied:
-        return False
-    except psutil.Error:
-        return True
+    return not lives(row.pid, row.pid_started)
 
 
 def place(row: Row[tuple[object, ...]]) -> str:

@@ -121,3 +121,13 @@ def test_claims_from_another_computer_count_for_a_day(
     assert bool(found) is counts
     if counts:
         assert found[case.patient].startswith("open on ward-7 by Bob since ")
+
+
+def test_a_clock_that_is_set_does_not_take_a_window_for_dead(
+    case: Case, claims: OpenCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims.claim("left", case.id, case.patient, None)
+    began = psutil.Process().create_time()
+    # psutil counts it back from the clock of the machine
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _self: began - 7_200)
+    assert set(claims.elsewhere("right")) == {case.patient}

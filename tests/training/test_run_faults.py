@@ -36,6 +36,7 @@ from napari_brainseg.core.protocol import (
     parse_config,
     parse_event,
 )
+from napari_brainseg.core.protocol.run_folder import can_resume, is_complete
 from training import checkpoints
 from training.faults import finished_by
 from training.loop import run
@@ -344,7 +345,7 @@ def killed_and_resumed(
 ) -> None:
     """Kill a run after so many seconds each time, then let it come to its end."""
     for moment in moments:
-        resume = ["--resume"] if (run_dir / "checkpoints").is_dir() else []
+        resume = ["--resume"] if can_resume(run_dir) else []
         process = start("fit", "--config", config, "--run-dir", run_dir, *resume)
         assert process.stdout is not None
         for line in process.stdout:
@@ -353,8 +354,9 @@ def killed_and_resumed(
         time.sleep(moment)  # any moment will do: that is what is tried
         process.send_signal(signal.SIGKILL)
         _close(process)
-    if not (run_dir / "summary.json").is_file():
-        process = start("fit", "--config", config, "--run-dir", run_dir, "--resume")
+    if not is_complete(run_dir):
+        resume = ["--resume"] if can_resume(run_dir) else []
+        process = start("fit", "--config", config, "--run-dir", run_dir, *resume)
         assert process.stdout is not None
         events = [parse_event(line) for line in process.stdout]
         _close(process)
