@@ -271,9 +271,8 @@ class LineChart(QWidget):
             y = self._point(0.0, line.ys[0]).y()
             painter.drawLine(QPointF(self._plot.left(), y), QPointF(self._plot.right(), y))
             return
-        points = [
-            self._point(x, y) for x, y in zip(line.xs, line.ys, strict=True) if math.isfinite(y)
-        ]
+        known = [(x, y) for x, y in zip(line.xs, line.ys, strict=True) if math.isfinite(y)]
+        points = [self._point(x, y) for x, y in _thinned(known, int(self._plot.width() / 2))]
         painter.drawPolyline(QPolygonF(points))
         if (line.marked and len(points) <= _FEW) or len(points) == 1:
             for point in points:
@@ -294,6 +293,18 @@ def _texts(numbers: Sequence[float]) -> list[str]:
     step = min((b - a for a, b in pairwise(numbers)), default=0.1)
     decimals = max(0, math.ceil(-math.log10(step) - 1e-9)) if step > 0 else 2
     return [f"{number:.{decimals}f}" for number in numbers]
+
+
+def _thinned(points: list[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """Means of neighbours, where there are more points than can be told apart."""
+    size = math.ceil(len(points) / max(most, 1))
+    if size <= 1:
+        return points
+    groups = [points[at : at + size] for at in range(0, len(points), size)]
+    return [
+        (sum(x for x, _y in group) / len(group), sum(y for _x, y in group) / len(group))
+        for group in groups
+    ]
 
 
 def _pen(line: Line) -> QPen:
