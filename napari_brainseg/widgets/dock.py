@@ -223,6 +223,7 @@ class BrainSegDock(QWidget):
         self.training.finished_version.connect(lambda _version: self._show_versions())
         self.models.review_wanted.connect(self.effect.start)
         self.models.patient_chosen.connect(self.effect.start)
+        self.effect.ended.connect(self.models.show_reviewed)
         self.ties.add(desk.fault, self._on_fault)
         self.ties.add_napari(self._viewer.events.theme, self._dress)
 
