@@ -32,6 +32,10 @@ def test_the_next_act_is_the_only_filled_button(window):
     window.correct()
     window.approve()
     window.dock.tabs.setCurrentIndex(2)
+    tick = window.dock.training.idle.preflight.anyway
+    window.wait(tick.isVisible)
+    assert filled(window) == []
+    tick.click()
     window.wait(lambda: filled(window) == ["Fine-tune"])
 
 
