@@ -23,7 +23,13 @@ from napari_brainseg.widgets.log_view import LogView
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
 from napari_brainseg.widgets.run_state import RunState
-from napari_brainseg.widgets.run_words import facts_text, notice_text, progress_text, stage_text
+from napari_brainseg.widgets.run_words import (
+    facts_text,
+    notice_text,
+    progress_text,
+    purpose_text,
+    stage_text,
+)
 from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
@@ -74,6 +80,7 @@ class RunView(QWidget):
         set_role(self.progress, "thin")
         self.how_far = hint_label()
         set_role(self.how_far, "plain")
+        self.purpose = hint_label()
         self.facts = hint_label()
         self.notice = hint_label()
         set_role(self.notice, "notice")
@@ -163,6 +170,8 @@ class RunView(QWidget):
         self.how_far.setText(progress_text(state, stopping=self._stopping))
         self.how_far.setVisible(bool(self.how_far.text()))
         self.progress.setAccessibleDescription(self.how_far.text())
+        self.purpose.setText(purpose_text(state))
+        self.purpose.setVisible(bool(self.purpose.text()))
         self.facts.setText(facts_text(state))
         self.facts.setVisible(bool(self.facts.text()))
         self.notice.setText(self._names.scrub(notice_text(state, stopping=self._stopping)))
@@ -192,7 +201,15 @@ class RunView(QWidget):
         buttons.addWidget(self.pause_button, 1)
         buttons.addWidget(self.stop_button, 1)
         head = QVBoxLayout(self.head)
-        for item in (title, self.progress, self.how_far, self.facts, self.notice, buttons):
+        for item in (
+            title,
+            self.progress,
+            self.how_far,
+            self.purpose,
+            self.facts,
+            self.notice,
+            buttons,
+        ):
             if isinstance(item, QHBoxLayout):
                 head.addLayout(item)
             else:

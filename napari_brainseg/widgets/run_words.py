@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from napari_brainseg.core.protocol import StepFinished
     from napari_brainseg.widgets.run_state import RunState
 
-__all__ = ["device_text", "facts_text", "notice_text", "progress_text", "stage_text"]
+__all__ = [
+    "device_text",
+    "facts_text",
+    "notice_text",
+    "progress_text",
+    "purpose_text",
+    "stage_text",
+]
 
 _MB_PER_GB = 1024
 
@@ -40,6 +47,20 @@ def stage_text(state: RunState) -> str:
         "interpolation": _tr("Interpolation"),
         "gate": _tr("Gate"),
     }[stage.stage]
+
+
+def purpose_text(state: RunState) -> str:
+    """Say what a stage is for, where its name does not."""
+    if state.stage is None or state.waiting is not None:
+        return ""
+    return {
+        "inner fold": _tr(
+            "Measures each corrected patient with a model that has not seen it. The curves begin "
+            "after that."
+        ),
+        "interpolation": _tr("Chooses how much of the new weights to take, on the inner folds."),
+        "gate": _tr("Holds the new version against the one in use, on the locked patients."),
+    }.get(state.stage.stage, "")
 
 
 def progress_text(state: RunState, *, stopping: bool) -> str:

@@ -289,6 +289,7 @@ def test_a_run_tells_its_stage_its_progress_and_what_it_costs(view):
     ]
     view.show_run(RunState.of(events), None, running=True)
     assert view.stage.text() == "Inner fold 2 of 3"
+    assert "a model that has not seen it" in view.purpose.text()
     assert view.count.text() == "stage 2 of 6"
     assert view.how_far.text() == "34\u202f%, 6 min left"
     assert view.progress.value() == 340
@@ -299,6 +300,7 @@ def test_a_run_tells_its_stage_its_progress_and_what_it_costs(view):
     events += [StageStarted(stage="training", number=4, stages=6), step(epoch=3)]
     view.show_run(RunState.of(events), None, running=True)
     assert view.stage.text() == "Epoch 3 of 4"
+    assert not view.purpose.isVisible()
     events.append(StageStarted(stage="gate", number=6, stages=6))
     view.show_run(RunState.of(events), None, running=True)
     assert view.stage.text() == "Gate"
