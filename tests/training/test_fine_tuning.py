@@ -29,7 +29,9 @@ from napari_brainseg.core.protocol import (
     parse_config,
 )
 from napari_brainseg.core.segmentation.bundle import Bundle, load_bundle
+from napari_brainseg.core.segmentation.evaluation_results import PatientResult, Seconds
 from training import epochs, examples
+from training.fine_tuning.evidence import FoldResult, mean_scores, unchanged
 from training.fine_tuning.interpolation import choose_share, interpolated
 from training.fine_tuning.plan import deal_folds, witnesses_of
 from training.loop import run
@@ -309,3 +311,30 @@ def test_stopped_at_the_gate_it_goes_on_at_the_gate(
     assert finished.bundle == str(tmp_path / "run" / "bundle")
     assert not calls[0].exists()
     load_bundle(finished.bundle).verify()
+
+
+def test_corrections_that_are_the_base_models_masks_do_not_choose_the_share() -> None:
+    def result(patient: str, dsc: float) -> PatientResult:
+        return PatientResult(
+            patient=patient, slices=5, dsc_reference=None, dsc_native=dsc, dsc_native_lcc=dsc,
+            hd95_vox=None, volume_truth_vox=9, volume_prediction_vox=9,
+            seconds=Seconds(load=0, preprocess=0, infer=0, postprocess=0, total=0),
+        )  # fmt: skip
+
+    def fold(*scores: tuple[str, float, float]) -> FoldResult:
+        return FoldResult(
+            data_sha256="0",
+            held_out=tuple(name for name, *_ in scores),
+            witnesses=(),
+            results={
+                0.0: tuple(result(name, old) for name, old, _ in scores),
+                1.0: tuple(result(name, new) for name, _, new in scores),
+            },
+        )
+
+    folds = (fold(("A", 1.0, 0.96), ("B", 0.8, 0.82)), fold(("C", 0.9, 0.91)))
+    assert unchanged(folds) == {"A"}
+    assert mean_scores(folds) == pytest.approx({0.0: 0.85, 1.0: 0.865})
+    # where nothing was mended, that is all there is
+    assert mean_scores(folds[:1]) == pytest.approx({0.0: 0.8, 1.0: 0.82})
+    assert mean_scores((fold(("A", 1.0, 0.96)),)) == {0.0: 1.0, 1.0: 0.96}

@@ -120,8 +120,9 @@ def _fine_tuning(
         )
     if inner_folds:
         scores, chosen = inner_folds["dsc"], f"{inner_folds['chosen']:g}"
+        all_of_them, same = inner_folds["patients"], len(inner_folds.get("unchanged", ()))
         lines.append(
-            f"Inner folds: mean DSC of {inner_folds['patients']} corrected patients "
+            f"Inner folds: mean DSC of {all_of_them - same or all_of_them} corrected patients "
             f"{scores['0']:.3f} with the parent, {scores[chosen]:.3f} by models like this one that "
             "were not trained on them."
         )

@@ -22,6 +22,7 @@ __all__ = [
     "mean_scores",
     "read_fold",
     "summary",
+    "unchanged",
     "write_evidence",
     "write_fold",
 ]
@@ -64,15 +65,34 @@ def write_fold(folder: Path, result: FoldResult) -> None:
     write_atomically(folder / RESULT, result.model_dump_json(indent=2).encode())
 
 
+def unchanged(folds: Sequence[FoldResult]) -> frozenset[str]:
+    """Name corrected patients whose mask is the base model's own prediction, voxel for voxel.
+
+    A reader who starts from the prediction and has nothing to mend signs it off as it is. Against
+    that mask the base model has a DSC of 1 and every other model less, however good: such patients
+    say nothing of which is better. (Where some of a mask was mended the rest of it still leans
+    towards the base model, which no figure on corrections is free of.)
+    """
+    return frozenset(
+        result.patient
+        for fold in folds
+        for result in fold.results[0.0]
+        if result.patient in fold.held_out and result.volume_truth_vox and result.dsc_native == 1.0
+    )
+
+
 def mean_scores(folds: Sequence[FoldResult], *, witnesses: bool = False) -> dict[float, float]:
     """Mean DSC by share: of the held-out corrected patients, or of the witnesses.
 
-    A corrected patient is held out once. A witness is measured in every fold, so that the mean is
-    over as many networks.
+    A corrected patient is held out once; those that are `unchanged` are left out unless all are.
+    A witness is measured in every fold, so that the mean is over as many networks.
     """
+    same = unchanged(folds)
+    if same >= {name for fold in folds for name in fold.held_out}:
+        same = frozenset()
     scores: dict[float, list[float]] = {}
     for fold in folds:
-        wanted = fold.witnesses if witnesses else fold.held_out
+        wanted = fold.witnesses if witnesses else tuple(set(fold.held_out) - same)
         for share, results in fold.results.items():
             scores.setdefault(share, []).extend(
                 result.dsc_native for result in results if result.patient in wanted
@@ -85,6 +105,7 @@ def summary(folds: Sequence[FoldResult], chosen: float) -> dict[str, Any]:
     return {
         "folds": len(folds),
         "patients": sum(len(fold.held_out) for fold in folds),
+        "unchanged": sorted(unchanged(folds)),
         "witnesses": list(folds[0].witnesses),
         "chosen": chosen,
         "dsc": _texts(mean_scores(folds)),
@@ -131,6 +152,7 @@ def write_evidence(run_dir: Path, folds: Sequence[FoldResult], chosen: float) ->
         "data_sha256": folds[0].data_sha256,
         "interpolation": _texts(mean_scores(folds)),
         "chosen": chosen,
+        "unchanged": sorted(unchanged(folds)),
         "patients": rows(witnesses=False),
         "forgetting": _texts(mean_scores(folds, witnesses=True)),
         "witnesses": rows(witnesses=True),

@@ -20,6 +20,7 @@ from training.fine_tuning.evidence import (
     mean_scores,
     read_fold,
     summary,
+    unchanged,
     write_evidence,
     write_fold,
 )
@@ -208,11 +209,18 @@ def _share(setting: Setting, folds: Sequence[FoldResult], events: EventStream) -
     share = choose_share(scores) if given == "choose" else float(given)
     gain = scores[share] - scores[0.0]
     patients = sum(len(fold.held_out) for fold in folds)
+    counted = patients - len(unchanged(folds)) or patients
     text = (
-        f"Inner folds: mean DSC of {patients} corrected patients {scores[0.0]:.3f} with the base "
+        f"Inner folds: mean DSC of {counted} corrected patients {scores[0.0]:.3f} with the base "
         f"model, {scores[share]:.3f} with {share:.0%} of the new weights, by models that were not "
         "trained on them."
     )
+    same = unchanged(folds)
+    if same and len(same) < patients:
+        text += (
+            f" {len(same)} more, whose corrections are the base model's masks unchanged, do not "
+            "count."
+        )
     if gain < TOLERANCE:
         text += " That is no gain worth the name; more corrections may help."
     events.send(Message(text=text, level="info" if gain >= TOLERANCE else "warning"))
