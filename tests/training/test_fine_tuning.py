@@ -119,6 +119,7 @@ def test_stages_come_in_order_and_what_they_found_is_kept(
     evidence = json.loads((tmp_path / "run" / "folds" / "evidence.json").read_text())
     assert {p["patient"] for p in evidence["patients"]} == {f"SITE_A_000{n}" for n in (1, 2, 4)}
     assert [p["fold"] for p in evidence["patients"]] == [1, 2, 3]
+    assert evidence["base"] == base.version
     assert set(evidence["interpolation"]) == {"0", "0.25", "0.5", "0.75", "1"}
     for patient in evidence["patients"]:
         assert patient["base"]["patient"] == patient["candidate"]["patient"] == patient["patient"]

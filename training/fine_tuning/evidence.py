@@ -113,7 +113,7 @@ def summary(folds: Sequence[FoldResult], chosen: float) -> dict[str, Any]:
     }
 
 
-def write_evidence(run_dir: Path, folds: Sequence[FoldResult], chosen: float) -> None:
+def write_evidence(run_dir: Path, folds: Sequence[FoldResult], chosen: float, *, base: str) -> None:
     """Write ``folds/evidence.json``: what the gate goes by, and what the share was chosen on.
 
     Its ``patients`` are the corrected ones, each with the figures of the base model and of a
@@ -150,6 +150,7 @@ def write_evidence(run_dir: Path, folds: Sequence[FoldResult], chosen: float) ->
     content = {
         "schema_version": 1,
         "data_sha256": folds[0].data_sha256,
+        "base": base,
         "interpolation": _texts(mean_scores(folds)),
         "chosen": chosen,
         "unchanged": sorted(unchanged(folds)),

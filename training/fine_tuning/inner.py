@@ -131,8 +131,9 @@ def measure_inner_folds(
                 shutil.rmtree((folder / LAST).parent, ignore_errors=True)
         found.append(done)
     share = _share(setting, found, events)
+    assert setting.base is not None
     if setting.fabric.is_global_zero:
-        write_evidence(work.run_dir, found, share)
+        write_evidence(work.run_dir, found, share, base=setting.base.version)
     return Inner(share, summary(found, share))
 
 
