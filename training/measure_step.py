@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "main", "measure_step"]
 
-WARM_STEPS, TIMED_STEPS = 2, 5
-"""The first steps find out how to compute a convolution of these sizes."""
+WARM_STEPS, TIMED_STEPS = 1, 4
+"""The first step finds out how to compute a convolution of these sizes."""
 START_S = 12.0
 """Importing Torch, opening the model, writing the bundle with OpenVINO's representation."""
 GATE_FACTOR = 2.0
