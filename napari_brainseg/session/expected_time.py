@@ -9,22 +9,17 @@ any thread.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from napari_brainseg.core.imaging import CancelledError, ConfigError
+from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.protocol.run_folder import CONFIG
 from napari_brainseg.session.run_folder import write_config
+from napari_brainseg.session.trainer_command import TrainerCommand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["ExpectedTime", "StepMeasurement"]
 
 TIMEOUT_S = 180.0
-_NICE = 10
-_TAIL = 800
-"""Characters of the child's stderr in a message."""
+_WHAT = "The time of a step could not be measured"
+_HINT = "The run can start all the same."
 
 
 class ExpectedTime(BaseModel):
@@ -70,9 +64,9 @@ class StepMeasurement:
 
     def __init__(self, config: RunConfig, *, command: Sequence[str] | None = None) -> None:
         self._config = config
-        self._command = tuple(command or (sys.executable, "-P", "-m", "training"))
+        self._command = command
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: TrainerCommand | None = None
         self._is_cancelled = False
 
     def measure(self, timeout_s: float = TIMEOUT_S) -> ExpectedTime:
@@ -86,72 +80,27 @@ class StepMeasurement:
             If the child cannot be started, fails, or needs longer than `timeout_s`.
         """
         with tempfile.TemporaryDirectory(prefix="brainseg-measure-") as scratch:
-            folder = Path(scratch)
-            write_config(folder, self._config)
-            with (folder / "stderr").open("w+b") as errors:
-                said = self._run(folder / CONFIG, errors.fileno(), timeout_s)
-                errors.seek(0)
-                complaint = errors.read().decode(errors="replace").strip()[-_TAIL:]
-        lines = said.decode(errors="replace").strip().splitlines()
+            write_config(Path(scratch), self._config)
+            child = TrainerCommand(
+                ["measure-step", "--config", str(Path(scratch) / CONFIG)],
+                what=_WHAT,
+                hint=_HINT,
+                command=self._command,
+            )
+            with self._lock:
+                self._child = child
+                if self._is_cancelled:
+                    child.cancel()
+            lines = child.run(timeout_s).strip().splitlines()
         try:
             return ExpectedTime.model_validate_json(lines[-1] if lines else "")
         except ValidationError as error:
-            raise ConfigError(
-                f"The time of a step could not be measured: {complaint or 'no figures came'}.",
-                "The run can start all the same.",
-            ) from error
+            raise ConfigError(f"{_WHAT}: no figures came.", _HINT) from error
 
     def cancel(self) -> None:
         """End the child at once, and any that would be started later."""
         with self._lock:
             self._is_cancelled = True
-            process = self._process
-        if process is not None:
-            _end(process)
-
-    def _run(self, config: Path, errors: int, timeout_s: float) -> bytes:
-        arguments = [*self._command, "measure-step", "--config", str(config)]
-        with self._lock:
-            if self._is_cancelled:
-                raise CancelledError("The measurement was called off.")
-            try:
-                process = subprocess.Popen(
-                    arguments,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    process_group=0 if os.name == "posix" else None,
-                )
-            except OSError as error:
-                raise ConfigError(
-                    f"The time of a step could not be measured: {error}.",
-                    "The run can start all the same.",
-                ) from error
-            self._process = process
-        try:
-            with contextlib.suppress(psutil.Error, OSError):
-                if os.name == "posix":
-                    psutil.Process(process.pid).nice(_NICE)
-            said, _ = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise ConfigError(
-                f"A step took longer than {timeout_s:.0f} s to measure.",
-                "The run can start all the same; it will be slow on this machine.",
-            ) from error
-        finally:
-            _end(process)
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        if self._is_cancelled:
-            raise CancelledError("The measurement was called off.")
-        return said
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a child with its workers."""
-    with contextlib.suppress(OSError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+            child = self._child
+        if child is not None:
+            child.cancel()

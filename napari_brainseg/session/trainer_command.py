@@ -39,16 +39,23 @@ class TrainerCommand:
     arguments : sequence of str
         The command and what follows it.
     what : str
-        What is being done, for messages: "The gate could not be measured".
+        For messages: "The gate could not be measured".
+    hint : str
+        For messages: what to do about it.
     command : sequence of str, optional
         Start of the command line instead of `TRAINER`.
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, what: str, command: Sequence[str] | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        what: str,
+        hint: str = "Mend what it says and try again.",
+        command: Sequence[str] | None = None,
     ) -> None:
         self._arguments = [*(command or TRAINER), *arguments]
-        self._what = what
+        self._what, self._hint = what, hint
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_cancelled = False
@@ -81,9 +88,7 @@ class TrainerCommand:
                         process_group=0 if os.name == "posix" else None,
                     )
                 except OSError as error:
-                    raise ConfigError(
-                        f"{self._what}: {error}.", "Check the installation with brainseg doctor."
-                    ) from error
+                    raise ConfigError(f"{self._what}: {error}.", self._hint) from error
             said = self._communicate(process, timeout_s)
             errors.seek(0)
             complaint = errors.read().decode(errors="replace").strip()[-_TAIL:]
@@ -91,8 +96,7 @@ class TrainerCommand:
             raise CancelledError(f"{self._what}: called off.")
         if process.returncode:
             raise ConfigError(
-                f"{self._what}: {complaint or f'exit code {process.returncode}'}",
-                "Mend what it says and try again.",
+                f"{self._what}: {complaint or f'exit code {process.returncode}'}", self._hint
             )
         return said.decode(errors="replace")
 
@@ -112,7 +116,7 @@ class TrainerCommand:
             return process.communicate(timeout=timeout_s)[0]
         except subprocess.TimeoutExpired as error:
             raise ConfigError(
-                f"{self._what}: it took longer than {timeout_s:.0f} s.", "This machine is busy."
+                f"{self._what}: it took longer than {timeout_s:.0f} s.", self._hint
             ) from error
         finally:
             _end(process)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.dataset.preflight import PreflightReport
     from napari_brainseg.core.formats import Discovery
-    from napari_brainseg.core.protocol import Command
-    from napari_brainseg.session.expected_time import ExpectedTime
+    from napari_brainseg.core.protocol import Command, RunConfig
+    from napari_brainseg.session.expected_time import ExpectedTime, StepMeasurement
     from napari_brainseg.session.fine_tuning import FineTuningPlan
     from napari_brainseg.session.foreground import ForegroundPredictions
     from napari_brainseg.session.gates import Gates
@@ -131,6 +131,12 @@ class Trainings:
         return preflight_of(
             shelf.workspace, shelf.catalogue, shelf.registry, studies, expected=expected, **changes
         )
+
+    def measurement(self, config: RunConfig) -> StepMeasurement:
+        """Make what measures a step of such a run, by the trainer of this session."""
+        from napari_brainseg.session.expected_time import StepMeasurement
+
+        return StepMeasurement(config, command=self._command)
 
     def start(self, studies: Discovery | None, **changes: Any) -> RunHandle:
         """Fine-tune on the exported corrections, from the bundled base unless changed.

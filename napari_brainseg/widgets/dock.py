@@ -100,7 +100,7 @@ class BrainSegDock(QWidget):
         self.export = SignOffPanel(desk, view.go_to)
         self.models = ModelsPanel(desk)
         self.models.measure = desk.measure_gate
-        self.training = TrainingPanel(desk)
+        self.training = TrainingPanel(desk, measurement=desk.trainings.measurement)
         self.effort = EffortView(desk)
         self.notice = CatalogueNotice(desk)
         self.write_bar = WriteBar(desk)
