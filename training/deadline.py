@@ -17,7 +17,7 @@ __all__ = ["DEADLINE_S", "leaving_in_time", "saving"]
 saving = threading.Lock()
 """Held while a checkpoint is written."""
 
-DEADLINE_S = 1.3
+DEADLINE_S = 1.0
 """From the stop on. A step on a busy processor, a validation or an export may take longer."""
 
 _LOOK_S = 0.05
