@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.segmentation.evaluation_results import PatientResult
+from napari_brainseg.core.segmentation.gate_evidence import AS_DRAWN_DSC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ def write_fold(folder: Path, result: FoldResult) -> None:
 
 
 def unchanged(folds: Sequence[FoldResult]) -> frozenset[str]:
-    """Name corrected patients whose mask is the base model's own prediction, voxel for voxel.
+    """Name corrected patients whose mask is the base model's own prediction, or as good as that.
 
     A reader who starts from the prediction and has nothing to mend signs it off as it is. Against
     that mask the base model has a DSC of 1 and every other model less, however good: such patients
@@ -77,7 +78,9 @@ def unchanged(folds: Sequence[FoldResult]) -> frozenset[str]:
         result.patient
         for fold in folds
         for result in fold.results[0.0]
-        if result.patient in fold.held_out and result.volume_truth_vox and result.dsc_native == 1.0
+        if result.patient in fold.held_out
+        and result.volume_truth_vox
+        and result.dsc_native >= AS_DRAWN_DSC
     )
 
 

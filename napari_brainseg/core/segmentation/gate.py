@@ -88,7 +88,7 @@ def judge(evidence: GateEvidence) -> GateVerdict:
     mean = change_of(lesions, lambda result: result.dsc_native)
     worst = largest_drop(lesions)
     corrected = change_of(
-        [pair for pair in evidence.corrections if pair.has_lesion],
+        [pair for pair in evidence.corrections if pair.has_lesion and not pair.is_as_drawn],
         lambda result: result.dsc_native,
     )
     empty = [

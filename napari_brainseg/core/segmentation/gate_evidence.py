@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "AS_DRAWN_DSC",
     "EVIDENCE_NAME",
     "SCHEMA_VERSION",
     "GateEvidence",
@@ -38,6 +39,9 @@ __all__ = [
 SCHEMA_VERSION = 1
 EVIDENCE_NAME = "gate.json"
 """Name of the file in a run folder."""
+AS_DRAWN_DSC = 0.998
+"""A model's mask this like the corrected one was signed off as it stood: engines and precisions
+differ by less, one brush stroke differs by more."""
 
 
 class _Evidence(BaseModel):
@@ -75,6 +79,14 @@ class PairedPatient(_Evidence):
     def has_lesion(self) -> bool:
         """Whether the mask that both were measured against has a voxel."""
         return self.candidate.volume_truth_vox > 0
+
+    @property
+    def is_as_drawn(self) -> bool:
+        """Whether the reader let the other model's mask stand.
+
+        Against its own mask that model cannot lose, so the patient tells nothing of who is better.
+        """
+        return self.has_lesion and self.current.dsc_native >= AS_DRAWN_DSC
 
     @property
     def difference(self) -> float:

@@ -76,6 +76,14 @@ def enough_reasons(evidence: GateEvidence) -> list[GateReason]:
                 f"{LEAST_WITH_LESION}.",
             )
         )
+    if evidence.corrections and all(pair.is_as_drawn for pair in evidence.corrections):
+        found.append(
+            _missing(
+                "corrections",
+                "All corrected patients were signed off as the model had drawn them: against its "
+                "own masks no other model can be better.",
+            )
+        )
     if not evidence.corrections:
         found.append(
             _missing(
@@ -139,7 +147,20 @@ def corrections_reasons(evidence: GateEvidence, change: Change | None) -> list[G
         return []
     how = f"each predicted by a model that was not trained on it ({HOW[evidence.corrections_how]})"
     free = [pair for pair in evidence.corrections if not pair.has_lesion]
-    found = [_marked(free, how) if change is None else _gain(change, how)]
+    drawn = [pair for pair in evidence.corrections if pair.is_as_drawn]
+    found = []
+    if change is not None:
+        found.append(_gain(change, how))
+    elif free:
+        found.append(_marked(free, how))
+    if drawn:
+        found.append(
+            _note(
+                "corrections as drawn",
+                f"{listed(sorted(pair.patient for pair in drawn))}: signed off as the model had "
+                "drawn it, so not counted among the corrections that gain.",
+            )
+        )
     others = [p for p in evidence.corrections if p.compared_with == "base"]
     if others:
         found.append(

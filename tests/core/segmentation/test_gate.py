@@ -187,6 +187,18 @@ def test_corrections_that_do_not_gain_fail_it(gain):
     assert "no better" in verdict.headline
 
 
+def test_a_mask_signed_off_as_drawn_does_not_speak_for_who_drew_it():
+    drawn = pair("DRAWN", 0.9998, 0.95)
+    verdict = judge(evidence(corrections=[*GAIN, drawn]))
+    assert verdict.is_passed
+    assert verdict.corrections_difference == pytest.approx(0.04)
+    assert "DRAWN" in reason(verdict, "corrections as drawn").text
+
+    only = judge(evidence(corrections=[drawn]))
+    assert only.outcome is GateOutcome.NOT_ENOUGH
+    assert "as the model had drawn them" in reason(only, "corrections").text
+
+
 def test_a_small_gain_is_written_as_one_and_chance_is_said():
     corrections = [pair("C0", 0.8, 0.8003), pair("C1", 0.8, 0.9), pair("C2", 0.8, 0.7)]
     verdict = judge(evidence(corrections=corrections))
