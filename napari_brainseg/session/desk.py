@@ -265,7 +265,10 @@ class Desk:
             self._enter(found)
             if listed is not None:
                 listed()
-            return self._open_folder(found.folders[0])
+            case = self._open_folder(found.folders[0])
+        # A training that goes on without a window is found by the next one.
+        self.submit(self.trainings.follow)
+        return case
 
     def select(self, patient: str) -> Case:
         """Open another patient of `studies`.

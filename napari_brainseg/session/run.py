@@ -203,7 +203,24 @@ class Run:
         from napari_brainseg.session.gates import Gates
 
         gates = self._gates or Gates(self._catalogue)
-        gates.record(load_evidence(path), self.id)
+        record = gates.record(load_evidence(path), self.id)
+        if record.locked_digest is None:
+            return
+        # The gate's means take the place of those of the run: they leave patients without a lesion
+        # out, and one list must not show another figure than the verdict beside it.
+        verdict = record.verdict
+        for name, dsc in (
+            (record.current, verdict.mean_current),
+            (record.candidate, verdict.mean_candidate),
+        ):
+            if dsc is not None:
+                self._registry.record_dsc(
+                    name,
+                    split_digest=record.locked_digest,
+                    patients=verdict.locked_patients - verdict.lesion_free_patients,
+                    dsc=dsc,
+                    run_id=self.id,
+                )
 
     def _measure(self, version: str) -> None:
         """Keep both figures: candidate and base on the same patients, in the same run."""

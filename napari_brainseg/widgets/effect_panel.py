@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QFont, QFontMetrics
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QWidget
 
@@ -194,6 +194,7 @@ class EffectPanel(Panel):
 
     def _make_table(self) -> Any:
         table = compact_table(self.model, self.tr("Cases of the review"), PATIENT)
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         table.setSelectionMode(table.SelectionMode.SingleSelection)
         table.verticalHeader().setDefaultSectionSize(self._line())
         bold = QFont(self.font())
