@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["PREDICTION_STEPS", "Course", "Part"]
 
 PREDICTION_STEPS = 2.0
-"""What predicting and measuring a patient costs, in training steps: 1.6 to 2.4 on two cores, with
-volumes of some 25 slices and batches of 16."""
+"""About what predicting and measuring a patient costs, in training steps: a guess for volumes of
+some 25 slices and batches of 16, with which a run begins to tell how far it is."""
 
 
 class Part(NamedTuple):

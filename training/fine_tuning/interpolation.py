@@ -22,8 +22,8 @@ __all__ = ["SHARES", "TOLERANCE", "UNMEASURED_SHARE", "choose_share", "interpola
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the new weights that inner folds measure; 0 is the base model."""
 TOLERANCE = 0.002
-"""DSC within which two shares count as equally good: a fifth of what the mean of eight patients
-moves between two seeds."""
+"""DSC within which two shares count as equally good; less than the mean of a few patients moves by
+chance, so that of equals the one that keeps most of the base model wins."""
 UNMEASURED_SHARE = 0.5
 """Without inner folds: what the authors of WiSE-FT recommend where nothing can be measured."""
 

@@ -33,7 +33,7 @@ def fine_tuning_defaults(corrections: int, *, replayed: int) -> dict[str, Any]:
 
     Steps grow slowly with the corrections, so that eight take less than a quarter of an hour on
     two cores with folds and gate; the figures behind rate, shares and steps stand in
-    ``docs/decisions``.
+    ``docs/decisions/0027-fine-tuning-in-stages.md``.
 
     Parameters
     ----------
