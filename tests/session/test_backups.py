@@ -109,7 +109,8 @@ def test_the_newest_one_a_day_and_one_of_each_schema_are_kept(
     for day in range(1, 12):
         for minute in range(3):
             moment = noon - timedelta(days=day, minutes=minute)
-            (folder / f"catalogue-schema{SCHEMA_VERSION}-{moment:%Y%m%dT%H%M%S}.000Z.sqlite").touch()
+            name = f"catalogue-schema{SCHEMA_VERSION}-{moment:%Y%m%dT%H%M%S}.000Z.sqlite"
+            (folder / name).touch()
     old = noon - timedelta(days=300)
     (folder / f"catalogue-schema2-{old:%Y%m%dT%H%M%S}.000Z.sqlite").touch()
     (folder / f"catalogue-schema2-{old:%Y%m%dT%H%M%S}.001Z.sqlite").touch()
