@@ -93,12 +93,20 @@ class Preparation:
                 f"{loaded.study.patient} has no FLAIR images; no model can predict it.",
                 "Go on with the next patient.",
             )
-        old = self._predicted(index, loaded, self._current, Work.CURRENT)
-        new = self._predicted(index, loaded, self._candidate, Work.CANDIDATE)
+        # The store keeps figures against the ground truth, and a correction stands in its place
+        # here: such predictions are not kept.
+        store = None if case.is_correction else self._store
+        old = self._predicted(index, loaded, self._current, Work.CURRENT, store)
+        new = self._predicted(index, loaded, self._candidate, Work.CANDIDATE, store)
         return EffectPicture.of(loaded.study, old, new)
 
     def _predicted(
-        self, index: int, loaded: LoadedCase, bundle: Bundle, work: Work
+        self,
+        index: int,
+        loaded: LoadedCase,
+        bundle: Bundle,
+        work: Work,
+        store: PredictionStore | None,
     ) -> NDArray[np.uint8]:
         if not self._is_wanted(index):
             raise CancelledError("Another patient is on show.")
@@ -106,7 +114,7 @@ class Preparation:
         kept = self._store.load(loaded.sha, bundle.version)
         if kept is not None and kept.mask.shape == loaded.study.image.grid_shape:
             return kept.mask
-        job = self._finished(index, loaded, bundle, work)
+        job = self._finished(index, loaded, bundle, work, store)
         if job.prediction is not None:
             return job.prediction.mask
         if job.reason is FinishReason.CANCELLED:
@@ -114,7 +122,12 @@ class Preparation:
         raise job.error or DataError(f"{loaded.study.patient} could not be predicted.")
 
     def _finished(
-        self, index: int, loaded: LoadedCase, bundle: Bundle, work: Work
+        self,
+        index: int,
+        loaded: LoadedCase,
+        bundle: Bundle,
+        work: Work,
+        store: PredictionStore | None,
     ) -> PredictionJob:
         """Ask for a prediction and wait for it; it gets urgent once a person waits as well."""
         asked: list[Priority] = []
@@ -122,7 +135,7 @@ class Preparation:
         def ask(priority: Priority) -> PredictionJob:
             asked.append(priority)
             return self._service.predict(
-                loaded.study, bundle, priority=priority, sha=loaded.sha, store=self._store
+                loaded.study, bundle, priority=priority, sha=loaded.sha, store=store
             )
 
         job = ask(Priority.FOREGROUND if self._is_on_show(index) else Priority.PREFETCH)

@@ -220,7 +220,7 @@ class BrainSegDock(QWidget):
         self.tabs.currentChanged.connect(self.refresh_next)
         self.models.selected_changed.connect(self.refresh_next)
         self.training.gathered.connect(self.refresh_next)
-        self.training.finished_version.connect(lambda _version: self._show_versions())
+        self.training.finished_version.connect(lambda _version: self.show_versions())
         self.models.review_wanted.connect(self.effect.start)
         self.models.patient_chosen.connect(self.effect.start)
         self.effect.ended.connect(self.models.show_reviewed)
@@ -238,8 +238,8 @@ class BrainSegDock(QWidget):
         if what == "tool":
             self.refresh_next()
 
-    def _show_versions(self) -> None:
-        """Bring the gate of a version that was just made into sight."""
+    def show_versions(self) -> None:
+        """Bring the versions, with the gate of one that was just made, into sight."""
         page = self.tabs.widget(MODELS)
         if isinstance(page, QScrollArea):
             page.verticalScrollBar().setValue(0)

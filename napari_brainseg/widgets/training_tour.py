@@ -128,6 +128,8 @@ def _decide(
         lambda: desk.registry.current_version == new.version, _PATIENCE_S, "the new version in use"
     )
     hands.wait_for(models.back_button.isVisible, _PATIENCE_S, "the way back")
+    dock.show_versions()
+    hands.rest(0.3)
     show("in-use", "Take into use", "The new version is in use; its reason is on record.")
     versions = [
         {"version": v.version, "in use": v.is_current, "outcome": v.outcome or ""}

@@ -253,15 +253,24 @@ def test_both_versions_predict_the_patient_on_show_and_the_next_ones_ahead(
     review.next()
     assert review.index == 2
 
-    # The predictions are kept as any other, and a second review asks for none.
-    study = load_study(review.case.path)
+    # Those of the locked are kept as any other, and a second review asks for none. Those of the
+    # corrected are not: their figures would be against the correction.
+    locked = review.cases[2]
+    assert not locked.is_correction
     store = PredictionStore(workspace, catalogue)
-    assert store.load(image_sha256(study), bundles[1].version) is not None
+    kept = {
+        case.patient: store.load(image_sha256(load_study(case.path)), bundles[1].version)
+        for case in review.cases
+    }
+    assert {p for p, found in kept.items() if found is not None} == {
+        case.patient for case in review.cases if not case.is_correction
+    }
+    assert kept[A] is None
     review.close(10.0)
-    begun = len(predictor.begun)
     again = start()
+    again.go_to(2)
     until(lambda: again.picture is not None)
-    assert len(predictor.begun) == begun
+    assert [p for p, _ in predictor.begun].count(locked.patient) == 2
 
 
 def test_what_comes_next_gives_way_to_the_patient_on_show(
