@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -30,6 +31,13 @@ os.environ["XDG_CONFIG_HOME"] = str(Path(_HOME.name, "config"))
 os.environ["XDG_DATA_HOME"] = str(Path(_HOME.name, "data"))
 os.environ["XDG_CACHE_HOME"] = str(Path(_HOME.name, "cache"))
 os.environ.pop("BRAINSEG_WORKSPACE", None)
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and their children too.
+if (
+    threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two noisy cores: a deadline for each example only finds out how noisy.
 hypothesis.settings.register_profile("house", deadline=None)
