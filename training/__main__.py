@@ -30,7 +30,7 @@ from napari_brainseg.core.protocol.run_folder import (
 )
 from napari_brainseg.core.protocol.stdio import claim_stdout
 from training.allocator import keep_freed_memory
-from training.cores import wait_without_spinning
+from training.cores import spin_shortly
 from training.deadline import leaving_in_time
 from training.faults import finished_by
 from training.flags import add_fields, given_fields
@@ -103,7 +103,7 @@ train one after another on a machine; others start at once.
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 failed, 2 usage, 130 stopped."""
-    wait_without_spinning()
+    spin_shortly()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser(arguments[0] if arguments else "").parse_args(arguments)
     if options.command in COMMANDS:
