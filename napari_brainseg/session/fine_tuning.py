@@ -18,7 +18,7 @@ from napari_brainseg.core.dataset.splits import (
     same_person,
 )
 from napari_brainseg.core.formats import undated
-from napari_brainseg.core.imaging import DataError, ModelError
+from napari_brainseg.core.imaging import ConfigError, DataError, ModelError
 from napari_brainseg.core.protocol import RunConfig, parse_config
 from napari_brainseg.core.protocol.fine_tuning_defaults import fine_tuning_defaults
 from napari_brainseg.session.content_hashes import ContentHashes
@@ -145,7 +145,8 @@ def plan_fine_tuning(
     DataError
         If nothing was exported, nobody is left to train on, or locked patients are missing.
     ConfigError
-        If a changed field does not fit.
+        If a changed field does not fit, or the version in use is too far from a bundled one to
+        start from.
     """
     corrected = exported_patients(workspace.training_set)
     if not corrected:
@@ -155,6 +156,12 @@ def plan_fine_tuning(
         )
     current = base if current is None else current
     begin = current if start == "current" else base
+    if begin is not base and begin.manifest.parent not in (None, base.version):
+        raise ConfigError(
+            f"{begin.version} was fine-tuned from {begin.manifest.parent}, which is fine-tuned "
+            "itself: a run from it would be a chain on a chain, and drift.",
+            "Start from the bundled model; it trains on all corrections all the same.",
+        )
     seed = int(changes.get("seed", RunConfig.model_fields["seed"].default))
     with_truth = () if studies is None else _with_truth(studies)
 

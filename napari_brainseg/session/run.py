@@ -185,8 +185,8 @@ class Run:
             end_run(self._catalogue, self.id, outcome, pid=pid)
             if outcome.reason is RunReason.COMPLETED and outcome.bundle is not None:
                 version = self._registry.adopt(outcome.bundle, run_id=self.id)
-                self._measure(version.version)
-                self._record_gate()
+                if not self._record_gate():
+                    self._measure(version.version)
         except BrainSegError as error:
             fault = error
         try:
@@ -194,21 +194,27 @@ class Run:
         except EmitLoopError:
             _log.exception("A listener of the run failed")
 
-    def _record_gate(self) -> None:
-        """Keep what the run measured of its candidate against the version in use."""
+    def _record_gate(self) -> bool:
+        """Keep what the run measured of its candidate against the version in use.
+
+        Returns
+        -------
+        bool
+            Whether locked patients were measured. The list of versions shows the gate's means
+            then: they leave patients without a lesion out, and one list must not show another
+            figure than the verdict beside it.
+        """
         path = self.trainer.run_dir / GATE
         if not path.is_file():
-            return
+            return False
         from napari_brainseg.core.segmentation.gate import load_evidence
         from napari_brainseg.session.gates import Gates
 
         gates = self._gates or Gates(self._catalogue)
         record = gates.record(load_evidence(path), self.id)
-        if record.locked_digest is None:
-            return
-        # The gate's means take the place of those of the run: they leave patients without a lesion
-        # out, and one list must not show another figure than the verdict beside it.
         verdict = record.verdict
+        if record.locked_digest is None or verdict.mean_candidate is None:
+            return False
         for name, dsc in (
             (record.current, verdict.mean_current),
             (record.candidate, verdict.mean_candidate),
@@ -221,6 +227,7 @@ class Run:
                     dsc=dsc,
                     run_id=self.id,
                 )
+        return True
 
     def _measure(self, version: str) -> None:
         """Keep both figures: candidate and base on the same patients, in the same run."""

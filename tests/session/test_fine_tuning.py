@@ -106,6 +106,24 @@ def test_a_run_starts_from_the_base_with_all_corrections_or_from_the_version_in_
     assert chained.corrected == (A, B)
 
 
+def test_a_run_is_never_chained_on_a_chain(
+    workspace: Workspace,
+    make_root: Callable[..., Path],
+    correct: Callable[..., None],
+    make_bundle: Callable[..., Bundle],
+    base: Callable[..., Bundle],
+) -> None:
+    root = make_root(A, B, C, D)
+    correct(root, A, B)
+    bundle = base(C)
+    once = make_bundle("once", parent=bundle.version, training={"train_patients": [C, A]})
+    twice = make_bundle("twice", parent=once.version, training={"train_patients": [C, A]})
+    with pytest.raises(ConfigError, match="a chain on a chain"):
+        plan_fine_tuning(workspace, bundle, discover(root), current=twice, start="current")
+    plan = plan_fine_tuning(workspace, bundle, discover(root), current=twice)
+    assert (plan.base, plan.config.current) == (bundle.version, twice.path)
+
+
 def test_the_locked_set_stays_when_more_patients_are_corrected(
     workspace: Workspace,
     make_root: Callable[..., Path],
