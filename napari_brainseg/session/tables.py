@@ -26,6 +26,7 @@ __all__ = [
     "corrections",
     "evaluations",
     "gates",
+    "measurements",
     "metadata",
     "model_versions",
     "open_cases",
@@ -42,7 +43,7 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised with every change of the tables; a catalogue of a later version is refused."""
 
 metadata = MetaData()
@@ -315,4 +316,27 @@ open_cases = Table(
     Column("pid_started", Float, nullable=False),
     Column("editor", String(200)),
     Column("since", Float, nullable=False),
+)
+
+measurements = Table(
+    # Since schema 5. What was measured in the image; a removed one stays, marked.
+    "measurements",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
+    # ruler, area
+    Column("kind", String(20), nullable=False),
+    # 0 axial, 1 coronal, 2 sagittal: the axis of (z, y, x) that the plane lies across.
+    Column("axis", Integer, nullable=False),
+    # Index along that axis, from 0.
+    Column("plane", Integer, nullable=False),
+    # JSON: points as [z, y, x] in voxels.
+    Column("points", Text, nullable=False),
+    # What was read off, in `unit`: mm, px, mm2 or px2. Kept as it was shown.
+    Column("value", Float, nullable=False),
+    Column("unit", String(10), nullable=False),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("editor", String(200)),
+    Column("created", Float, nullable=False),
+    Column("removed", Float),
 )

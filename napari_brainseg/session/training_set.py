@@ -120,6 +120,7 @@ def export_case(
             mask,
             study.slice_numbers,
             overwrite=True,
+            geometry=study.image.geometry,
             check=lambda folder: _compare(folder, study, mask),
             record=lambda: append_entry(training_set, entry),
         )

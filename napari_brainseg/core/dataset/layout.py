@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_brainseg.core.imaging import Geometry
+
 __all__ = ["EXPORT_LOCK", "recover", "remove_patient", "write_patient"]
 
 EXPORT_LOCK = ".export.lock"
@@ -47,6 +49,7 @@ def write_patient(
     durable: bool = True,
     check: Callable[[Path], None] | None = None,
     record: Callable[[], None] | None = None,
+    geometry: Geometry | None = None,
 ) -> Path:
     """Write ``root/PATIENT/PATIENT_N.tif`` and ``PATIENT_N_mask.tif`` for every slice.
 
@@ -75,6 +78,8 @@ def write_patient(
     record : callable, optional
         Called when the patient stands. What it raises is passed on, and the patient is as it was
         before.
+    geometry : Geometry, optional
+        Written beside the slices where it has a spacing; see `core.formats.sidecar`.
 
     Returns
     -------
@@ -102,6 +107,8 @@ def write_patient(
         scratch.mkdir()
         try:
             _write_slices(scratch, patient, planes, lesions, slice_numbers, durable)
+            if geometry is not None:
+                _write_geometry(scratch, geometry, planes, lesions, durable)
             if check is not None:
                 check(scratch)
             _swap(scratch, target, record)
@@ -247,6 +254,22 @@ def _write_slices(
         sync_folder(folder)
 
 
+def _write_geometry(
+    folder: Path,
+    geometry: Geometry,
+    planes: NDArray[np.uint8] | None,
+    lesions: NDArray[np.uint8] | None,
+    durable: bool,
+) -> None:
+    from napari_brainseg.core.formats.sidecar import GEOMETRY_FILE, geometry_json
+
+    volume = planes if lesions is None else lesions
+    assert volume is not None
+    content = geometry_json(geometry, (volume.shape[0], volume.shape[1], volume.shape[2]))
+    if content is not None:
+        _write_file(folder / GEOMETRY_FILE, content, durable)
+
+
 def _write_tiff(path: Path, data: NDArray[np.uint8], photometric: str, durable: bool) -> None:
     import tifffile
 
@@ -254,8 +277,12 @@ def _write_tiff(path: Path, data: NDArray[np.uint8], photometric: str, durable: 
     content = io.BytesIO()
     # No software tag and no description: the same slice always gives the same bytes.
     tifffile.imwrite(content, data, photometric=photometric, metadata=None, software=False)
+    _write_file(path, content.getbuffer(), durable)
+
+
+def _write_file(path: Path, content: bytes | memoryview, durable: bool) -> None:
     with path.open("wb") as file:
-        file.write(content.getbuffer())
+        file.write(content)
         if durable:
             file.flush()
             os.fsync(file.fileno())

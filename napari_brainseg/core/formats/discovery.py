@@ -6,27 +6,27 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from napari_brainseg.core.formats.faults import Fault
 from napari_brainseg.core.formats.kaggle3m import Listing, StudyFolder, list_folder, study_folder
-from napari_brainseg.core.formats.names import EXAMPLE_NAME, parse_slice_name, undated
+from napari_brainseg.core.formats.names import EXAMPLE_NAME, is_tiff, parse_slice_name, undated
+from napari_brainseg.core.formats.probing import is_dicom, is_nifti_name, is_zip, may_be_dicom
 from napari_brainseg.core.imaging import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Discovery", "Fault", "discover", "is_study_path"]
 
 _LEVELS = 2
 """Patients may lie in the root itself or one folder deeper (``root/kaggle_3m/PATIENT``)."""
 
+_DICOM_LEVELS = 6
+"""Exports of DICOM nest patient, study and series, and more."""
+
 _PROBED = 40
 """Entries that `is_study_path` looks at in a folder before it gives up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A patient that cannot be read, and why."""
-
-    path: Path
-    error: DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,24 @@ class _Found(NamedTuple):
     ignored: list[Path]
 
 
-def discover(path: Path | str) -> Discovery:
+def discover(
+    path: Path | str,
+    *,
+    progress: Callable[[int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Discovery:
     """Find the patients below a path without reading a pixel.
 
     Parameters
     ----------
     path : Path or str
-        A patient's folder, or a folder of patients, or one with a level more between.
+        A patient's folder, a folder of patients, or one with a level more between; kaggle_3m,
+        NIfTI or DICOM (nested as deep as exports are). Or one file: a NIfTI volume or a DICOM
+        file stands for the patient that it belongs to; a zip archive is unpacked first.
+    progress : callable, optional
+        Gets the number of files looked at so far, now and then.
+    cancelled : callable, optional
+        Asked now and then.
 
     Returns
     -------
@@ -110,11 +121,19 @@ def discover(path: Path | str) -> Discovery:
     Raises
     ------
     DataError
-        If the path cannot be read, holds no slices, or its only patient is faulty.
+        If the path cannot be read, holds no images, or its only patient is faulty.
+    CancelledError
+        If `cancelled` said so.
     """
     # Absolute, so that a patient opened as "." has a name and a root too.
     root = Path(path).absolute()
-    found = _search(root, _LEVELS)
+    if root.is_file():
+        if not is_zip(root):
+            return Discovery(root, (_of_file(root),))
+        from napari_brainseg.core.formats.archive import unpack
+
+        root = unpack(root, progress=progress, cancelled=cancelled)
+    found = _search_all(root, progress, cancelled)
     folders, twins = _without_twins(found.folders)
     faults = sorted([*found.faults, *twins], key=lambda fault: fault.path)
     if not folders and len(faults) == 1:
@@ -130,13 +149,70 @@ def is_study_path(path: Path | str) -> bool:
     path : Path or str
         Anything that a user may drop on the window.
     """
-    return _probe(Path(path), _LEVELS)
+    place = Path(path)
+    try:
+        if place.is_file():
+            return is_nifti_name(place.name) or is_dicom(place) or is_zip(place)
+    except (OSError, ValueError):
+        return False
+    return _probe(place, _LEVELS) or _probe_dicom(place)
+
+
+def _of_file(path: Path) -> StudyFolder:
+    if is_nifti_name(path.name):
+        from napari_brainseg.core.formats.nifti.discovery import nifti_file
+
+        return nifti_file(path)
+    if is_dicom(path):
+        from napari_brainseg.core.formats.dicom.discovery import dicom_file
+
+        return dicom_file(path)
+    if is_tiff(path.name):
+        hint = "Open the folder that holds the patient's slices."
+        raise DataError(f"{path} is one slice, not a patient.", hint)
+    raise DataError(
+        f"{path} is no image that can be opened.",
+        "Open a folder of slices (TIFF or DICOM), a NIfTI file (.nii, .nii.gz), a DICOM file or a "
+        "zip archive of them.",
+    )
+
+
+def _search_all(
+    root: Path,
+    progress: Callable[[int], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> _Found:
+    """Search for slices and NIfTI files first, then for DICOM in what is left."""
+    nothing: _NoSlicesError | None = None
+    try:
+        found = _search(root, _LEVELS)
+    except _NoSlicesError as error:
+        nothing, found = error, _Found([], [], [])
+    taken = {folder.path for folder in found.folders} | {
+        fault.path for fault in found.faults if not isinstance(fault.error, _EmptyError)
+    }
+    if root not in taken:
+        from napari_brainseg.core.formats.dicom.discovery import dicom_folders
+
+        folders, faults = dicom_folders(root, skip=taken, progress=progress, cancelled=cancelled)
+        if folders or faults:
+            held = [f.path for f in folders] + [f.path for f in faults]
+            ignored = [p for p in found.ignored if not any(h.is_relative_to(p) for h in held)]
+            return _Found([*found.folders, *folders], [*found.faults, *faults], ignored)
+    if nothing is not None:
+        raise nothing
+    return found
 
 
 def _search(folder: Path, levels: int) -> _Found:
     listing = list_folder(folder)
     if listing.tiffs:
         return _Found([study_folder(folder, listing.tiffs)], [], [])
+    if any(is_nifti_name(name) for name in listing.others):
+        from napari_brainseg.core.formats.nifti.discovery import nifti_folders
+
+        names = [name for name in listing.others if is_nifti_name(name)]
+        return _Found([*nifti_folders(folder, names)], [], [])
     found = _Found([], [], [])
     for name in listing.folders if levels else ():
         path = folder / name
@@ -157,7 +233,10 @@ def _search(folder: Path, levels: int) -> _Found:
 
 
 def _no_slices(folder: Path, listing: Listing) -> _NoSlicesError:
-    hint = f"Choose a folder with slices named like {EXAMPLE_NAME}, or a folder of such folders."
+    hint = (
+        f"Choose a folder with slices named like {EXAMPLE_NAME}, with NIfTI or DICOM files, or a "
+        "folder of such folders."
+    )
     if not listing.folders and not listing.others:
         return _EmptyError(f"The folder {folder} is empty.", hint)
     kinds = Counter(Path(name).suffix.lower() or "no ending" for name in listing.others)
@@ -165,7 +244,7 @@ def _no_slices(folder: Path, listing: Listing) -> _NoSlicesError:
     if listing.folders:
         held.append(f"{len(listing.folders)} folders without slices")
     return _NoSlicesError(
-        f"The folder {folder} holds no TIFF slices, only {', '.join(held)}.", hint
+        f"The folder {folder} holds no images that can be opened, only {', '.join(held)}.", hint
     )
 
 
@@ -190,7 +269,8 @@ def _probe(folder: Path, levels: int) -> bool:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if parse_slice_name(entry.name) is not None and not entry.is_dir():
+                is_image = parse_slice_name(entry.name) is not None or is_nifti_name(entry.name)
+                if is_image and not entry.is_dir():
                     return True
                 hidden = entry.name.startswith(".")
                 if levels and not hidden and len(below) < _PROBED and entry.is_dir():
@@ -198,3 +278,23 @@ def _probe(folder: Path, levels: int) -> bool:
     except (OSError, ValueError):
         return False
     return any(_probe(Path(path), levels - 1) for path in below)
+
+
+def _probe_dicom(folder: Path) -> bool:
+    """Whether one of the first files below a folder is DICOM."""
+    looked = 0
+    try:
+        for place, folders, names in os.walk(folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))[:_PROBED]
+            if len(Path(place).relative_to(folder).parts) >= _DICOM_LEVELS:
+                folders.clear()
+            for name in sorted(names):
+                if may_be_dicom(name):
+                    looked += 1
+                    if is_dicom(Path(place, name)):
+                        return True
+                if looked >= _PROBED:
+                    return False
+    except (OSError, ValueError):
+        return False
+    return False

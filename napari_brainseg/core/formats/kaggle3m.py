@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,11 +12,14 @@ from napari_brainseg.core.formats.names import (
     is_tiff,
     parse_slice_name,
 )
-from napari_brainseg.core.imaging import DataError
+from napari_brainseg.core.formats.sidecar import GEOMETRY_FILE
+from napari_brainseg.core.imaging import DataError, StudyFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from napari_brainseg.core.imaging import Modality, SeriesInfo
 
 __all__ = ["Listing", "Slices", "StudyFolder", "list_folder", "slices_by_number", "study_folder"]
 
@@ -26,22 +29,33 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
-    """A patient's files, sorted by slice number.
+    """A patient's files, as far as names and headers tell.
 
     Parameters
     ----------
     path : Path
-        The patient's folder.
+        What opens this patient again, alone: its folder, or the first of its files where several
+        patients share a folder.
     patient : str
-        Name that the files carry, e.g. ``TCGA_CS_4944_20010208``.
-    images : tuple of Path, length Z
-        Image files, ascending by slice number.
-    masks : tuple of Path or None, length Z
-        Mask file of each image; all ``None`` where the patient has no masks.
-    slice_numbers : tuple of int, length Z
-        Ascending; they may have gaps.
+        Name of the study, e.g. ``TCGA_CS_4944_20010208``.
+    images : tuple of Path
+        Image files. kaggle_3m: one a slice, ascending by slice number; else all files of all
+        series.
+    masks : tuple of Path or None
+        kaggle_3m: mask file of each image, all ``None`` where the patient has no masks; else the
+        files of the ground truth, if there is one.
+    slice_numbers : tuple of int
+        kaggle_3m: ascending, they may have gaps. Empty elsewhere: slices count from 1.
     warnings : tuple of str
         What a reader should know, e.g. a gap in the slice numbers.
+    format : StudyFormat
+        Of the files.
+    series : tuple of SeriesInfo
+        NIfTI and DICOM: what the study can be put together from, masks included.
+    roles : tuple of (Modality, str)
+        NIfTI and DICOM: which series (by key) stands for which modality.
+    truth : str
+        NIfTI and DICOM: key of the series that is the ground truth; empty without one.
     """
 
     path: Path
@@ -50,11 +64,77 @@ class StudyFolder:
     masks: tuple[Path | None, ...]
     slice_numbers: tuple[int, ...]
     warnings: tuple[str, ...] = ()
+    format: StudyFormat = StudyFormat.KAGGLE_3M
+    series: tuple[SeriesInfo, ...] = ()
+    roles: tuple[tuple[Modality, str], ...] = ()
+    truth: str = ""
 
     @property
     def has_masks(self) -> bool:
-        """Whether the slices come with ground truth."""
+        """Whether the patient comes with ground truth."""
         return any(mask is not None for mask in self.masks)
+
+    @property
+    def slices(self) -> int:
+        """Number of slices, as far as it is known without pixels; else 0."""
+        if self.format is StudyFormat.KAGGLE_3M:
+            return len(self.images)
+        keys = [key for _, key in sorted(self.roles, key=lambda role: role[0] != "FLAIR")]
+        return self.find(keys[0]).slices if keys else 0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the study is read from; a change of one of them changes the study."""
+        masks = tuple(mask for mask in self.masks if mask is not None)
+        if self.format is not StudyFormat.KAGGLE_3M:
+            return (*self.images, *masks)
+        sidecar = self.path / GEOMETRY_FILE
+        return (*self.images, *masks, *((sidecar,) if sidecar.is_file() else ()))
+
+    def find(self, key: str) -> SeriesInfo:
+        """Return a series by its key.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        for series in self.series:
+            if series.key == key:
+                return series
+        known = ", ".join(series.key for series in self.series) or "none"
+        raise DataError(f"{self.patient} has no series {key!r}, only: {known}.", "Choose one.")
+
+    def with_roles(self, roles: Mapping[Modality, str], truth: str | None = None) -> StudyFolder:
+        """Choose which series stands for which modality.
+
+        Parameters
+        ----------
+        roles : mapping of Modality to str
+            Modality to key; modalities left out are missing then.
+        truth : str, optional
+            Key of the mask that is the ground truth, empty for none; as it is where left out.
+
+        Raises
+        ------
+        DataError
+            If there is no such series, one is named twice, or a mask is named as an image.
+        """
+        chosen = tuple(sorted(roles.items()))
+        keys = [key for _, key in chosen]
+        if len(set(keys)) != len(keys):
+            raise DataError(
+                f"{self.patient}: one series is chosen for two modalities: {', '.join(keys)}.",
+                "Choose another series for each modality.",
+            )
+        for key in keys:
+            if self.find(key).is_mask:
+                raise DataError(
+                    f"{self.patient}: {key} is a mask, not an image.", "Choose an image series."
+                )
+        key = self.truth if truth is None else truth
+        masks: tuple[Path | None, ...] = self.find(key).files if key else ()
+        return replace(self, roles=chosen, truth=key, masks=masks)
 
 
 class Listing(NamedTuple):

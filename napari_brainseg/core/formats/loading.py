@@ -12,6 +12,7 @@ import numpy as np
 from napari_brainseg.core.formats.attributes import attributes_of
 from napari_brainseg.core.formats.discovery import discover
 from napari_brainseg.core.formats.kaggle3m import StudyFolder, list_folder, slices_by_number
+from napari_brainseg.core.formats.sidecar import read_geometry
 from napari_brainseg.core.formats.tiff import read_image_slice, read_mask_slice
 from napari_brainseg.core.imaging import (
     KAGGLE_ORDER,
@@ -20,6 +21,7 @@ from napari_brainseg.core.imaging import (
     Modality,
     ScalarVolume,
     Study,
+    StudyFormat,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ def load_study(source: Path | str | StudyFolder, *, workers: int | None = None) 
     Returns
     -------
     Study
-        Image uint8 (C, Z, Y, X) in `KAGGLE_ORDER`, truth (Z, Y, X) of 0 and 1 if there are
-        masks, both without spacing, which kaggle_3m does not carry.
+        Image uint8 (C, Z, Y, X) in `KAGGLE_ORDER`, truth (Z, Y, X) of 0 and 1 if there is one.
+        kaggle_3m carries no spacing of its own; see `sidecar` for folders that this program wrote.
 
     Raises
     ------
@@ -58,10 +60,25 @@ def load_study(source: Path | str | StudyFolder, *, workers: int | None = None) 
         a mask holds more than two values, or images and masks do not pair up.
     """
     folder = source if isinstance(source, StudyFolder) else _only_folder(Path(source))
+    if folder.format is StudyFormat.NIFTI:
+        from napari_brainseg.core.formats.nifti.reading import load_nifti
+
+        return load_nifti(folder)
+    if folder.format is StudyFormat.DICOM:
+        from napari_brainseg.core.formats.dicom.reading import load_dicom
+
+        return load_dicom(folder, workers=workers)
+    return _load_kaggle(folder, workers)
+
+
+def _load_kaggle(folder: StudyFolder, workers: int | None) -> Study:
     image = _read_images(folder.images, workers)
     mask_paths = [mask for mask in folder.masks if mask is not None]
     truth = _read_masks(mask_paths, image.shape[2:], workers) if mask_paths else None
     warnings = folder.warnings
+    geometry, doubt = read_geometry(folder.path, (len(folder.images), *image.shape[2:]))
+    if doubt:
+        warnings = (*warnings, doubt)
     try:
         attributes = attributes_of(folder.path.parent, folder.patient)
     except DataError as error:
@@ -70,8 +87,8 @@ def load_study(source: Path | str | StudyFolder, *, workers: int | None = None) 
         warnings = (*warnings, f"No clinical attributes: {error}")
     return Study(
         patient=folder.patient,
-        image=ScalarVolume(image),
-        truth=None if truth is None else LabelVolume(truth),
+        image=ScalarVolume(image, geometry=geometry),
+        truth=None if truth is None else LabelVolume(truth, geometry),
         slice_numbers=folder.slice_numbers,
         path=folder.path,
         missing_modalities=missing_modalities(image),

@@ -11,7 +11,7 @@ EXAMPLE_NAME = "TCGA_CS_4944_20010208_7.tif"
 """Shown in messages about names that do not fit."""
 
 _SLICE = re.compile(r"(?P<patient>.+)_(?P<number>[0-9]+)(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
-_DATED = re.compile(r"(.+)_[0-9]{8}")
+_DATED = re.compile(r"(.+)_[0-9]{8}[b-z]?")
 
 
 class SliceName(NamedTuple):
@@ -43,7 +43,8 @@ def parse_slice_name(name: str) -> SliceName | None:
 def undated(patient: str) -> str:
     """Name of a person without the study date: ``TCGA_CS_4944`` for ``TCGA_CS_4944_20010208``.
 
-    A name that does not end in eight digits is returned unchanged.
+    A letter behind the date tells a second study of the same day from the first. A name that does
+    not end in a date is returned unchanged.
     """
     match = _DATED.fullmatch(patient)
     return match[1] if match else patient

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_brainseg.core.imaging.errors import DataError
+from napari_brainseg.core.imaging.orientation import Affine, spacing_of
 
 __all__ = ["Geometry"]
 
@@ -24,7 +25,7 @@ class Geometry:
     """
 
     spacing_mm: tuple[float, float, float] | None = None
-    affine_lps: tuple[tuple[float, ...], ...] | None = None
+    affine_lps: Affine | None = None
 
     def __post_init__(self) -> None:
         if self.spacing_mm is not None and not all(s > 0 for s in self.spacing_mm):
@@ -32,6 +33,11 @@ class Geometry:
                 f"Voxel spacing {self.spacing_mm} mm is not positive.",
                 "Check the spacing that was given or that the file carries.",
             )
+
+    @classmethod
+    def from_affine(cls, affine_lps: Affine) -> Geometry:
+        """Geometry of a volume whose voxel index (z, y, x, 1) this matrix brings to LPS."""
+        return cls(spacing_of(affine_lps), affine_lps)
 
     @property
     def voxel_volume_ml(self) -> float | None:

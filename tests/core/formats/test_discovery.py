@@ -189,7 +189,7 @@ def test_folder_of_other_things_says_what_it_holds(tmp_path: Path) -> None:
 def test_missing_path_and_file_for_a_folder(tmp_path: Path, write_slices: Writer) -> None:
     with pytest.raises(DataError, match="does not exist"):
         discover(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="is a file") as caught:
+    with pytest.raises(DataError, match="is one slice") as caught:
         discover(write_slices(tmp_path / "A") / "A_1.tif")
     assert "folder that holds" in caught.value.hint
 
