@@ -170,7 +170,7 @@ def _work(
     from training.fine_tuning.plan import deal_folds, shares_of, witnesses_of
 
     def steps(names: Sequence[str]) -> int:
-        slices = sum(len(folders[name].images) for name in names)
+        slices = sum(folders[name].slices for name in names)
         return config.epochs * (
             config.steps_per_epoch or max(1, math.ceil(slices / config.batch_size))
         )
@@ -196,5 +196,5 @@ def _bytes_of_others(cohort: Cohort, split: Partition, folders: Mapping[str, Stu
     """Memory that the slices of patients not loaded here will take, judged by those that were."""
     slices = len(cohort.pool)
     height, width = (int(n) for n in cohort.pool.extents.max(dim=0).values)
-    others = sum(len(folders[name].images) for name in split.train) - slices
+    others = sum(folders[name].slices for name in split.train) - slices
     return max(others, 0) * height * width * (2 * 3 + 1)

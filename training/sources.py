@@ -61,9 +61,7 @@ class FolderSource:
             If a file is gone.
         """
         digest = hashlib.sha256()
-        for path in (*self.folder.images, *self.folder.masks):
-            if path is None:
-                continue
+        for path in self.folder.files:
             try:
                 stat = path.stat()
             except OSError as error:
@@ -73,6 +71,7 @@ class FolderSource:
                 ) from error
             line = f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns};"
             digest.update(line.encode())
+        digest.update(repr((self.folder.roles, self.folder.truth)).encode())
         return digest.hexdigest()
 
     def load(self) -> Study:

@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_brainseg.core.imaging import BrainSegError, DataError
+from napari_brainseg.core.imaging import BrainSegError, DataError, StudyFormat
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -140,7 +140,7 @@ class ContentHashes:
         from napari_brainseg.core.formats import load_masks, load_study
 
         digest = self._looked_at(folder)
-        if digest is not None and folder.has_masks:
+        if digest is not None and folder.has_masks and folder.format is StudyFormat.KAGGLE_3M:
             mask, _ = load_masks(folder.path)
             return _made(digest, mask.data.shape, mask_sha256(mask), int(mask.data.sum()))
         study = load_study(folder)
@@ -194,7 +194,7 @@ def _content(known: dict[str, Any]) -> Content:
 def _stamp(folder: StudyFolder) -> str:
     """Names, sizes and times; the inode's time cannot be set back as the file's can."""
     digest = hashlib.sha256()
-    for path in (*folder.images, *(mask for mask in folder.masks if mask is not None)):
+    for path in folder.files:
         try:
             stat = path.stat()
         except OSError as error:
@@ -204,4 +204,5 @@ def _stamp(folder: StudyFolder) -> str:
             ) from error
         line = f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns};"
         digest.update(line.encode())
+    digest.update(repr((folder.roles, folder.truth)).encode())
     return digest.hexdigest()

@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_brainseg.core.imaging import BrainSegError, DataError
+from napari_brainseg.core.imaging import BrainSegError, DataError, StudyFormat
 from napari_brainseg.session.background_loop import BackgroundLoop
 from napari_brainseg.session.claimants import time_words
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.imaging import Study
     from napari_brainseg.session.case import Case
 
@@ -89,7 +90,8 @@ class SourceFiles:
         self._study = study
         self._lock = threading.Lock()
         self._files = _files_of(study)
-        self._names = set() if study.path is None else _tiffs(study.path)
+        is_tiff_folder = study.path is not None and study.format is StudyFormat.KAGGLE_3M
+        self._names = _tiffs(study.path) if is_tiff_folder and study.path is not None else None
         self._same: dict[Path, tuple[int, int]] = {}
         if fingerprint and self._files:
             stamps = {path: _stamp(path) for path in self._files}
@@ -110,14 +112,18 @@ class SourceFiles:
             `None` if all is as it was, or the folder cannot be reached.
         """
         folder = self._study.path
-        if folder is None or not folder.is_dir():
+        if folder is None or not folder.exists():
             return None
         with self._lock:
             if all_of_them:
                 self._same.clear()
-            changed = {path for path in self._files if not self._is_same(path)}
-        changed |= _tiffs(folder) - self._names
-        if not changed or not folder.is_dir():
+            if self._names is None:
+                changed = self._differing()
+            else:
+                changed = {path for path in self._files if not self._is_same(path)}
+        if self._names is not None:
+            changed |= _tiffs(folder) - self._names
+        if not changed or not folder.exists():
             # It may have gone in the middle, which looks like as many changed files.
             return None
         times = [stamp[1] / 1e9 for path in changed if (stamp := _stamp(path)) is not None]
@@ -125,6 +131,36 @@ class SourceFiles:
         return SourceChange(
             self._study.patient, tuple(sorted(changed)), max(times, default=None), images
         )
+
+    def _differing(self) -> set[Path]:
+        """Files of a NIfTI or DICOM study whose change changed the study; read as a whole."""
+        stamps = {path: _stamp(path) for path in self._files}
+        changed = {path for path, s in stamps.items() if s is None or self._same.get(path) != s}
+        if changed and self._reads_the_same():
+            self._same = {path: s for path, s in stamps.items() if s is not None}
+            return set()
+        return changed
+
+    def _reads_the_same(self) -> bool:
+        from napari_brainseg.core.dataset.hashing import image_sha256, mask_sha256
+        from napari_brainseg.core.formats import load_study
+
+        known = self._study
+        try:
+            folder = _folder_of(known)
+            if folder is None:
+                return False
+            found = load_study(folder, workers=1)
+        except BrainSegError:
+            return False
+        if (found.truth is None) != (known.truth is None):
+            return False
+        same_truth = (
+            found.truth is None
+            or known.truth is None
+            or mask_sha256(found.truth) == mask_sha256(known.truth)
+        )
+        return same_truth and image_sha256(found) == image_sha256(known)
 
     def _is_same(self, path: Path) -> bool:
         stamp = _stamp(path)
@@ -248,21 +284,18 @@ def changed_exports(training_set: Path) -> tuple[str, ...]:
 
 def _files_of(study: Study) -> dict[Path, tuple[int, bool]]:
     """Each file with the index of its slice, and whether it is a mask."""
-    from napari_brainseg.core.formats import discover
-
-    if study.path is None:
-        return {}
     try:
-        found = discover(study.path).folders
+        found = _folder_of(study)
     except BrainSegError:
         return {}
-    if len(found) != 1:
+    if found is None:
         return {}
+    if found.format is not StudyFormat.KAGGLE_3M:
+        masks = {mask for mask in found.masks if mask is not None}
+        return {path: (0, path in masks) for path in found.files}
     slices = {number: z for z, number in enumerate(study.slice_numbers)}
     files: dict[Path, tuple[int, bool]] = {}
-    for number, image, mask in zip(
-        found[0].slice_numbers, found[0].images, found[0].masks, strict=True
-    ):
+    for number, image, mask in zip(found.slice_numbers, found.images, found.masks, strict=True):
         if number in slices:
             files[image] = (slices[number], False)
             if mask is not None:
@@ -270,13 +303,27 @@ def _files_of(study: Study) -> dict[Path, tuple[int, bool]]:
     return files
 
 
-def _fingerprint(study: Study) -> str:
+def _folder_of(study: Study) -> StudyFolder | None:
+    """List the files of a study as they are now, with the series that it was made of."""
     from napari_brainseg.core.formats import discover
+
+    if study.path is None:
+        return None
+    folders = discover(study.path).folders
+    found = [f for f in folders if len(folders) == 1 or f.patient == study.patient]
+    if not found:
+        return None
+    if study.format is StudyFormat.KAGGLE_3M:
+        return found[0]
+    return found[0].with_roles(study.roles, study.truth_key)
+
+
+def _fingerprint(study: Study) -> str:
     from napari_brainseg.session.pixel_facts import fingerprint
 
     try:
-        assert study.path is not None
-        return fingerprint(discover(study.path).folders[0])
+        folder = _folder_of(study)
+        return "" if folder is None else fingerprint(folder)
     except (OSError, BrainSegError):
         return ""
 

@@ -85,6 +85,7 @@ class Preparation:
 
         self._tell(Activity(index, Work.READING))
         folders = discover(case.path).folders
+        folders = tuple(f for f in folders if len(folders) == 1 or f.patient == case.patient)
         if len(folders) != 1:
             raise DataError(f"{case.path} holds {len(folders)} patients, not one.")
         loaded = load_case(folders[0], workers=1)

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def fingerprint(folder: StudyFolder) -> str:
-    """Hash names, sizes and times of a patient's files; no pixels.
+    """Hash names, sizes and times of a patient's files, and the choice of series; no pixels.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def fingerprint(folder: StudyFolder) -> str:
     """
     folder.path.stat()
     digest = hashlib.sha256()
-    for path in (*folder.images, *(mask for mask in folder.masks if mask is not None)):
+    for path in folder.files:
         try:
             stat = path.stat()
         except OSError:
@@ -39,6 +39,10 @@ def fingerprint(folder: StudyFolder) -> str:
             digest.update(f"{path.name}|?\n".encode())
         else:
             digest.update(f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    if folder.series:
+        # The same files make another study when other series are chosen.
+        chosen = [*(f"{role}={key}" for role, key in folder.roles), f"truth={folder.truth}"]
+        digest.update("|".join(chosen).encode())
     return digest.hexdigest()
 
 

@@ -64,7 +64,7 @@ class LoadedCase:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays."""
-        arrays = [self.study.image.data]
+        arrays = [self.study.image.data, *self.study.native.values()]
         if self.study.truth is not None:
             arrays.append(self.study.truth.data)
         if self.prediction is not None:

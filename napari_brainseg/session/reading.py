@@ -142,7 +142,7 @@ class Reading:
             # Those that came later are known to the worklist only.
             row = self.worklist.row(patient)
             path = studies.find(patient).path if row is None else row.path
-            return discover(path).folders[0]
+            return _of_patient(discover(path), patient)
         except DataError as error:
             raise self._explained(error) from error
 
@@ -362,10 +362,17 @@ class Reading:
             self.prefetcher.note(job.study.path, job.prediction)
 
 
+def _of_patient(found: Discovery, patient: str) -> StudyFolder:
+    """Take a patient by name: its files may be renamed, or lie among those of others."""
+    if len(found.folders) == 1:
+        return found.folders[0]
+    return found.find(patient)
+
+
 def _has_entries(folder: Path) -> bool:
     # An unplugged disk may leave an empty folder behind.
     try:
-        return any(folder.iterdir())
+        return folder.is_file() or any(folder.iterdir())
     except OSError:
         return False
 

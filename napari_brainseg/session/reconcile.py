@@ -83,7 +83,7 @@ def vanished(
 def _renewed(
     known: PatientRecord | None, folder: StudyFolder, mark: str, now: float
 ) -> PatientRecord:
-    slices = len(folder.images)
+    slices = folder.slices
     if known is not None and known.fingerprint == mark:
         return replace(known, path=folder.path, slices=slices, vanished=None)
     found = now if known is None else known.found

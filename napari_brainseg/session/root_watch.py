@@ -34,6 +34,7 @@ class RootWatch:
         self._root = discovery.root
         self._patients: set[Path] = set()
         self._times: dict[Path, int] = {}
+        self._owners: dict[Path, set[Path]] = {}
         self._settled = False
         self._note(discovery)
 
@@ -53,7 +54,9 @@ class RootWatch:
         self._require_root()
         if not self._settled:
             return None
-        return {path for path, known in self._times.items() if _time_of(path) != known}
+        changed = {path for path, known in self._times.items() if _time_of(path) != known}
+        # Files of a DICOM patient lie in folders below its own, or beside those of others.
+        return changed.union(*(self._owners.get(path, ()) for path in changed))
 
     def discover(self) -> Discovery:
         """Search the root again.
@@ -70,7 +73,7 @@ class RootWatch:
             found = discover(self._root)
         except DataError as error:
             self._require_root()
-            if any(path.is_dir() for path in self._patients):
+            if any(path.exists() for path in self._patients):
                 raise
             # An unplugged disk may leave the empty folder behind that it was mounted on.
             raise DataError(
@@ -83,6 +86,8 @@ class RootWatch:
 
     def _require_root(self) -> None:
         try:
+            if self._root.is_file():
+                return
             with os.scandir(self._root):
                 return
         except OSError as error:
@@ -101,6 +106,12 @@ class RootWatch:
         if self._root not in patients:
             # Of a patient that was opened alone the neighbours are of no concern.
             paths |= parents
+        self._owners = {}
+        for folder in found.folders:
+            if folder.series:
+                for place in {file.parent for file in folder.files}:
+                    self._owners.setdefault(place, set()).add(folder.path)
+        paths |= self._owners.keys()
         self._patients = patients
         self._times = {path: _time_of(path) for path in paths}
         newest = max(self._times.values(), default=0) / 1e9

@@ -323,4 +323,4 @@ def _is_faulty(root: SurveyedRoot, folder: StudyFolder) -> bool:
 
 def _is_there(root: SurveyedRoot, folder: StudyFolder) -> bool:
     """Whether a fault lies in the files, not in a disk that was unplugged."""
-    return root.discovery.root.is_dir() and folder.path.is_dir()
+    return root.discovery.root.exists() and folder.path.exists()

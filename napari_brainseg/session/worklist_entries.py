@@ -119,7 +119,7 @@ def make_row(
     return WorklistRow(
         patient=entry.patient,
         path=entry.path,
-        slices=slices if folder is None else len(folder.images),
+        slices=slices if folder is None else folder.slices,
         missing=missing,
         status="new" if case is None else case.status,
         volume_vox=None if best is None else best.volume_vox,

@@ -178,7 +178,7 @@ class EffectScene:
         found, z = self._picture, self._slice
         if found is None:
             return None
-        image, window = found.study.image.channel(self.modality)[z], self.window()
+        image, window = found.study.shown(self.modality)[z], self.window()
         if self._bare:
             return PlanePicture(grey(image, window))
         name = reference_name(self.review.cases[self._shown].is_correction)
@@ -272,5 +272,5 @@ class EffectScene:
         if self._picture is None:
             raise RuntimeError("No patient is prepared.")
         if modality not in self._tissue:
-            self._tissue[modality] = tissue_of(self._picture.study.image.channel(modality))
+            self._tissue[modality] = tissue_of(self._picture.study.shown(modality))
         return self._tissue[modality]

@@ -104,7 +104,7 @@ class ModalityLayers:
     def measure(self, study: Study) -> None:
         """Work out where the tissue of a study lies, before it is shown."""
         self._measured = study
-        self._tissue = {m: tissue_of(study.image.channel(m)) for m in study.image.modalities}
+        self._tissue = {m: tissue_of(study.shown(m)) for m in study.image.modalities}
 
     def show_study(
         self, study: Study, windows: dict[Modality, tuple[float, float]] | None = None
@@ -118,7 +118,7 @@ class ModalityLayers:
             self.measure(study)
         for modality in study.image.modalities:
             layer, tissue = self._layers[modality], self._tissue[modality]
-            assign(layer, study.image.channel(modality))
+            assign(layer, study.shown(modality))
             name = f"{modality} (missing)" if modality in self.missing else str(modality)
             if layer.name != name:
                 layer.name = name

@@ -129,15 +129,14 @@ def plane_picture(
 def _anatomy(
     study: Study, display: Display, plane: Plane, index: int, modality: Modality | None
 ) -> NDArray[np.uint8]:
-    image = study.image
     if modality is None and display.composite:
-        modalities = image.modalities
+        modalities = study.image.modalities
         return composite(
-            [cut(image.channel(m), plane, index) for m in modalities],
+            [cut(study.shown(m), plane, index) for m in modalities],
             [display.window(m) for m in modalities],
             [tuple(_RGB[i % 3]) for i in range(len(modalities))],
         )
     shown = modality or display.modality
     return grey(
-        cut(image.channel(shown), plane, index), display.window(shown), inverted=display.inverted
+        cut(study.shown(shown), plane, index), display.window(shown), inverted=display.inverted
     )

@@ -298,7 +298,7 @@ class Views:
         if not self._show_volume:
             return SurfaceJob(masks, spacing, self._scale(), case.shape[0])
         modality = display.modality
-        head = case.study.image.channel(modality)
+        head = case.study.shown(modality)
         window = display.window(modality)
         return SurfaceJob(masks, spacing, self._scale(), case.shape[0], head, window)
 

@@ -75,7 +75,7 @@ class Windows:
     def fit(self, modality: Modality, slice_index: int) -> None:
         """Fit the window to the tissue of one slice, if it has any."""
         if self._study is not None:
-            image = self._study.image.channel(modality)[slice_index]
+            image = self._study.shown(modality)[slice_index]
             if image.max() > 0:
                 self.set(modality, tissue_of(image).auto)
 

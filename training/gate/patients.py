@@ -150,7 +150,7 @@ def find_named(names: Sequence[str], found: Mapping[str, StudyFolder]) -> tuple[
 def _folder_of(patient: LockedPatient) -> StudyFolder | None:
     """Look where it lay when it was locked."""
     path = Path(patient.path)
-    if not path.is_dir():
+    if not path.exists():
         return None
     folders = [f for f in discover(path).folders if f.patient == patient.patient]
     return folders[0] if folders else None

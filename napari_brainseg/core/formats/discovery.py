@@ -129,7 +129,8 @@ def discover(
     root = Path(path).absolute()
     if root.is_file():
         if not is_zip(root):
-            return Discovery(root, (_of_file(root),))
+            folder = _of_file(root)
+            return Discovery(folder.path, (folder,))
         from napari_brainseg.core.formats.archive import unpack
 
         root = unpack(root, progress=progress, cancelled=cancelled)

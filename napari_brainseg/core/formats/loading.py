@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -63,11 +64,11 @@ def load_study(source: Path | str | StudyFolder, *, workers: int | None = None) 
     if folder.format is StudyFormat.NIFTI:
         from napari_brainseg.core.formats.nifti.reading import load_nifti
 
-        return load_nifti(folder)
+        return replace(load_nifti(folder), truth_key=folder.truth)
     if folder.format is StudyFormat.DICOM:
         from napari_brainseg.core.formats.dicom.reading import load_dicom
 
-        return load_dicom(folder, workers=workers)
+        return replace(load_dicom(folder, workers=workers), truth_key=folder.truth)
     return _load_kaggle(folder, workers)
 
 

@@ -54,6 +54,8 @@ class Study:
         What the study could be put together from.
     roles : mapping of Modality to str
         Key of the series behind each modality that is there.
+    truth_key : str
+        Key of the series behind the ground truth; empty for kaggle_3m and without one.
     identity : mapping of str to str
         Who the patient is (name, ID, accession number...), for the window only: written to no
         file and no folder name unless the user asks for it.
@@ -72,6 +74,7 @@ class Study:
     grid: SourceGrid | None = None
     series: tuple[SeriesInfo, ...] = ()
     roles: Mapping[Modality, str] = field(default_factory=dict)
+    truth_key: str = ""
     identity: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
