@@ -1,0 +1,306 @@
+"""Single elements of a DICOM header, from raw bytes to numbers and text."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from io import BytesIO
+
+__all__ = ["Elements"]
+
+_AFTER_HEADER = 0x7FE00008
+_CHARACTER_SET = 0x00080005
+_SEGMENTS = 0x00620002
+_SHARED_GROUPS = 0x52009229
+_FRAME_GROUPS = 0x52009230
+_LONGEST_TEXT = 1024
+"""Bytes of a value that are looked at: descriptions have 64 at most."""
+
+
+class _Entry(NamedTuple):
+    name: str
+    kind: str
+    """text, texts, int, float or floats."""
+
+
+_TAGS: dict[int, _Entry] = {
+    0x00020010: _Entry("transfer_syntax_uid", "text"),
+    0x00080008: _Entry("image_type", "texts"),
+    0x00080016: _Entry("sop_class_uid", "text"),
+    0x00080018: _Entry("sop_instance_uid", "text"),
+    0x00080020: _Entry("study_date", "text"),
+    0x00080021: _Entry("series_date", "text"),
+    0x00080022: _Entry("acquisition_date", "text"),
+    0x00080030: _Entry("study_time", "text"),
+    0x00080032: _Entry("acquisition_time", "text"),
+    0x00080033: _Entry("content_time", "text"),
+    0x00080060: _Entry("modality", "text"),
+    0x00081030: _Entry("study_description", "text"),
+    0x0008103E: _Entry("series_description", "text"),
+    0x00100010: _Entry("patient_name", "text"),
+    0x00100020: _Entry("patient_id", "text"),
+    0x00100021: _Entry("patient_issuer", "text"),
+    0x00100030: _Entry("birth_date", "text"),
+    0x00180010: _Entry("contrast_agent", "text"),
+    0x00180015: _Entry("body_part", "text"),
+    0x00180020: _Entry("scanning_sequence", "texts"),
+    0x00180021: _Entry("sequence_variant", "texts"),
+    0x00180023: _Entry("acquisition_type", "text"),
+    0x00180024: _Entry("sequence_name", "text"),
+    0x00180050: _Entry("slice_thickness_mm", "float"),
+    0x00180080: _Entry("repetition_time_ms", "float"),
+    0x00180081: _Entry("echo_time_ms", "float"),
+    0x00180082: _Entry("inversion_time_ms", "float"),
+    0x00180086: _Entry("echo_number", "int"),
+    0x00180088: _Entry("slice_spacing_mm", "float"),
+    0x00180091: _Entry("echo_train_length", "int"),
+    0x00181030: _Entry("protocol_name", "text"),
+    0x00181042: _Entry("contrast_start_time", "text"),
+    0x00181060: _Entry("trigger_time_ms", "float"),
+    0x00181314: _Entry("flip_angle_deg", "float"),
+    0x00189087: _Entry("b_value", "float"),
+    # Siemens' and GE's own, from before there was a standard element.
+    0x0019100C: _Entry("b_value", "float"),
+    0x00431039: _Entry("b_value", "float"),
+    0x0020000D: _Entry("study_uid", "text"),
+    0x0020000E: _Entry("series_uid", "text"),
+    0x00200011: _Entry("series_number", "int"),
+    0x00200012: _Entry("acquisition_number", "int"),
+    0x00200013: _Entry("instance_number", "int"),
+    0x00200032: _Entry("position", "floats"),
+    0x00200037: _Entry("orientation", "floats"),
+    0x00200052: _Entry("frame_of_reference_uid", "text"),
+    0x00200100: _Entry("temporal_position", "int"),
+    0x00280002: _Entry("samples_per_pixel", "int"),
+    0x00280004: _Entry("photometric", "text"),
+    0x00280008: _Entry("frames", "int"),
+    0x00280010: _Entry("rows", "int"),
+    0x00280011: _Entry("columns", "int"),
+    0x00280030: _Entry("pixel_spacing_mm", "floats"),
+    0x00280100: _Entry("bits_allocated", "int"),
+}
+
+_IN_GROUPS: dict[str, tuple[str, str, str]] = {
+    # name: (functional group, attribute in it, kind) (PS3.3, C.7.6.16.2 and C.8.13.5)
+    "orientation": ("PlaneOrientationSequence", "ImageOrientationPatient", "floats"),
+    "position": ("PlanePositionSequence", "ImagePositionPatient", "floats"),
+    "pixel_spacing_mm": ("PixelMeasuresSequence", "PixelSpacing", "floats"),
+    "slice_thickness_mm": ("PixelMeasuresSequence", "SliceThickness", "float"),
+    "slice_spacing_mm": ("PixelMeasuresSequence", "SpacingBetweenSlices", "float"),
+    "echo_time_ms": ("MREchoSequence", "EffectiveEchoTime", "float"),
+    "repetition_time_ms": ("MRTimingAndRelatedParametersSequence", "RepetitionTime", "float"),
+    "inversion_time_ms": ("MRModifierSequence", "InversionTimes", "float"),
+    "b_value": ("MRDiffusionSequence", "DiffusionBValue", "float"),
+}
+
+_FORMATS = {
+    "US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"
+}  # fmt: skip
+_WIDE = {
+    # Binary elements have no VR in implicit files.
+    0x00280002: "US",
+    0x00280010: "US",
+    0x00280011: "US",
+    0x00280100: "US",
+    0x00189087: "FD",
+}
+_LENGTHS = {"position": 3, "orientation": 6, "pixel_spacing_mm": 2}
+
+
+class Elements:
+    """The elements of one header that count, raw.
+
+    Attributes
+    ----------
+    ended : int
+        Tag that came after the header (pixel data); 0 where the file ended first.
+    """
+
+    def __init__(self, meta: Any, dataset: Any, ended: int) -> None:
+        self._meta = meta
+        self._dataset = dataset
+        self._encodings: list[str] | None = None
+        self.ended = ended
+
+    @classmethod
+    def read(cls, file: BytesIO) -> Elements:
+        """Read a header; raises whatever pydicom raises for a broken one."""
+        from pydicom.filereader import read_partial
+
+        watch = _Watch()
+        dataset = read_partial(file, stop_when=watch, force=True, specific_tags=_wanted())
+        return cls(dataset.file_meta, dataset, watch.ended)
+
+    @classmethod
+    def inflated(cls, body: bytes) -> Elements:
+        """Read the header of a deflated file, whose body was inflated."""
+        from io import BytesIO
+
+        from pydicom.filereader import read_dataset
+        from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+        watch = _Watch()
+        dataset = read_dataset(BytesIO(body), False, True, None, watch, specific_tags=_wanted())
+        elements = cls({}, dataset, watch.ended)
+        elements._meta = {0x00020010: str(DeflatedExplicitVRLittleEndian)}
+        return elements
+
+    @property
+    def media_class(self) -> str:
+        """SOP class by the meta information; tells a DICOMDIR."""
+        return self._text(0x00020002)
+
+    def values(self, names: Collection[str]) -> dict[str, Any]:
+        """All that is there, by the names of `HeaderRecord`; broken values are left out."""
+        found: dict[str, Any] = {}
+        for tag, (name, kind) in _TAGS.items():
+            if name not in names or found.get(name) is not None:
+                continue
+            value = self._value(tag, name, kind)
+            if value not in (None, "", ()):
+                found[name] = value
+        if _SHARED_GROUPS in self._dataset or _FRAME_GROUPS in self._dataset:
+            self._from_groups(found)
+        if _SEGMENTS in self._dataset:
+            found["segment_algorithms"] = self._algorithms()
+        return found
+
+    def _value(self, tag: int, name: str, kind: str) -> Any:
+        if kind == "text":
+            return self._text(tag)
+        if kind == "texts":
+            return tuple(part.strip() for part in self._text(tag).split("\\") if part.strip())
+        numbers = self._numbers(tag)
+        if kind == "floats":
+            return numbers if len(numbers) == _LENGTHS[name] else None
+        if not numbers:
+            return None
+        if name == "b_value":
+            # GE adds a thousand million to the value.
+            return numbers[0] % 1e5
+        return int(numbers[0]) if kind == "int" else numbers[0]
+
+    def _raw(self, tag: int) -> tuple[Any, str, bool]:
+        """Give the value, its VR, and whether it is little-endian."""
+        if tag >> 16 == 2:
+            held = self._meta.get(tag)
+            value = getattr(held, "value", held)
+            return (b"" if value is None else value), "UI", True
+        if tag not in self._dataset:
+            return b"", "", True
+        element = self._dataset.get_item(tag)
+        vr = getattr(element, "VR", None)
+        if vr in (None, "UN"):
+            vr = _WIDE.get(tag, "")
+        return element.value, vr, bool(getattr(element, "is_little_endian", True))
+
+    def _text(self, tag: int) -> str:
+        value, _, _ = self._raw(tag)
+        if not isinstance(value, bytes):
+            return "" if value is None else str(value).strip(" \0")
+        value = value[:_LONGEST_TEXT]
+        try:
+            text = value.decode("ascii") if value.isascii() and b"\x1b" not in value else ""
+            text = text or self._decode(value)
+        except (LookupError, UnicodeError, ValueError):
+            text = value.decode("latin-1")
+        return text.replace("\0", "").strip()
+
+    def _decode(self, value: bytes) -> str:
+        from pydicom.charset import decode_bytes, python_encoding
+
+        if self._encodings is None:
+            raw, _, _ = self._raw(_CHARACTER_SET)
+            said = raw.decode("latin-1") if isinstance(raw, bytes) else raw or ""
+            terms = said.split("\\") if isinstance(said, str) else [str(term) for term in said]
+            terms = [term.strip(" \0") for term in terms]
+            self._encodings = [python_encoding.get(term, "latin-1") for term in terms]
+            if not any(terms):
+                # Nothing said means ASCII; what is not is mostly one of these.
+                self._encodings = [_guess(value)]
+        return str(decode_bytes(value, self._encodings, set()))
+
+    def _numbers(self, tag: int) -> tuple[float, ...]:
+        value, vr, little = self._raw(tag)
+        if not isinstance(value, bytes):
+            return _numbers_of(value)
+        letter = _FORMATS.get(vr)
+        try:
+            if letter is not None:
+                size = struct.calcsize(letter)
+                count = min(len(value) // size, 8)
+                order = "<" if little else ">"
+                numbers = struct.unpack(f"{order}{count}{letter}", value[: count * size])
+            else:
+                text = value[:_LONGEST_TEXT].decode("ascii").replace("\0", "")
+                numbers = tuple(float(part) for part in text.split("\\") if part.strip())
+        except (struct.error, ValueError):
+            return ()
+        return tuple(float(n) for n in numbers) if all(map(math.isfinite, numbers)) else ()
+
+    def _from_groups(self, found: dict[str, Any]) -> None:
+        """Fill in what a multi-frame file says in its functional groups, of the first frame."""
+        for tag in (_SHARED_GROUPS, _FRAME_GROUPS):
+            if tag not in self._dataset:
+                continue
+            item = self._dataset[tag].value[0]
+            for name, (group, keyword, kind) in _IN_GROUPS.items():
+                inner = item.get(group)
+                if found.get(name) is not None or not inner:
+                    continue
+                numbers = _numbers_of(inner[0].get(keyword))
+                if kind == "floats":
+                    if len(numbers) == _LENGTHS[name]:
+                        found[name] = numbers
+                elif numbers:
+                    found[name] = numbers[0]
+
+    def _algorithms(self) -> tuple[str, ...]:
+        segments = self._dataset[_SEGMENTS].value
+        return tuple(str(segment.get("SegmentAlgorithmType", "")) for segment in segments)
+
+
+class _Watch:
+    """Stops behind the header, and notes what came there."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
+        """Whether to stop before this element."""
+        del vr, length
+        if tag >= _AFTER_HEADER:
+            self.ended = int(tag)
+        return self.ended != 0
+
+
+def _wanted() -> list[Any]:
+    return [tag for tag in _TAGS if tag >> 16 != 2] + [
+        _CHARACTER_SET,
+        _SEGMENTS,
+        _SHARED_GROUPS,
+        _FRAME_GROUPS,
+    ]
+
+
+def _numbers_of(value: Any) -> tuple[float, ...]:
+    if value is None or isinstance(value, (str, bytes)):
+        return ()
+    try:
+        many = list(value) if hasattr(value, "__iter__") else [value]
+        numbers = tuple(float(one) for one in many)
+    except (TypeError, ValueError):
+        return ()
+    return numbers if all(map(math.isfinite, numbers)) else ()
+
+
+def _guess(value: bytes) -> str:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"
