@@ -7,24 +7,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from napari_brainseg.core.reporting.extent import head_extent
 from napari_brainseg.core.reporting.outline import inner_outline
 from napari_brainseg.core.reporting.overlay import PREDICTION, TRUTH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+    from PIL import Image
 
-__all__ = ["animation", "shown_slices"]
+__all__ = ["FRAME_MS", "GREYS", "animation", "gif_bytes", "shown_slices"]
 
 FRAME_MS = 150
 LIMIT_BYTES = 1_000_000
 GREYS = (64, 32, 16, 8)
 """Grey levels tried in turn until the file is small enough."""
 SLICES_AROUND = 2
-HEAD_MARGIN_PX = 4
-DARK = 8
-"""Grey values up to this are background."""
 UNSEEN_SLICES = 7
 """Shown of the middle where both masks are empty."""
 
@@ -97,7 +96,10 @@ def animation(
     """
     chosen = shown_slices(truth, prediction)
     numbers = slice_numbers or range(1, image.shape[0] + 1)
-    part = (slice(chosen.start, chosen.stop), *_head(image, truth, prediction))
+    part = (
+        slice(chosen.start, chosen.stop),
+        *head_extent(*(volume.max(axis=0) for volume in (image, truth, prediction))),
+    )
     layers = _Layers(image[part], truth[part] != 0, prediction[part] != 0)
     titles = [str(numbers[z]) for z in chosen]
     content = b""
@@ -110,18 +112,31 @@ def animation(
     return content
 
 
-def _head(*volumes: NDArray[np.generic]) -> tuple[slice, slice]:
-    """Rows and columns that hold anything, with a margin."""
-    image, truth, prediction = (volume.max(axis=0) for volume in volumes)
-    lit = (image > DARK) | (truth != 0) | (prediction != 0)
-    if not lit.any():
-        return slice(None), slice(None)
-    spans = []
-    for across in (1, 0):
-        hits = np.flatnonzero(lit.any(axis=across))
-        first = max(0, int(hits[0]) - HEAD_MARGIN_PX)
-        spans.append(slice(first, int(hits[-1]) + 1 + HEAD_MARGIN_PX))
-    return spans[0], spans[1]
+def gif_bytes(frames: Iterable[Image.Image], frame_ms: int = FRAME_MS) -> bytes:
+    """Encode pictures with palettes as a GIF that loops.
+
+    Parameters
+    ----------
+    frames : iterable of Image
+        Of mode ``P``, all of one size; asked for one after the other.
+    frame_ms : int
+        How long each stays, in milliseconds.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    images = iter(frames)
+    first = next(images, None)
+    if first is None:
+        raise ValueError("An animation needs at least one frame.")
+    buffer = io.BytesIO()
+    first.save(
+        buffer, "GIF", save_all=True, append_images=images, duration=frame_ms, loop=0,
+        optimize=False, disposal=1,
+    )  # fmt: skip
+    return buffer.getvalue()
 
 
 def _encode(
@@ -152,9 +167,4 @@ def _encode(
         frame = Image.fromarray(plane)
         frame.putpalette(palette)
         frames.append(frame)
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer, "GIF", save_all=True, append_images=frames[1:], duration=frame_ms, loop=0,
-        optimize=False, disposal=1,
-    )  # fmt: skip
-    return buffer.getvalue()
+    return gif_bytes(frames, frame_ms)
