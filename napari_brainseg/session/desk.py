@@ -8,6 +8,7 @@ that results reach Qt on the main thread only.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,12 +30,12 @@ from napari_brainseg.session.trainings import Trainings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
     from napari_brainseg.core.dataset.manifest import ManifestEntry
     from napari_brainseg.core.formats import Discovery, StudyFolder
-    from napari_brainseg.core.imaging import BrainSegError, Study
+    from napari_brainseg.core.imaging import BrainSegError, Modality, Study
     from napari_brainseg.core.segmentation.bundle import Bundle
     from napari_brainseg.core.segmentation.gate import GateEvidence
     from napari_brainseg.session.batch import BatchPrediction
@@ -89,6 +90,8 @@ class Desk:
         What a candidate would change, patient by patient.
     """
 
+    finding = Signal(int)
+    """Number of files looked at so far, of what is being opened."""
     opened = Signal(object)
     """`Case`: a patient is open; its saved correction and prediction, if any, are in it."""
     closed = Signal()
@@ -155,6 +158,7 @@ class Desk:
             locked=lambda: self._shelf.locked.current(),
         )
         self._errands = Errands()
+        self._stop_finding = threading.Event()
         self._relay()
 
     # state ------------------------------------------------------------------------------------
@@ -238,14 +242,15 @@ class Desk:
     def open(
         self, path: os.PathLike[str] | str, *, listed: Callable[[], None] | None = None
     ) -> Case:
-        """Open a patient's folder, or the first patient of a folder of patients.
+        """Open a patient, or the first patient of a folder of patients.
 
-        Takes a part of a second for a patient: call it by `submit` from a window.
+        Takes a part of a second for a patient: call it by `submit` from a window. Thousands of
+        DICOM files take seconds; `finding` tells how far it is, `stop_finding` ends it.
 
         Parameters
         ----------
         path : path-like
-            The folder.
+            The folder, or a NIfTI file, a DICOM file or a zip archive.
         listed : callable, optional
             Called when the worklist stands, before the patient is read.
 
@@ -255,10 +260,15 @@ class Desk:
             If the path holds no readable patient.
         ConfigError
             If the workspace would lie inside it.
+        CancelledError
+            If `stop_finding` was called meanwhile.
         """
-        from napari_brainseg.core.formats import discover
+        from napari_brainseg.session.finding import find_studies
 
-        found = discover(Path(path))
+        self._stop_finding.clear()
+        found = find_studies(
+            Path(path), progress=self.finding.emit, cancelled=self._stop_finding.is_set
+        )
         if not found.folders:
             raise found.faults[0].error
         with self._reading.opening():
@@ -269,6 +279,43 @@ class Desk:
         # A training that goes on without a window is found by the next one.
         self.submit(self.trainings.follow)
         return case
+
+    def stop_finding(self) -> None:
+        """Stop looking through the files of what is being opened."""
+        self._stop_finding.set()
+
+    def choose_series(self, roles: Mapping[Modality, str], truth: str = "") -> Case:
+        """Put the open NIfTI or DICOM patient together from other series, and remember it.
+
+        Parameters
+        ----------
+        roles : mapping of Modality to str
+            Key of the series for each modality there is.
+        truth : str
+            Key of the mask that is the ground truth; empty for none.
+
+        Raises
+        ------
+        DataError
+            If no such patient is open, or the series do not make a study.
+        """
+        from napari_brainseg.core.formats import load_study
+        from napari_brainseg.session.finding import user_choices
+
+        case = self._need_case()
+        folder = self._reading.folder(case.patient).with_roles(roles, truth)
+        # Before it is remembered: a choice that cannot be read must not stand in the way.
+        load_study(folder)
+        user_choices().choose(folder, dict(roles), truth)
+        return self.select(case.patient)
+
+    def forget_series(self) -> Case:
+        """Put the open patient together from the series that were recognised."""
+        from napari_brainseg.session.finding import user_choices
+
+        case = self._need_case()
+        user_choices().forget(self._reading.folder(case.patient))
+        return self.select(case.patient)
 
     def select(self, patient: str) -> Case:
         """Open another patient of `studies`.
@@ -307,13 +354,13 @@ class Desk:
 
     def open_study(self, study: Study) -> Case:
         """Open a study that is already in memory, e.g. one that napari's reader loaded."""
-        from napari_brainseg.core.formats import discover
+        from napari_brainseg.session.finding import find_studies
 
         studies = self.studies
         if study.path is not None and (
             studies is None or study.path not in {f.path for f in studies.folders}
         ):
-            self._enter(discover(study.path))
+            self._enter(find_studies(study.path))
         from napari_brainseg.session.prefetch import LoadedCase
 
         return self._opened.show(LoadedCase.of(study))
@@ -449,6 +496,7 @@ class Desk:
         timeout : float
             Seconds to wait for the run; one that needs longer is found again at the next start.
         """
+        self._stop_finding.set()
         self.close_case()
         self.effects.close()
         self.gate_measuring.cancel()

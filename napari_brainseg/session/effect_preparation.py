@@ -80,11 +80,11 @@ class Preparation:
         BrainSegError
             If it cannot be read or predicted.
         """
-        from napari_brainseg.core.formats import discover
+        from napari_brainseg.session.finding import find_studies
         from napari_brainseg.session.prefetch import can_predict, load_case
 
         self._tell(Activity(index, Work.READING))
-        folders = discover(case.path).folders
+        folders = find_studies(case.path).folders
         folders = tuple(f for f in folders if len(folders) == 1 or f.patient == case.patient)
         if len(folders) != 1:
             raise DataError(f"{case.path} holds {len(folders)} patients, not one.")

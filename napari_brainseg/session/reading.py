@@ -133,7 +133,7 @@ class Reading:
         DataError
             If nothing is open, there is no such patient, or it cannot be read.
         """
-        from napari_brainseg.core.formats import discover
+        from napari_brainseg.session.finding import find_studies
 
         studies = self._studies
         if studies is None:
@@ -142,7 +142,7 @@ class Reading:
             # Those that came later are known to the worklist only.
             row = self.worklist.row(patient)
             path = studies.find(patient).path if row is None else row.path
-            return _of_patient(discover(path), patient)
+            return _of_patient(find_studies(path), patient)
         except DataError as error:
             raise self._explained(error) from error
 

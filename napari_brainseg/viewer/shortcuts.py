@@ -86,6 +86,7 @@ SHORTCUTS = (
     Shortcut("predict", "Predict", ("Shift-P",), CASES),
     Shortcut("start_correction", "Start correcting", ("Shift-E",), CASES),
     Shortcut("approve", "Approve and export", ("Control-Enter",), CASES),
+    Shortcut("export", "Export masks, pictures, report", ("Control-Shift-X",), CASES),
     Shortcut("worklist", "Go to the worklist", ("Q",), CASES),
     Shortcut("worklist_wide", "Wide or narrow worklist", ("Shift-Q",), CASES),
     Shortcut("search", "Search the worklist", ("/", "Control-F"), CASES),

@@ -50,6 +50,7 @@ def actions_of(dock: BrainSegDock) -> dict[str, Callable[..., Any]]:
         "predict": lambda: _press(dock.predict.predict_button),
         "start_correction": lambda: _press_first(dock.start.start_button, dock.start.go_on_button),
         "approve": lambda: _press(dock.export.export_button),
+        "export": dock.show_export,
         "worklist": room.go_to_worklist,
         "worklist_wide": worklist.toggle_wide,
         "search": room.search,

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
     from napari_brainseg.session.case import Case
+    from napari_brainseg.widgets.export_window import ExportWindow
     from napari_brainseg.widgets.panel import Panel
 
 __all__ = ["CASE", "CORRECT", "MODELS", "BrainSegDock"]
@@ -83,6 +84,7 @@ class BrainSegDock(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._was_docked = False
+        self.export_window: ExportWindow | None = None
         self.setObjectName("brainseg-dock")
         self._viewer = unwrapped(napari_viewer)
         self.workbench = workbench_of(self._viewer)
@@ -215,6 +217,7 @@ class BrainSegDock(QWidget):
             self.ties.add(signal, self.refresh_next)
         self.ties.add(desk.opened, self._turn_to_work)
         self.ties.add(self.start.started, self._take_brush)
+        self.ties.add(self.study.export_wanted, self.show_export)
         self.ties.add(workbench.bench.changed, self._on_bench)
         self.room.worklist.next_case.suggested.connect(self.refresh_next)
         self.tabs.currentChanged.connect(self.refresh_next)
@@ -237,6 +240,19 @@ class BrainSegDock(QWidget):
     def _on_bench(self, what: str) -> None:
         if what == "tool":
             self.refresh_next()
+
+    def show_export(self, tab: int | None = None) -> None:
+        """Open the window in which masks, pictures and the report leave."""
+        if self.workbench.desk.case is None:
+            return
+        if self.export_window is None:
+            from napari_brainseg.widgets.export_window import ExportWindow
+
+            self.export_window = ExportWindow(
+                self.workbench.desk, lambda: self._viewer.theme, parent=self.window()
+            )
+        window = self.export_window
+        window.show_tab(window.tabs.currentIndex() if tab is None else tab)
 
     def show_versions(self) -> None:
         """Bring the versions, with the gate of one that was just made, into sight."""
@@ -271,6 +287,8 @@ class BrainSegDock(QWidget):
         theme = self._viewer.theme
         self.setStyleSheet(stylesheet(theme))
         self.room.dress(theme)
+        if self.export_window is not None:
+            self.export_window.dress()
         self.correct.history.dress(theme)
         for plot in (self.training.curves, self.effort):
             plot.set_ink(text_colour(theme))

@@ -1,4 +1,4 @@
-"""Patient folders dropped on the window, without napari's question which reader to use."""
+"""Patients dropped on the window, without the question of napari which reader to use."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["StudyDrops", "dropped_study"]
 
 
 class StudyDrops(QObject):
-    """Takes patient folders dropped on a widget; leaves everything else to it.
+    """Takes patients dropped on a widget; leaves everything else to it.
 
     Parameters
     ----------
     target : QWidget
         Watched as long as this object lives.
     opened : callable
-        Gets the folder.
+        Gets the folder or file.
     parent : QObject
         Owner of this object.
     """
@@ -37,7 +37,7 @@ class StudyDrops(QObject):
         target.installEventFilter(self)
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        """Accept a dropped patient folder."""
+        """Accept a dropped patient."""
         if event.type() not in (QEvent.Type.DragEnter, QEvent.Type.DragMove, QEvent.Type.Drop):
             return False
         folder = dropped_study(event.mimeData())  # type: ignore[attr-defined]
@@ -50,9 +50,18 @@ class StudyDrops(QObject):
 
 
 def dropped_study(mime: QMimeData) -> Path | None:
-    """Return the folder that is being dropped, if it holds a patient or several."""
+    """Return what is being dropped, if it holds a patient or several.
+
+    A folder of slices, a NIfTI or DICOM file, a zip archive. Several files at once stand for the
+    folder that they lie in, as the modalities of a NIfTI patient are dropped together.
+    """
     urls = mime.urls() if mime.hasUrls() else []
-    if len(urls) != 1 or not urls[0].isLocalFile():
+    if not urls or not all(url.isLocalFile() for url in urls):
         return None
-    path = Path(urls[0].toLocalFile())
-    return path if path.is_dir() and is_study_path(path) else None
+    paths = [Path(url.toLocalFile()) for url in urls]
+    if len(paths) == 1:
+        return paths[0] if is_study_path(paths[0]) else None
+    folders = {path.parent for path in paths}
+    together = len(folders) == 1 and all(path.is_file() for path in paths)
+    # The others are files of the same kind; looking into each would hold the mouse up.
+    return folders.pop() if together and is_study_path(paths[0]) else None

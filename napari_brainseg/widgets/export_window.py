@@ -1,0 +1,97 @@
+"""The window beside the picture in which results leave: masks, pictures, the patient's report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDialog, QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+
+from napari_brainseg.widgets.look import stylesheet
+from napari_brainseg.widgets.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_brainseg.session.desk import Desk
+
+__all__ = ["MASKS", "PICTURES", "REPORT", "ExportWindow"]
+
+MASKS, PICTURES, REPORT = range(3)
+"""The tabs."""
+_WIDTH_CHARS = 62
+_HEIGHT_LINES = 34
+
+
+class ExportWindow(QDialog):
+    """Not modal: she goes on reading, and what is exported is what is open then.
+
+    Parameters
+    ----------
+    desk : Desk
+        The state it exports.
+    theme : callable
+        Gives the name of napari's theme.
+    """
+
+    def __init__(self, desk: Desk, theme: Callable[[], str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        from napari_brainseg.widgets.mask_export_view import MaskExportView
+        from napari_brainseg.widgets.pictures_view import PicturesView
+        from napari_brainseg.widgets.report_view import ReportView
+
+        self.setObjectName("brainseg-export")
+        self.setModal(False)
+        self.setWindowFlag(Qt.WindowType.WindowContextHelpButtonHint, False)
+        self._desk = desk
+        self._theme = theme
+        self.ties = Subscriptions(self)
+        self.masks = MaskExportView(desk)
+        self.pictures = PicturesView(desk)
+        self.report = ReportView(desk)
+        self.tabs = QTabWidget()
+        for view, title in (
+            (self.masks, self.tr("Masks")),
+            (self.pictures, self.tr("Pictures")),
+            (self.report, self.tr("Report")),
+        ):
+            self.tabs.addTab(_scrolling(view), title)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.tabs)
+        letters = self.fontMetrics()
+        self.resize(_WIDTH_CHARS * letters.averageCharWidth(), _HEIGHT_LINES * letters.height())
+        self.ties.add(desk.opened, lambda _case: self.refresh())
+        self.ties.add(desk.closed, self.refresh)
+        self.refresh()
+
+    def show_tab(self, tab: int) -> None:
+        """Come to the front with a tab."""
+        self.tabs.setCurrentIndex(tab)
+        self.dress()
+        self.refresh()
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def dress(self) -> None:
+        """Follow napari's theme."""
+        self.setStyleSheet(stylesheet(self._theme()))
+
+    def refresh(self) -> None:
+        """Name the patient on show."""
+        case = self._desk.case
+        self.setWindowTitle(
+            self.tr("Export")
+            if case is None or self._desk.preferences.get("hide_identifiers")
+            else self.tr("Export: {patient}").format(patient=case.patient)
+        )
+
+
+def _scrolling(inside: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(inside)
+    return area
