@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.imaging import Geometry
 
-__all__ = ["EXPORT_LOCK", "recover", "remove_patient", "write_patient"]
+__all__ = ["EXPORT_LOCK", "place_folder", "recover", "remove_patient", "write_patient"]
 
 EXPORT_LOCK = ".export.lock"
 """Name of the lock file in a folder of patients that several programs write to."""
@@ -94,6 +94,50 @@ def write_patient(
     """
     planes, lesions = _image_planes(patient, image), _mask_planes(patient, mask)
     _check(patient, planes, lesions, slice_numbers)
+
+    def write(scratch: Path) -> None:
+        _write_slices(scratch, patient, planes, lesions, slice_numbers, durable)
+        if geometry is not None:
+            _write_geometry(scratch, geometry, planes, lesions, durable)
+        if check is not None:
+            check(scratch)
+
+    return place_folder(root, patient, write, overwrite=overwrite, durable=durable, record=record)
+
+
+def place_folder(
+    root: Path,
+    patient: str,
+    write: Callable[[Path], None],
+    *,
+    overwrite: bool = False,
+    durable: bool = True,
+    record: Callable[[], None] | None = None,
+) -> Path:
+    """Fill a patient's folder with files of any kind: a reader sees all of it or nothing.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of patients; made where missing.
+    patient : str
+        Name of the folder.
+    write : callable
+        Gets an empty hidden folder beside the patient's, which takes its name afterwards. What it
+        raises is passed on, and nothing is changed.
+    overwrite, durable, record
+        As in `write_patient`.
+
+    Returns
+    -------
+    Path
+        The patient's folder.
+
+    Raises
+    ------
+    DataError
+        If the patient is there already, or the place cannot be written; nothing is changed then.
+    """
     target = root / patient
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -106,11 +150,7 @@ def write_patient(
         scratch = root / f".{patient}.new-{uuid.uuid4().hex[:8]}"
         scratch.mkdir()
         try:
-            _write_slices(scratch, patient, planes, lesions, slice_numbers, durable)
-            if geometry is not None:
-                _write_geometry(scratch, geometry, planes, lesions, durable)
-            if check is not None:
-                check(scratch)
+            write(scratch)
             _swap(scratch, target, record)
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
