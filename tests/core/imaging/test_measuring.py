@@ -77,7 +77,7 @@ def test_where_an_area_lies_does_not_matter(along_y, along_x, y, x):
     outline = np.array([(0, 0), (7, 1), (9, 8), (2, 6)])
     geometry = Geometry((3.0, along_y, along_x))
     here = area(in_slice(outline), 0, geometry).value
-    there = area(in_slice(outline + (y, x), z=0), 0, geometry).value
+    there = area(in_slice(np.add(outline, (y, x)), z=0), 0, geometry).value
     assert there == pytest.approx(here, rel=1e-9)
     assert here == pytest.approx(area(in_slice(outline), 0, None).value * along_y * along_x)
 
