@@ -12,7 +12,7 @@ TEST_WORKERS ?= 2
 TEST_THREADS ?= 1
 TEST_ENV = OMP_NUM_THREADS=$(TEST_THREADS) MKL_NUM_THREADS=$(TEST_THREADS)
 
-.PHONY: setup system demo run test test-long check bench docs clean
+.PHONY: setup system system-tests demo run test test-long check bench docs clean
 .DEFAULT_GOAL := setup
 
 setup: system $(READY) ## make .venv, install BrainSeg editable with all tools (once)
@@ -34,10 +34,13 @@ demo: system $(READY) ## see it work: in the window, or without a screen into de
 run: system $(READY) ## open the viewer; STUDY=/path/to/patients opens it there
 	$(BIN)/brainseg run $(STUDY)
 
-test: system $(READY) ## the tests, under 15 minutes
+system-tests: # dciodvfy and dcmdump, which tests of DICOM output ask; without them those are skipped
+	@sh .ci/system-packages tests
+
+test: system-tests $(READY) ## the tests, under 15 minutes
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_WORKERS) --dist loadfile
 
-test-long: system $(READY) ## the tests that take longer
+test-long: system-tests $(READY) ## the tests that take longer
 	$(TEST_ENV) $(BIN)/python -m pytest -m slow --timeout 1800 || { code=$$?; [ $$code -eq 5 ] && echo "No test is marked slow yet."; }
 
 check: system $(READY) ## lint, format, types, layers, manifest

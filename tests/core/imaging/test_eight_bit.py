@@ -1,0 +1,54 @@
+"""Eight bits of any range of intensities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_brainseg.core.imaging import EightBit, eight_bit
+
+
+def test_eight_bits_stay_as_they_are() -> None:
+    volume = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
+
+    assert (eight_bit(volume).encode(volume) == volume).all()
+
+
+def test_hounsfield_values_reach_from_black_to_white() -> None:
+    volume = np.linspace(-1024, 3071, 4096).astype(np.int16).reshape(16, 16, 16)
+
+    line = eight_bit(volume)
+    coded = line.encode(volume)
+
+    assert (line.low, line.high) == (-1024, 3071)
+    assert (coded.min(), coded.max()) == (0, 255)
+    step = (line.high - line.low) / 255
+    assert np.abs(line.decode(coded) - volume).max() <= step / 2 + 1e-3
+
+
+def test_one_bright_spike_does_not_darken_the_brain() -> None:
+    volume = np.random.default_rng(1).integers(0, 900, (20, 32, 32)).astype(np.int16)
+    volume[3, 4, 5] = 30_000
+
+    coded = eight_bit(volume).encode(volume)
+
+    assert coded[3, 4, 5] == 255
+    assert np.median(coded) > 50
+
+
+@pytest.mark.parametrize("value", [0.0, -5.0, 700.0])
+def test_a_blank_volume_is_black(value: float) -> None:
+    volume = np.full((2, 3, 3), value, np.float32)
+
+    assert not eight_bit(volume).encode(volume).any()
+
+
+def test_values_that_are_no_numbers_do_not_count() -> None:
+    volume = np.linspace(0, 10, 64, dtype=np.float32).reshape(4, 4, 4)
+    volume[0, 0, 0], volume[1, 0, 0] = np.nan, np.inf
+
+    line = eight_bit(volume)
+
+    assert np.isfinite((line.low, line.high)).all()
+    assert line.high == pytest.approx(10)
+    assert eight_bit(np.full((1, 1, 1), np.nan)) == EightBit(0.0, 1.0)
