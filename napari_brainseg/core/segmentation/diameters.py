@@ -1,0 +1,182 @@
+"""Largest diameters of a lesion in an axial slice, two at right angles, as in RANO.
+
+Macdonald et al. 1990 (doi 10.1200/JCO.1990.8.7.1277) and RANO (Wen et al. 2010,
+doi 10.1200/JCO.2009.26.3541) measure the largest diameter of a lesion in one axial slice and the
+largest one perpendicular to it; the product of the two is followed over time. They do so for
+enhancing lesions; here it is done for whatever a mask marks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Bidimensional", "bidimensional"]
+
+Ends = tuple[tuple[float, float], tuple[float, float]]
+"""Two points (y, x) of a slice in voxels; whole numbers are centres of pixels."""
+
+_TOUCH = 1e-9
+"""Relative to the length of the line: points so near to a line lie on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bidimensional:
+    """Longest diameter and the longest one perpendicular to it, in the same axial slice.
+
+    Parameters
+    ----------
+    slice_index : int
+        Along z, from 0.
+    longest, perpendicular : float
+        Lengths in `unit`.
+    unit : str
+        ``mm``, or ``px`` where the spacing is unknown.
+    longest_ends, perpendicular_ends : tuple of two (y, x)
+        Where the lines end, in voxels; on the outline of the mask.
+    """
+
+    slice_index: int
+    longest: float
+    perpendicular: float
+    unit: str
+    longest_ends: Ends
+    perpendicular_ends: Ends
+
+    @property
+    def longest_mm(self) -> float | None:
+        """Longest diameter in millimetres, ``None`` where the spacing is unknown."""
+        return self.longest if self.unit == "mm" else None
+
+    @property
+    def perpendicular_mm(self) -> float | None:
+        """Perpendicular diameter in millimetres, ``None`` where the spacing is unknown."""
+        return self.perpendicular if self.unit == "mm" else None
+
+    @property
+    def product(self) -> float:
+        """Product of the two, in `unit` squared: the "area" of Macdonald and RANO."""
+        return self.longest * self.perpendicular
+
+
+def bidimensional(
+    mask: NDArray[np.generic], spacing_mm: tuple[float, float, float] | None
+) -> Bidimensional | None:
+    """Measure the two largest perpendicular diameters of a lesion in an axial slice.
+
+    The outline runs half way between the centres of lesion and background pixels (marching
+    squares at one half: Lorensen and Cline 1987, doi 10.1145/37402.37422, in two dimensions), so
+    that a row of ten pixels is ten pixels long and a disc has its diameter, without the bias of
+    half a pixel at either end that centres (too short) and corners (too long) bring. The longest
+    diameter joins the two points of the outline of one island (pixels that share an edge) that
+    are farthest apart; of all islands in all slices the longest one counts. The perpendicular
+    diameter joins the two outermost points of the same outline on a line at a right angle to it,
+    wherever along it that is longest. Both lines end on the outline; what lies between the ends
+    need not be lesion (a cavity, a bay), as with callipers.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (Z, Y, X)
+        What is not 0 is lesion; z from inferior to superior, so that slices are axial.
+    spacing_mm : tuple of float or None
+        Of voxels along z, y and x; rows and columns may differ. ``None``: lengths in pixels.
+
+    Returns
+    -------
+    Bidimensional or None
+        ``None`` where the mask is empty.
+    """
+    from scipy import ndimage
+
+    step = np.array((1.0, 1.0) if spacing_mm is None else spacing_mm[1:], dtype=float)
+    best: tuple[float, int, NDArray[np.float64], NDArray[np.float64]] | None = None
+    lesion = np.asarray(mask) != 0
+    for z in np.flatnonzero(lesion.any(axis=(1, 2))).tolist():
+        labels, _ = ndimage.label(lesion[z])
+        for number, box in enumerate(ndimage.find_objects(labels), start=1):
+            extent = [side.stop - side.start for side in box]
+            # No two points of an island are farther apart than the corners of its box.
+            if best is not None and math.hypot(*(extent * step)) <= best[0]:
+                continue
+            corner = np.array([side.start for side in box], dtype=float)
+            segments = (_outline(labels[box] == number) + corner) * step
+            length, ends = _longest(segments[:, 0])
+            if best is None or length > best[0]:
+                best = length, z, ends, segments
+    if best is None:
+        return None
+    length, z, ends, segments = best
+    across, across_ends = _perpendicular(ends, segments)
+    return Bidimensional(
+        slice_index=z,
+        longest=length,
+        perpendicular=across,
+        unit="px" if spacing_mm is None else "mm",
+        longest_ends=_voxels(ends, step),
+        perpendicular_ends=_voxels(across_ends, step),
+    )
+
+
+def _outline(island: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return segments of the outline, shape (N, 2, 2): ends of each, (y, x) in pixels."""
+    from skimage.measure import find_contours
+
+    around = np.pad(island, 1).astype(np.float64)
+    lines: list[NDArray[np.float64]] = find_contours(around, 0.5)  # type: ignore[no-untyped-call]
+    segments = [np.stack([line[:-1], line[1:]], axis=1) for line in lines]
+    return np.concatenate(segments) - 1.0
+
+
+def _longest(points: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Distance and ends, shape (2, 2), of the two points farthest apart."""
+    from scipy.spatial import ConvexHull
+
+    corners = points[np.sort(ConvexHull(points).vertices)]
+    gaps = corners[:, None] - corners[None]
+    squared = (gaps**2).sum(axis=-1)
+    first, second = np.unravel_index(int(squared.argmax()), squared.shape)
+    ends = corners[[first, second]]
+    # Always told from the left end, so that the same lesion gives the same line.
+    ends = ends[np.lexsort((ends[:, 0], ends[:, 1]))]
+    return float(math.sqrt(squared[first, second])), ends
+
+
+def _perpendicular(
+    ends: NDArray[np.float64], segments: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Length and ends of the longest line at a right angle to another one."""
+    along = ends[1] - ends[0]
+    length = float(np.hypot(*along))
+    along = along / length
+    across = np.array([-along[1], along[0]])
+    from_start = segments - ends[0]
+    t, s = from_start @ along, from_start @ across
+    # Between corners of the outline the extent is convex, so that it is largest at a corner.
+    places = np.unique(t[:, 0])
+    low, high = t.min(axis=1), t.max(axis=1)
+    touch = length * _TOUCH
+    meets = (places[:, None] >= low - touch) & (places[:, None] <= high + touch)
+    run = t[:, 1] - t[:, 0]
+    share = np.where(
+        np.abs(run) > touch,
+        (places[:, None] - t[:, 0]) / np.where(np.abs(run) > touch, run, 1.0),
+        0.0,
+    ).clip(0.0, 1.0)
+    reach = s[:, 0] + share * (s[:, 1] - s[:, 0])
+    top = np.where(meets, reach, -np.inf).max(axis=1)
+    bottom = np.where(meets, reach, np.inf).min(axis=1)
+    best = int((top - bottom).argmax())
+    foot = ends[0] + places[best] * along
+    line = np.stack([foot + bottom[best] * across, foot + top[best] * across])
+    return float(top[best] - bottom[best]), line
+
+
+def _voxels(ends: NDArray[np.float64], step: NDArray[np.float64]) -> Ends:
+    (y0, x0), (y1, x1) = (ends / step).tolist()
+    return (y0, x0), (y1, x1)
