@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_brainseg.core.imaging import DataError
+from napari_brainseg.core.imaging import DataError, StudyFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +90,7 @@ def export_case(
     started = None if record is None else datetime.fromtimestamp(record.created).astimezone()
     entry = ManifestEntry(
         patient=study.patient,
-        source=study.path,
+        source=None if study.format is StudyFormat.DICOM else study.path,
         started=started,
         editor=editor,
         second_reader=second_reader,

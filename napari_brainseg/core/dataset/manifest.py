@@ -46,7 +46,9 @@ class ManifestEntry(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     patient: str = Field(min_length=1, description="Name of the study, with its date")
-    source: Path | None = Field(description="Folder that the study was read from")
+    source: Path | None = Field(
+        description="Where the study was read from; none for DICOM, whose paths may name patients"
+    )
     withdrawn: bool = Field(
         default=False, description="The patient left the training set; the rest is as exported"
     )

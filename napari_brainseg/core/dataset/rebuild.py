@@ -127,7 +127,10 @@ def rebuild(
                 # Both were there a moment ago.
                 assert study is not None
                 assert mask is not None
-                write_patient(scratch, patient, study.image, mask, study.slice_numbers)
+                write_patient(
+                    scratch, patient, study.image, mask, study.slice_numbers,
+                    geometry=study.image.geometry,
+                )  # fmt: skip
                 if progress is not None:
                     progress(number, len(entries))
             write_atomically(scratch / MANIFEST_NAME, b"".join(line + b"\n" for line, _ in lines))
@@ -236,7 +239,7 @@ def _studies(training_set: Path, entry: ManifestEntry) -> Iterator[Study]:
 
     kept = kept_images(training_set, entry.patient, entry.image_sha256)
     for folder in (training_set / entry.patient, kept, entry.source):
-        if folder is not None and folder.is_dir():
+        if folder is not None and folder.exists():
             try:
                 yield load_study(folder)
             except DataError:
