@@ -1,0 +1,159 @@
+"""Series taken apart into stacks: slices of one size and direction, each position once.
+
+A series of a scanner may hold three planes of a localiser, several echoes, b-values or times, or
+maps beside the images. What differs in size, direction or kind is always taken apart. What differs
+in time or timing only where a position occurs more than once: numbers that differ between the
+slices of one volume (trigger times, interleaved acquisitions) must not tear it apart.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_brainseg.core.formats.dicom.headers import HeaderRecord
+
+__all__ = ["POSITION_TOLERANCE_MM", "distance_mm", "normal_of", "split_series"]
+
+POSITION_TOLERANCE_MM = 0.01
+"""Slices closer than this are at the same position."""
+_DIRECTION_TOLERANCE = 2e-3
+"""Cosines that differ less are one direction (0.1 degrees)."""
+
+_SOFT: tuple[Callable[[HeaderRecord], Any], ...] = (
+    lambda r: None if r.echo_time_ms is None else round(r.echo_time_ms, 2),
+    lambda r: r.echo_number,
+    lambda r: None if r.inversion_time_ms is None else round(r.inversion_time_ms, 1),
+    lambda r: r.b_value,
+    lambda r: r.temporal_position,
+    lambda r: r.acquisition_number,
+    lambda r: r.trigger_time_ms,
+    lambda r: r.acquisition_time,
+)
+"""What may tell apart slices at one position, the surest first."""
+
+
+def split_series(records: Iterable[HeaderRecord]) -> list[tuple[HeaderRecord, ...]]:
+    """Take the files of a series apart into stacks.
+
+    Parameters
+    ----------
+    records : iterable of HeaderRecord
+        Of one SeriesInstanceUID. A multi-frame file is a stack of its own.
+
+    Returns
+    -------
+    list of tuple of HeaderRecord
+        Each ascending along its normal (by instance number where there is no position); the
+        stacks in the order of their first instance number.
+    """
+    hard: dict[Any, list[HeaderRecord]] = defaultdict(list)
+    directions: list[NDArray[np.float64]] = []
+    for record in records:
+        hard[_hard_key(record, directions)].append(record)
+    stacks = [stack for group in hard.values() for stack in _by_repeats(group)]
+    return sorted((_ordered(stack) for stack in stacks), key=_first)
+
+
+def normal_of(record: HeaderRecord) -> NDArray[np.float64] | None:
+    """Direction across the slice, LPS, length 3; `None` where it is unknown."""
+    if record.orientation is None:
+        return None
+    row, column = np.asarray(record.orientation[:3]), np.asarray(record.orientation[3:])
+    normal = np.cross(row, column)
+    length = float(np.linalg.norm(normal))
+    return normal / length if length > 1e-6 else None
+
+
+def distance_mm(stack: Sequence[HeaderRecord]) -> float | None:
+    """Distance of neighbouring slices in millimetres, the median; `None` where it is unknown."""
+    places = [place for place in map(_place, stack) if place is not None]
+    if len(places) == len(stack) > 1:
+        steps = np.diff(sorted(places))
+        steps = steps[steps > POSITION_TOLERANCE_MM]
+        if len(steps):
+            return float(np.median(steps))
+    first = stack[0]
+    return first.slice_spacing_mm or first.slice_thickness_mm
+
+
+def _hard_key(record: HeaderRecord, directions: list[NDArray[np.float64]]) -> Any:
+    if record.frames > 1:
+        return record.path
+    size = (record.rows, record.columns, record.samples_per_pixel)
+    kind = tuple(part.upper() for part in record.image_type)
+    spacing = record.pixel_spacing_mm and tuple(round(mm, 3) for mm in record.pixel_spacing_mm)
+    return (size, spacing, kind, _direction(record, directions))
+
+
+def _direction(record: HeaderRecord, directions: list[NDArray[np.float64]]) -> int:
+    """Index of a direction among those that came before."""
+    if record.orientation is None:
+        return -1
+    own = np.asarray(record.orientation)
+    for index, known in enumerate(directions):
+        if float(np.abs(own - known).max()) < _DIRECTION_TOLERANCE:
+            return index
+    directions.append(own)
+    return len(directions) - 1
+
+
+def _by_repeats(group: list[HeaderRecord]) -> list[list[HeaderRecord]]:
+    """Take apart by what tells slices at one position apart."""
+    stacks = [group]
+    for fact in _SOFT:
+        stacks = [part for stack in stacks for part in _by_fact(stack, fact)]
+    return stacks
+
+
+def _by_fact(
+    stack: list[HeaderRecord], fact: Callable[[HeaderRecord], Any]
+) -> list[list[HeaderRecord]]:
+    at: dict[int, list[HeaderRecord]] = defaultdict(list)
+    for record in stack:
+        place = _place(record)
+        if place is not None:
+            at[round(place / POSITION_TOLERANCE_MM / 5)].append(record)
+    shared = [same for same in at.values() if len(same) > 1]
+    if not shared:
+        return [stack]
+    values = {fact(record) for record in stack}
+    if len(values) < 2 or not any(len({fact(r) for r in same}) > 1 for same in shared):
+        return [stack]
+    parts: dict[Any, list[HeaderRecord]] = defaultdict(list)
+    for record in stack:
+        parts[fact(record)].append(record)
+    if len(parts) * 2 > len(stack) and len(shared) < len(at):
+        # Nearly every slice has a value of its own: that tells nothing of volumes.
+        return [stack]
+    return list(parts.values())
+
+
+def _place(record: HeaderRecord) -> float | None:
+    """Position along the normal in millimetres."""
+    normal = normal_of(record)
+    if normal is None or record.position is None:
+        return None
+    return float(np.dot(normal, record.position))
+
+
+def _ordered(stack: list[HeaderRecord]) -> tuple[HeaderRecord, ...]:
+    places = {record.path: _place(record) for record in stack}
+    if all(place is not None for place in places.values()):
+        return tuple(sorted(stack, key=lambda r: (places[r.path], *_number(r))))
+    return tuple(sorted(stack, key=_number))
+
+
+def _number(record: HeaderRecord) -> tuple[int, str]:
+    return record.instance_number or 0, str(record.path)
+
+
+def _first(stack: tuple[HeaderRecord, ...]) -> tuple[int, str]:
+    return min(_number(record) for record in stack)
