@@ -1,0 +1,330 @@
+"""Patients among the NIfTI files of a folder: by names and headers, no voxels."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_brainseg.core.formats.kaggle3m import StudyFolder, list_folder
+from napari_brainseg.core.formats.nifti.header import AS_DRAWN, NiftiHeader, read_header
+from napari_brainseg.core.formats.nifti.names import NameFacts, name_facts, plain, session_name
+from napari_brainseg.core.formats.nifti.volumes import volume_roles
+from napari_brainseg.core.formats.nifti.words import Kind
+from napari_brainseg.core.formats.probing import is_nifti_name
+from napari_brainseg.core.imaging import (
+    KAGGLE_ORDER,
+    DataError,
+    Modality,
+    SeriesInfo,
+    StudyFormat,
+    upright,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+__all__ = ["nifti_file", "nifti_folders", "volume_key"]
+
+_LABELS = re.compile(r"labels(T[rs])?", re.IGNORECASE)
+_LISTED = 32
+"""Volumes of a 4D file that are listed; diffusion and functional MRI have hundreds."""
+_CHOOSE = "Choose which series is which."
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    facts: NameFacts
+
+
+class _Header(NamedTuple):
+    header: NiftiHeader | None
+    fault: str
+
+
+def nifti_folders(folder: Path, names: Sequence[str]) -> list[StudyFolder]:
+    """Sort the NIfTI files of one folder into patients.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they lie; files of several patients may lie together.
+    names : sequence of str
+        Names of the NIfTI files in it.
+
+    Returns
+    -------
+    list of StudyFolder
+        One for each patient and session. Empty for folders of BIDS without anatomy (``func``,
+        ``dwi``...), and for ``labelsTr`` beside ``imagesTr``. A file whose header is damaged is
+        listed all the same; reading it says what is wrong.
+
+    Raises
+    ------
+    DataError
+        If there are only masks.
+    """
+    if _LABELS.fullmatch(folder.name) and _images_beside(folder).is_dir():
+        return []
+    groups = _grouped(folder, names)
+    found = [
+        study
+        for owner, files in groups.items()
+        if (study := _study(folder, owner, files, alone=len(groups) == 1)) is not None
+    ]
+    if not found and any(f.facts.kind is not Kind.FUNCTION for fs in groups.values() for f in fs):
+        raise DataError(
+            f"The folder {folder} holds masks but no images: {', '.join(sorted(names)[:3])}.",
+            "Put the images beside their masks.",
+        )
+    return found
+
+
+def nifti_file(path: Path) -> StudyFolder:
+    """Find the patient that a file belongs to, with its other files in the same folder.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.nii`` or ``.nii.gz`` file.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be read, or the file is a mask without an image.
+    """
+    names = [name for name in list_folder(path.parent).others if is_nifti_name(name)]
+    groups = _grouped(path.parent, names)
+    for owner, files in groups.items():
+        if any(file.path.name == path.name for file in files):
+            study = _study(path.parent, owner, files, alone=len(groups) == 1)
+            if study is not None:
+                return study if len(groups) == 1 else replace(study, path=path)
+            # Whoever names one file of diffusion or functional MRI wants to see it.
+            if any(file.facts.kind is Kind.FUNCTION for file in files):
+                chosen = [replace(f, facts=replace(f.facts, kind=Kind.IMAGE)) for f in files]
+                shown = _study(path.parent, owner, chosen, alone=False)
+                if shown is not None:
+                    return replace(shown, path=path)
+    raise DataError(
+        f"{path} is a mask, and there is no image of the same name beside it.",
+        "Open the folder of the patient, or import the mask into an open patient.",
+    )
+
+
+def volume_key(name: str, volume: int, volumes: int) -> str:
+    """Key of one volume of a file: its name, with ``#2`` for the third volume of several."""
+    return name if volumes == 1 else f"{name}#{volume}"
+
+
+def _grouped(folder: Path, names: Iterable[str]) -> dict[str, list[_File]]:
+    """Files by owner, each owner a patient and session."""
+    groups: dict[str, list[_File]] = {}
+    for name in sorted(names):
+        facts = name_facts(name)
+        groups.setdefault(facts.owner, []).append(_File(folder / name, facts))
+    if "" in groups and len(groups) > 1:
+        # ``FLAIR.nii.gz`` without a patient's name: then the folder is one patient's.
+        known = [o for o in groups if o and (_roles(groups[o]) or groups[o][0].facts.is_bids)]
+        if not known:
+            return {"": [file for files in groups.values() for file in files]}
+    return _without_strays(_without_series_numbers(groups))
+
+
+def _without_series_numbers(groups: dict[str, list[_File]]) -> dict[str, list[_File]]:
+    """``3_FLAIR`` and ``4_T1`` are one patient: numbers of series, no sequence comes twice."""
+    if len(groups) < 2 or not all(re.fullmatch(r"[0-9]{1,4}", owner) for owner in groups):
+        return groups
+    roles = [role for files in groups.values() for role in _roles(files)]
+    if len(roles) < 2 or len(set(roles)) != len(roles):
+        return groups
+    if any(len(_roles(files)) > 1 for files in groups.values()):
+        return groups
+    return {"": [file for files in groups.values() for file in files]}
+
+
+def _without_strays(groups: dict[str, list[_File]]) -> dict[str, list[_File]]:
+    """``P01_DTI_eddy_FA`` belongs to ``P01`` where that one has sequences of its own."""
+    homes = [owner for owner, files in groups.items() if owner and _roles(files)]
+    kept: dict[str, list[_File]] = {}
+    for owner, files in groups.items():
+        home = owner
+        if not _roles(files):
+            nearest = [h for h in homes if re.match(re.escape(h) + r"[ _.-]", owner)]
+            home = max(nearest, key=len, default=owner)
+        kept.setdefault(home, []).extend(files)
+    return {owner: sorted(files, key=lambda f: f.path.name) for owner, files in kept.items()}
+
+
+def _roles(files: Iterable[_File]) -> list[Modality]:
+    return [f.facts.role for f in files if f.facts.role is not None]
+
+
+def _study(folder: Path, owner: str, files: list[_File], *, alone: bool) -> StudyFolder | None:
+    images = [f for f in files if f.facts.kind is Kind.IMAGE]
+    masks = [f for f in files if f.facts.kind in (Kind.LESION, Kind.OTHER_MASK)]
+    if not images:
+        return None
+    warnings: list[str] = []
+    headers = {file.path: _header(file.path) for file in [*images, *masks]}
+    series = [info for file in images for info in _series(file, headers[file.path], warnings)]
+    roles = _chosen_roles(series, images, warnings)
+    lesions = [f for f in masks if f.facts.kind is Kind.LESION]
+    if not masks and (labels := _labels_beside(folder, images)) is not None:
+        file = _File(labels, NameFacts(owner, Kind.LESION, None, "lies in the folder of labels"))
+        headers[labels] = _header(labels)
+        masks, lesions = [file], [file]
+    truth = _truth(lesions, warnings)
+    series += [_mask_info(f, headers[f.path]) for f in masks]
+    return StudyFolder(
+        path=folder if alone else images[0].path,
+        patient=_patient(folder, owner, files),
+        images=tuple(file.path for file in images),
+        masks=() if truth is None else (truth.path,),
+        slice_numbers=(),
+        warnings=tuple(warnings),
+        format=StudyFormat.NIFTI,
+        series=tuple(series),
+        roles=tuple(sorted(roles.items())),
+        truth="" if truth is None else truth.path.name,
+    )
+
+
+def _patient(folder: Path, owner: str, files: list[_File]) -> str:
+    """Name by what the files share where that looks like a name, else by the folders."""
+    folders = folder.parts[-3:]
+    if owner and (files[0].facts.is_bids or re.search(r"[0-9]", owner) or len(files) == 1):
+        return plain(owner)
+    if owner and not any(char.isdigit() for char in folder.name):
+        return plain(owner)
+    return session_name(tuple(folders))
+
+
+def _header(path: Path) -> _Header:
+    try:
+        return _Header(read_header(path), "")
+    except DataError as error:
+        return _Header(None, error.message)
+
+
+def _series(file: _File, found: _Header, warnings: list[str]) -> list[SeriesInfo]:
+    """List the volumes of a file, each a series."""
+    header, name = found.header, file.path.name
+    stem = re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)
+    if header is None:
+        # Reading it says what is wrong; its name says all that is known.
+        facts = file.facts
+        return [SeriesInfo(name, stem, (file.path,), facts.role, facts.why, details=found.fault)]
+    if header.volumes == 1:
+        facts = file.facts
+        return [
+            SeriesInfo(
+                name, stem, (file.path,), facts.role, facts.why, _slices(header), _details(header)
+            )
+        ]  # fmt: skip
+    named = volume_roles(file.path, header)
+    if named.warning:
+        warnings.append(named.warning)
+    if header.volumes > _LISTED:
+        warnings.append(
+            f"{name} holds {header.volumes} volumes; the first {_LISTED} can be chosen from."
+        )
+    listed = min(header.volumes, _LISTED)
+    return [
+        SeriesInfo(
+            volume_key(name, index, header.volumes),
+            f"{stem}, volume {index + 1} of {header.volumes}",
+            (file.path,),
+            named.roles.get(index),
+            named.why if index in named.roles else "volumes of a 4D file carry no names",
+            _slices(header),
+            _details(header),
+        )
+        for index in range(listed)
+    ]
+
+
+def _mask_info(file: _File, found: _Header) -> SeriesInfo:
+    header = found.header
+    return SeriesInfo(
+        file.path.name,
+        re.sub(r"\.nii(\.gz)?$", "", file.path.name, flags=re.IGNORECASE),
+        (file.path,),
+        why=file.facts.why,
+        slices=0 if header is None else _slices(header),
+        details=found.fault if header is None else _details(header),
+        is_mask=True,
+    )
+
+
+def _slices(header: NiftiHeader) -> int:
+    """Count the slices of the upright volume."""
+    affine = header.placement.affine_lps
+    order = AS_DRAWN if affine is None else upright(affine, header.shape)[0]
+    return header.shape[order.axes[0]]
+
+
+def _details(header: NiftiHeader) -> str:
+    spacing = header.placement.spacing_mm
+    shape = " x ".join(map(str, header.shape))
+    if spacing is None:
+        return f"{shape} voxels, spacing unknown"
+    return f"{shape} voxels, {' x '.join(f'{step:.3g}' for step in spacing)} mm"
+
+
+def _chosen_roles(
+    series: list[SeriesInfo], images: list[_File], warnings: list[str]
+) -> dict[Modality, str]:
+    """One series for each sequence; the plainest name where several claim it."""
+    extras = {file.path: file.facts.extras for file in images}
+    roles: dict[Modality, str] = {}
+    for modality in KAGGLE_ORDER:
+        claims = [info for info in series if info.role is modality]
+        if not claims:
+            continue
+        best = min(
+            claims, key=lambda info: (bool(info.slices == 0), extras[info.files[0]], info.key)
+        )
+        roles[modality] = best.key
+        if len(claims) > 1:
+            others = ", ".join(info.key for info in claims if info is not best)
+            warnings.append(f"{best.key} is taken as {modality}; so could {others}. {_CHOOSE}")
+    if not roles:
+        first = series[0]
+        roles[Modality.PRE] = first.key
+        warnings.append(
+            f"No name says which sequence the files show; {first.key} is shown as {Modality.PRE}. "
+            f"{_CHOOSE}"
+        )
+    return roles
+
+
+def _truth(lesions: list[_File], warnings: list[str]) -> _File | None:
+    """Choose the mask of the lesion; of several the plainest name, if there is one plainest."""
+    if not lesions:
+        return None
+    ranked = sorted(lesions, key=lambda file: (file.facts.extras, file.path.name))
+    if len(ranked) > 1:
+        names = ", ".join(file.path.name for file in ranked)
+        if ranked[0].facts.extras == ranked[1].facts.extras:
+            warnings.append(f"Several masks could be the ground truth: {names}. Choose one.")
+            return None
+        warnings.append(f"Of the masks {names} the first is taken as ground truth.")
+    return ranked[0]
+
+
+def _images_beside(labels: Path) -> Path:
+    return labels.with_name(re.sub("labels", "images", labels.name, flags=re.IGNORECASE))
+
+
+def _labels_beside(folder: Path, images: list[_File]) -> Path | None:
+    """``labelsTr/BRATS_001.nii.gz`` for ``imagesTr/BRATS_001.nii.gz`` (Medical Decathlon)."""
+    if re.fullmatch(r"images(T[rs])?", folder.name, re.IGNORECASE) is None:
+        return None
+    beside = folder.with_name(folder.name.replace("images", "labels").replace("Images", "Labels"))
+    for name in (images[0].path.name, re.sub(r"_[0-9]{4}(\.nii)", r"\1", images[0].path.name)):
+        if (beside / name).is_file():
+            return beside / name
+    return None

@@ -1,0 +1,374 @@
+"""What the header of a NIfTI file says: shape, numbers, and where its voxels lie.
+
+The formats are those of https://nifti.nimh.nih.gov/nifti-1 (2003) and nifti-2 (2011). Fields of
+free text (``descrip``, ``aux_file``, ``intent_name``...) may hold names and are read into nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from napari_brainseg.core.imaging import DataError, Reorientation, upright
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_brainseg.core.imaging import Affine
+
+__all__ = [
+    "AS_DRAWN",
+    "MOST_STREAMED",
+    "MOST_VOXELS",
+    "NiftiHeader",
+    "Placement",
+    "is_gzip",
+    "read_header",
+    "unreadable",
+]
+
+AS_DRAWN = Reorientation((2, 1, 0), (False, True, False))
+"""Order for files that do not say how they lie: slices along k, the last row of j at the top.
+
+Most programs write the patient's front at the end of j; nothing is claimed about left and right.
+"""
+MOST_VOXELS = 2**28
+"""Volumes of more voxels (645 along each side) are refused before memory is taken."""
+MOST_STREAMED = 2**30
+"""Bytes that are decompressed of one file at most: a small file may claim to hold any number."""
+
+_HEADERS = {348: (344, (b"n+1\0",)), 540: (4, (b"n+2\0",))}
+_PAIRS = (b"ni1\0", b"ni2\0")
+_LONGEST = 540
+_DEFLATE_AT_MOST = 1032
+"""No stream of deflate grows by more than this factor (zlib, technical details)."""
+_PLAUSIBLE_MM = (0.005, 100.0)
+"""Distances between voxels beyond this are a mistake of units or a broken header."""
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+_DIFFER_MM = 1.0
+_KEPT_DTYPES = "iuf"
+
+
+class Placement(NamedTuple):
+    """Where the voxels of a file lie.
+
+    Parameters
+    ----------
+    affine_lps : Affine or None
+        From stored index (i, j, k, 1) to LPS in millimetres; ``None`` where the file does not say.
+    spacing_mm : tuple of float or None
+        Distances of voxel centres along i, j, k; ``None`` where unknown.
+    warnings : tuple of str
+        What is doubtful.
+    """
+
+    affine_lps: Affine | None
+    spacing_mm: tuple[float, float, float] | None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NiftiHeader:
+    """The header of one file, checked as far as reading its volumes needs.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    shape : tuple of int, length 3
+        (i, j, k) of one volume.
+    volumes : int
+        Number of volumes, 1 for a 3D file.
+    dtype : dtype
+        Of the stored numbers, in the byte order of the file.
+    offset : int
+        Bytes before the first voxel.
+    slope, inter : float
+        Stored number times `slope` plus `inter` is the intensity; (1, 0) where nothing is to do.
+    placement : Placement
+        Where the voxels lie.
+    raw : nibabel.Nifti1Header
+        All fields.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    volumes: int
+    dtype: np.dtype[Any]
+    offset: int
+    slope: float
+    inter: float
+    placement: Placement
+    raw: Any
+
+    @property
+    def volume_bytes(self) -> int:
+        """Bytes of one volume as stored."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_whole_numbers(self) -> bool:
+        """Whether the file holds whole numbers without a scale, as masks do."""
+        return self.dtype.kind in "iu" and (self.slope, self.inter) == (1.0, 0.0)
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a name says that the file is compressed."""
+    return path.name.lower().endswith(".gz")
+
+
+def unreadable(path: Path, why: object) -> DataError:
+    """Error of a file that is no NIfTI volume, or a damaged one."""
+    return DataError(
+        f"{path} cannot be read as NIfTI: {why}.", "Copy or export the file again, or leave it out."
+    )
+
+
+def read_header(path: Path) -> NiftiHeader:
+    """Read the header of a file; no voxel is read.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.nii`` or ``.nii.gz`` file.
+
+    Returns
+    -------
+    NiftiHeader
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is no NIfTI file of one piece, holds colours or complex
+        numbers, claims more than the file can hold, or is larger than `MOST_VOXELS`.
+    """
+    block = _first_bytes(path)
+    raw, size = _parse(path, block)
+    shape, volumes = _shape(path, raw)
+    dtype = _dtype(path, raw)
+    offset = _offset(path, raw, size)
+    slope, inter = _scale(raw)
+    header = NiftiHeader(
+        path, shape, volumes, dtype, offset, slope, inter, _placement(raw, shape), raw
+    )
+    _require_plausible_size(header)
+    return header
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        if not is_gzip(path):
+            with path.open("rb") as file:
+                return file.read(_LONGEST)
+        with gzip.open(path, "rb") as packed:
+            return packed.read(_LONGEST)
+    except FileNotFoundError as error:
+        raise DataError(f"The file {path} does not exist.", "Check the path.") from error
+    except PermissionError as error:
+        raise DataError(
+            f"No permission to read {path}.",
+            "Ask its owner for read access, or copy it to a place of your own.",
+        ) from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise unreadable(path, getattr(error, "strerror", None) or error) from error
+
+
+def _parse(path: Path, block: bytes) -> tuple[Any, int]:
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    if len(block) < min(_HEADERS):
+        raise unreadable(path, f"it ends after {len(block)} bytes, a header has {min(_HEADERS)}")
+    for order in "<>":
+        (size,) = struct.unpack(f"{order}i", block[:4])
+        if size not in _HEADERS:
+            continue
+        at, magics = _HEADERS[size]
+        magic = block[at : at + 4]
+        if magic in _PAIRS or (size == 348 and magic not in magics):
+            raise DataError(
+                f"{path} is one half of an Analyze or NIfTI pair (.hdr and .img), which cannot be "
+                "opened.",
+                "Convert the pair to one NIfTI file (.nii.gz), e.g. with nibabel or dcm2niix.",
+            )
+        if magic not in magics or len(block) < size:
+            break
+        kind: Any = Nifti1Header if size == 348 else Nifti2Header
+        return kind(block[:size], endianness=order, check=False), size
+    raise unreadable(path, "it does not begin with a NIfTI header")
+
+
+def _shape(path: Path, raw: Any) -> tuple[tuple[int, int, int], int]:
+    dims = [int(n) for n in raw["dim"]]
+    axes = dims[0]
+    if not 1 <= axes <= 7 or any(n < 1 for n in dims[1 : axes + 1]):
+        raise unreadable(path, f"its axes make no sense: {dims}")
+    sizes = dims[1 : axes + 1] + [1] * (7 - axes)
+    shape = (sizes[0], sizes[1], sizes[2])
+    if sum(n > 1 for n in shape) < 2:
+        raise DataError(
+            f"{path} holds no image: its volumes are {' x '.join(map(str, shape))} voxels.",
+            "Choose another file; surfaces, connectivity matrices and time courses are no images.",
+        )
+    voxels, volumes = math.prod(shape), math.prod(sizes[3:])
+    if voxels > MOST_VOXELS:
+        raise DataError(
+            f"{path} claims {' x '.join(map(str, shape))} voxels; up to {MOST_VOXELS:,} can be "
+            "opened.",
+            "Crop it or resample it to larger voxels; or the header is damaged.",
+        )
+    return shape, volumes
+
+
+def _dtype(path: Path, raw: Any) -> np.dtype[Any]:
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        dtype: np.dtype[Any] = raw.get_data_dtype()
+    except (HeaderDataError, KeyError) as error:
+        raise unreadable(path, f"type {int(raw['datatype'])} of voxels is unknown") from error
+    if dtype.names or dtype.kind == "c":
+        kind = "complex numbers" if dtype.kind == "c" else "colours"
+        raise DataError(
+            f"{path} holds {kind}, not intensities of one sequence.",
+            "Export the magnitude."
+            if dtype.kind == "c"
+            else "Export the original greyscale image.",
+        )
+    if dtype.kind not in _KEPT_DTYPES or dtype.itemsize == 0:
+        raise unreadable(path, f"voxels of type {int(raw['datatype'])} are no intensities")
+    return dtype
+
+
+def _offset(path: Path, raw: Any, size: int) -> int:
+    offset = float(raw["vox_offset"])
+    if not math.isfinite(offset) or offset < 0 or offset > MOST_STREAMED:
+        raise unreadable(path, f"its voxels are said to start at byte {offset:g}")
+    # 0 is how some programs say "right behind the header and its four bytes of extensions".
+    return int(offset) if offset >= size else size + 4
+
+
+def _scale(raw: Any) -> tuple[float, float]:
+    """Slope and intercept; a slope of 0 or nan means none (nifti1.h)."""
+    slope, inter = float(raw["scl_slope"]), float(raw["scl_inter"])
+    if not math.isfinite(slope) or slope == 0:
+        return 1.0, 0.0
+    return slope, inter if math.isfinite(inter) else 0.0
+
+
+def _require_plausible_size(header: NiftiHeader) -> None:
+    path, needed = header.path, header.offset + header.volume_bytes * header.volumes
+    try:
+        held = path.stat().st_size
+    except OSError as error:
+        raise unreadable(path, error.strerror or error) from error
+    if is_gzip(path):
+        held *= _DEFLATE_AT_MOST
+    if needed > held:
+        raise DataError(
+            f"{path} is cut off or its header is damaged: the header promises {needed:,} bytes, "
+            f"the file {'can at most hold' if is_gzip(path) else 'holds'} {held:,}.",
+            "Copy or export the file again.",
+        )
+
+
+def _placement(raw: Any, shape: tuple[int, int, int]) -> Placement:
+    """Where voxels lie: by sform, else by qform, else by spacing alone."""
+    warnings: list[str] = []
+    unit = int(raw["xyzt_units"]) & 7
+    scale = _MM_PER_UNIT.get(unit, 1.0)
+    found: dict[str, Affine] = {}
+    for name in ("sform", "qform"):
+        matrix = _matrix(raw, name)
+        if matrix is None:
+            continue
+        affine = _lps(matrix, scale)
+        if doubt := _doubt(affine, shape):
+            warnings.append(f"The {name} of the file is not usable: {doubt}.")
+        else:
+            found[name] = affine
+    if found:
+        name, affine = next(iter(found.items()))
+        if len(found) == 2 and _apart(found["sform"], found["qform"], shape) > _DIFFER_MM:
+            warnings.append(
+                "The file gives two different positions (sform and qform); the sform is used. "
+                "Check left and right."
+            )
+        steps = np.linalg.norm(np.array(affine)[:3, :3], axis=0)
+        return Placement(
+            affine, (float(steps[0]), float(steps[1]), float(steps[2])), tuple(warnings)
+        )
+    steps = np.array(raw["pixdim"][1:4], float) * scale
+    if not all(_is_plausible(step) for step in steps):
+        if warnings or steps.any():
+            warnings.append(f"Spacing is unknown: {_listed(steps)} mm makes no sense.")
+        return Placement(None, None, tuple(warnings))
+    if unit == 0 and (steps == 1).all():
+        # What programs write that know nothing.
+        return Placement(None, None, tuple(warnings))
+    if unit == 0:
+        warnings.append(f"The file names no unit; its spacing {_listed(steps)} is taken as mm.")
+    return Placement(None, (float(steps[0]), float(steps[1]), float(steps[2])), tuple(warnings))
+
+
+def _matrix(raw: Any, name: str) -> np.ndarray[Any, Any] | None:
+    """4x4 matrix to RAS in the unit of the file; nan where the header is broken."""
+    from nibabel.spatialimages import HeaderDataError
+
+    if int(raw[f"{name}_code"]) <= 0:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            matrix = raw.get_sform() if name == "sform" else raw.get_qform()
+    except (HeaderDataError, ValueError, ArithmeticError):
+        return np.full((4, 4), np.nan)
+    return np.array(matrix, float)
+
+
+def _lps(ras: np.ndarray[Any, Any], scale: float) -> Affine:
+    lps = np.array(ras, float)
+    with np.errstate(all="ignore"):
+        lps[:3] *= scale
+    # Adding zero turns -0.0 into 0.0.
+    lps[:2] *= -1
+    return tuple(tuple(float(value) + 0.0 for value in row) for row in lps)
+
+
+def _doubt(affine: Affine, shape: tuple[int, int, int]) -> str:
+    """Why a matrix is none that voxels can lie by; empty where it is fine."""
+    matrix = np.array(affine)
+    if not np.isfinite(matrix).all():
+        return "it is not finite"
+    with np.errstate(all="ignore"):
+        steps = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not all(_is_plausible(step) for step in steps):
+        return f"voxels of {_listed(steps)} mm make no sense"
+    try:
+        upright(affine, shape)
+    except DataError:
+        return "its axes do not span space"
+    return ""
+
+
+def _apart(a: Affine, b: Affine, shape: tuple[int, int, int]) -> float:
+    """Greatest distance in mm between the corners of two placements."""
+    ends = [(0.0, n - 1.0) for n in shape]
+    corners = np.array([(i, j, k, 1.0) for i in ends[0] for j in ends[1] for k in ends[2]]).T
+    with np.errstate(all="ignore"):
+        moved = (np.array(a) - np.array(b)) @ corners
+    return float(np.abs(moved).max())
+
+
+def _is_plausible(step: float) -> bool:
+    low, high = _PLAUSIBLE_MM
+    return bool(math.isfinite(step) and low <= step <= high)
+
+
+def _listed(steps: np.ndarray[Any, Any]) -> str:
+    return " x ".join(f"{step:.4g}" for step in steps)
