@@ -1,0 +1,199 @@
+"""Frames of a file: one of a classic file, many of a multi-frame one with functional groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_brainseg.core.formats.dicom.frames import (
+    Frame,
+    PixelFacts,
+    number,
+    numbers,
+    open_dataset,
+    text,
+)
+from napari_brainseg.core.imaging import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydicom import Dataset
+
+__all__ = ["frames_of"]
+
+_MOST_FRAMES = 100_000
+_UNCOMPRESSED = {
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.98",
+}
+"""Implicit and explicit, little and big endian; encapsulated uncompressed."""
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_MOST_RATIO = 20_000
+"""A blank slice compresses well, but hardly better than this."""
+_MOST_FRAME_BYTES = 1 << 28
+
+
+def frames_of(path: Path) -> tuple[list[Frame], Dataset]:
+    """Read the header of a file.
+
+    Returns
+    -------
+    frames : list of Frame
+        In the order of the file.
+    dataset : Dataset
+        The header, without pixels.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or claims a size that it cannot have.
+    """
+    dataset = open_dataset(path, pixels=False)
+    facts = _pixel_facts(path, dataset)
+    groups = _groups(dataset, facts.frames)
+    frames = [_frame(path, dataset, facts, index, groups) for index in range(facts.frames)]
+    return frames, dataset
+
+
+def _pixel_facts(path: Path, dataset: Dataset) -> PixelFacts:
+    rows, columns = (int(number(dataset, word) or 0) for word in ("Rows", "Columns"))
+    if rows < 1 or columns < 1:
+        raise DataError(
+            f"{path} holds no image: {rows} rows and {columns} columns.",
+            "Move it away, or choose another series.",
+        )
+    frames = max(1, int(number(dataset, "NumberOfFrames") or 1))
+    allocated = int(number(dataset, "BitsAllocated") or 16)
+    stored = int(number(dataset, "BitsStored") or allocated)
+    photometric = text(dataset, "PhotometricInterpretation").upper()
+    padding = number(dataset, "PixelPaddingValue")
+    limit = number(dataset, "PixelPaddingRangeLimit")
+    ends = (
+        sorted((int(padding), int(padding if limit is None else limit)))
+        if (padding is not None)
+        else None
+    )
+    meta: Any = getattr(dataset, "file_meta", {})
+    facts = PixelFacts(
+        rows=rows,
+        columns=columns,
+        frames=frames,
+        samples=max(1, int(number(dataset, "SamplesPerPixel") or 1)),
+        bits_allocated=allocated,
+        bits_stored=stored if 0 < stored <= allocated else allocated,
+        signed=number(dataset, "PixelRepresentation") == 1,
+        floating=False,
+        inverted=photometric == "MONOCHROME1",
+        photometric=photometric,
+        transfer_syntax=text(meta, "TransferSyntaxUID"),
+        padding=(ends[0], ends[1]) if ends else None,
+    )
+    _check_claim(path, facts)
+    return facts
+
+
+def _check_claim(path: Path, facts: PixelFacts) -> None:
+    """Refuse what cannot be true before any room is made for it."""
+    size = path.stat().st_size
+    said = (
+        f"{path} claims {facts.frames} x {facts.rows} x {facts.columns} pixels of "
+        f"{facts.bits_allocated} bits"
+    )
+    hint = "The file is cut off or broken: export it again from the archive (PACS)."
+    if facts.frames > _MOST_FRAMES or facts.bits_allocated not in (1, 8, 16, 32, 64):
+        raise DataError(f"{said}, which cannot be.", hint)
+    syntax = facts.transfer_syntax
+    if syntax in _UNCOMPRESSED or not syntax:
+        if facts.claimed_bytes > size:
+            raise DataError(f"{said}, {facts.claimed_bytes:,} bytes, but has {size:,}.", hint)
+        return
+    frame_bytes = facts.claimed_bytes // facts.frames
+    if frame_bytes > _MOST_FRAME_BYTES or facts.claimed_bytes > _MOST_RATIO * size:
+        raise DataError(f"{said}, {facts.claimed_bytes:,} bytes, from {size:,}.", hint)
+
+
+class _Groups:
+    """Functional groups of a file (PS3.3, C.7.6.16): of a frame, else shared by all."""
+
+    def __init__(self, shared: Any, per_frame: Any) -> None:
+        self._shared, self._per_frame = shared, per_frame
+
+    def find(self, index: int, group: str) -> Any:
+        """Give the item of a functional group, an empty mapping where there is none."""
+        own = self._per_frame[index] if index < len(self._per_frame) else {}
+        for item in (own, *self._shared[:1]):
+            inner = item.get(group)
+            if inner:
+                return inner[0]
+        return {}
+
+
+def _groups(dataset: Dataset, frames: int) -> _Groups | None:
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    if not hasattr(shared, "__len__") or not hasattr(per_frame, "__len__"):
+        return None
+    del frames
+    return _Groups(list(shared), list(per_frame)) if len(shared) or len(per_frame) else None
+
+
+def _frame(
+    path: Path, dataset: Dataset, facts: PixelFacts, index: int, groups: _Groups | None
+) -> Frame:
+    doubts: list[str] = []
+    position: Any
+    if groups is None:
+        position = orientation = measures = values = dataset
+        # Only its first frame lies where an old multi-frame file says.
+        position = position if facts.frames == 1 else {}
+        group: tuple[Any, ...] = (
+            number(dataset, "EchoTime"),
+            number(dataset, "TemporalPositionIdentifier"),
+        )
+    else:
+        position = groups.find(index, "PlanePositionSequence")
+        orientation = groups.find(index, "PlaneOrientationSequence")
+        measures = groups.find(index, "PixelMeasuresSequence")
+        values = groups.find(index, "PixelValueTransformationSequence")
+        content = groups.find(index, "FrameContentSequence")
+        group = (
+            text(content, "StackID"),
+            number(content, "TemporalPositionIndex"),
+            number(groups.find(index, "MREchoSequence"), "EffectiveEchoTime"),
+            number(groups.find(index, "MRDiffusionSequence"), "DiffusionBValue"),
+        )
+    spacing = numbers(measures, "PixelSpacing", 2)
+    if spacing is None:
+        for keyword in ("ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+            spacing = numbers(dataset, keyword, 2)
+            if spacing is not None:
+                doubts.append(
+                    "The files give the distance of pixels at the detector only; lengths may be "
+                    "too long."
+                )
+                break
+    slope, intercept = number(values, "RescaleSlope"), number(values, "RescaleIntercept")
+    if slope == 0:
+        doubts.append("The rescale slope is 0 and is left out.")
+        slope = None
+    if dataset.get("ModalityLUTSequence"):
+        doubts.append("The files hold a table of values (modality LUT), which is not applied.")
+    instance = number(dataset, "InstanceNumber")
+    return Frame(
+        path=path,
+        index=index,
+        sop_instance_uid=text(dataset, "SOPInstanceUID"),
+        number=index if facts.frames > 1 else int(instance or 0),
+        position=numbers(position, "ImagePositionPatient", 3),
+        orientation=numbers(orientation, "ImageOrientationPatient", 6),
+        pixel_spacing_mm=spacing,
+        thickness_mm=number(measures, "SliceThickness"),
+        between_mm=number(measures, "SpacingBetweenSlices"),
+        slope=1.0 if slope is None else slope,
+        intercept=0.0 if intercept is None else intercept,
+        group=group,
+        pixels=facts,
+        doubts=tuple(doubts),
+    )
