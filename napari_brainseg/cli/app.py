@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from napari_brainseg import __version__
+from napari_brainseg.cli.convert import convert
 from napari_brainseg.cli.doctor import doctor
 from napari_brainseg.cli.effort import effort
 from napari_brainseg.cli.evaluate import evaluate
@@ -63,6 +64,7 @@ def _brainseg(
 
 app.command()(predict)
 app.command()(evaluate)
+app.command()(convert)
 app.command()(phantom)
 app.command()(run)
 app.command()(demo)

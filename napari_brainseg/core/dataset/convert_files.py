@@ -161,7 +161,7 @@ def _write_nifti(
     else:
         path = folder / volume_name(patient, SUFFIXES[channel.modality])
         data = study.shown(channel.modality)  # type: ignore[assignment]
-    write_nifti(path, data, study.image.geometry)
+    write_nifti(path, data, study.image.geometry, grid=study.grid)
 
 
 def _write_png(

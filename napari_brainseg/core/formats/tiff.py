@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["read_image_slice", "read_mask_slice"]
 
 _CHANNELS = len(KAGGLE_ORDER)
+_MOST_BYTES = 2**28
+"""Slices that claim more than this (9,400 x 9,400 pixels of three channels) are refused."""
 
 
 def read_image_slice(path: Path) -> NDArray[np.uint8]:
@@ -92,6 +95,7 @@ def _read(path: Path) -> NDArray[Any]:
     try:
         with tifffile.TiffFile(path) as tiff:
             pages = len(tiff.pages)
+            _require_plausible(tiff)
             data: NDArray[Any] = np.asarray(tiff.pages[0].asarray())
     except FileNotFoundError as error:
         raise DataError(
@@ -126,3 +130,14 @@ def _read(path: Path) -> NDArray[Any]:
             "Save each slice as a file of its own.",
         )
     return data
+
+
+def _require_plausible(tiff: Any) -> None:
+    """Refuse a header that claims more than the file can hold, before memory is taken for it."""
+    page, held = tiff.pages[0], tiff.filehandle.size
+    for shape in (page.shape, page.chunks):
+        if math.prod(shape) * page.dtype.itemsize > _MOST_BYTES:
+            raise ValueError(f"it claims {' x '.join(map(str, shape))} values")
+    segments = zip(page.dataoffsets, page.databytecounts, strict=False)
+    if any(offset + count > held for offset, count in segments):
+        raise ValueError(f"it promises more than the {held:,} bytes that it has")
