@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.dataset.phantom.dicom import PhantomPatient, PhantomSeries, Sampled
 
-__all__ = ["PROTOCOL", "Writer", "decimal"]
+__all__ = ["PROTOCOL", "Writer", "decimal", "masked"]
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -171,7 +171,7 @@ class Writer:
         dataset.Rows, dataset.Columns = plane.shape
         dataset.SmallestImagePixelValue = int(plane.min())
         dataset.LargestImagePixelValue = int(plane.max())
-        dataset.PixelData = _masked(plane, series.bits_stored).tobytes()
+        dataset.PixelData = masked(plane, series.bits_stored).tobytes()
         return dataset
 
     def _save(self, dataset: Dataset, path: Path, series: PhantomSeries, sampled: Sampled) -> None:
@@ -199,7 +199,7 @@ def decimal(values: Any) -> list[str]:
     return [format_number_as_ds(float(value) + 0.0) for value in values]
 
 
-def _masked(plane: Any, bits_stored: int) -> Any:
+def masked(plane: Any, bits_stored: int) -> Any:
     """Leave the bits above the stored ones empty."""
     if bits_stored == 16:
         return plane

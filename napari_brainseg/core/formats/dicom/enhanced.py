@@ -52,7 +52,7 @@ def frames_of(path: Path) -> tuple[list[Frame], Dataset]:
     """
     dataset = open_dataset(path, pixels=False)
     facts = _pixel_facts(path, dataset)
-    groups = _groups(dataset, facts.frames)
+    groups = _groups(dataset)
     frames = [_frame(path, dataset, facts, index, groups) for index in range(facts.frames)]
     return frames, dataset
 
@@ -130,12 +130,11 @@ class _Groups:
         return {}
 
 
-def _groups(dataset: Dataset, frames: int) -> _Groups | None:
+def _groups(dataset: Dataset) -> _Groups | None:
     shared = dataset.get("SharedFunctionalGroupsSequence") or []
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
     if not hasattr(shared, "__len__") or not hasattr(per_frame, "__len__"):
         return None
-    del frames
     return _Groups(list(shared), list(per_frame)) if len(shared) or len(per_frame) else None
 
 
@@ -148,20 +147,18 @@ def _frame(
         position = orientation = measures = values = dataset
         # Only its first frame lies where an old multi-frame file says.
         position = position if facts.frames == 1 else {}
-        group: tuple[Any, ...] = (
-            number(dataset, "EchoTime"),
-            number(dataset, "TemporalPositionIdentifier"),
-        )
+        stack = ""
+        moment = tuple(number(dataset, word) for word in ("EchoTime", "TemporalPositionIdentifier"))
     else:
         position = groups.find(index, "PlanePositionSequence")
         orientation = groups.find(index, "PlaneOrientationSequence")
         measures = groups.find(index, "PixelMeasuresSequence")
         values = groups.find(index, "PixelValueTransformationSequence")
         content = groups.find(index, "FrameContentSequence")
-        group = (
-            text(content, "StackID"),
-            number(content, "TemporalPositionIndex"),
+        stack = text(content, "StackID")
+        moment = (
             number(groups.find(index, "MREchoSequence"), "EffectiveEchoTime"),
+            number(content, "TemporalPositionIndex"),
             number(groups.find(index, "MRDiffusionSequence"), "DiffusionBValue"),
         )
     spacing = numbers(measures, "PixelSpacing", 2)
@@ -193,7 +190,8 @@ def _frame(
         between_mm=number(measures, "SpacingBetweenSlices"),
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
-        group=group,
+        stack=stack,
+        moment=moment,
         pixels=facts,
         doubts=tuple(doubts),
     )

@@ -109,8 +109,10 @@ class Frame:
         SliceThickness and SpacingBetweenSlices.
     slope, intercept : float
         From stored to real values.
-    group : tuple
-        Frames of one stack have the same: stack, echo, point in time.
+    stack : str
+        StackID; frames of another stack belong to another volume.
+    moment : tuple
+        Echo, b-value and point in time: they tell frames at one place apart.
     pixels : PixelFacts
         Of the file.
     doubts : tuple of str
@@ -128,7 +130,8 @@ class Frame:
     between_mm: float | None
     slope: float
     intercept: float
-    group: tuple[Any, ...]
+    stack: str
+    moment: tuple[Any, ...]
     pixels: PixelFacts
     doubts: tuple[str, ...] = ()
 

@@ -76,12 +76,14 @@ def build_stack(frames: Sequence[Frame]) -> Stack:
     """
     said: list[str] = []
     kept = _largest(frames, lambda f: (f.pixels.rows, f.pixels.columns), "of another size", said)
-    kept = _largest(kept, lambda f: f.group, "of another echo, time or stack", said, first=True)
+    kept = _largest(kept, lambda f: f.stack, "of another stack", said, first=True)
     kept = _largest(kept, _has_place, "that do not say where they lie", said)
     if not _has_place(kept[0]):
         return _unplaced(kept, said)
     kept = _one_orientation(kept, said)
     kept = _largest(kept, _spacing_key, "with another distance of pixels", said)
+    if _repeats(kept):
+        kept = _largest(kept, lambda f: f.moment, "of another echo or time", said, first=True)
     return _placed(kept, said)
 
 
@@ -130,6 +132,13 @@ def _one_orientation(frames: list[Frame], said: list[str]) -> list[Frame]:
             seen.append(one)
         labels[id(frames[k])] = label
     return _largest(frames, lambda f: labels[id(f)], "of another orientation", said)
+
+
+def _repeats(frames: list[Frame]) -> bool:
+    """Whether several frames lie at one place."""
+    *_, normal = _directions(frames)
+    along = np.sort(np.array([frame.position for frame in frames]) @ normal)
+    return bool((np.diff(along) < SAME_POSITION_MM).any())
 
 
 def _unplaced(frames: list[Frame], said: list[str]) -> Stack:
