@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_brainseg.core.formats import discover, load_study
+from napari_brainseg.core.imaging import DataError, Modality, StudyFormat
+
+PRE, FLAIR, POST = Modality.PRE, Modality.FLAIR, Modality.POST
+
+
+@pytest.fixture
+def put(write_nii, volume):
+    """Write files of one small volume under names."""
+
+    def put(folder, *names, data=volume):
+        for name in names:
+            write_nii(folder / name, data, np.diag([1.0, 1, 5, 1]))
+        return folder
+
+    return put
+
+
+def test_a_patient_of_brats(tmp_path, put):
+    folder = put(
+        tmp_path / "BraTS20_Training_001",
+        *(f"BraTS20_Training_001_{n}.nii.gz" for n in ("flair", "t1", "t1ce", "t2", "seg")),
+    )
+    (study,) = discover(tmp_path).folders
+    assert (study.path, study.patient) == (folder, "BraTS20_Training_001")
+    assert study.format is StudyFormat.NIFTI
+    assert dict(study.roles) == {
+        m: f"BraTS20_Training_001_{n}.nii.gz"
+        for m, n in ((PRE, "t1"), (FLAIR, "flair"), (POST, "t1ce"))
+    }
+    assert study.truth == "BraTS20_Training_001_seg.nii.gz"
+    assert (len(study.images), len(study.masks), study.slices) == (4, 1, 7)
+    assert study.find("BraTS20_Training_001_t2.nii.gz").role is None
+    assert study.warnings == ()
+
+
+def test_patients_flat_in_one_folder_open_one_by_one(tmp_path, put):
+    put(tmp_path, *(f"P0{n}_{s}.nii" for n in (1, 2) for s in ("flair", "t1", "t1c", "seg")))
+    found = discover(tmp_path)
+    assert found.patients == ("P01", "P02")
+    for study in found.folders:
+        assert discover(study.path).folders == (study,)
+    (again,) = discover(tmp_path / "P02_seg.nii").folders
+    assert again.patient == "P02"
+
+
+def test_bids_with_anatomy_and_function(tmp_path, put):
+    for sub in ("sub-01", "sub-02"):
+        put(tmp_path / sub / "anat", f"{sub}_T1w.nii.gz", f"{sub}_FLAIR.nii.gz")
+        put(tmp_path / sub / "func", f"{sub}_task-rest_bold.nii.gz")
+    found = discover(tmp_path)
+    assert (found.patients, found.faults) == (("sub-01", "sub-02"), ())
+
+
+def test_sessions_of_a_patient_are_studies_of_their_own(tmp_path, put):
+    for session in ("ses-01", "ses-02"):
+        stem = f"sub-01_{session}"
+        put(tmp_path / "sub-01" / session / "anat", f"{stem}_FLAIR.nii.gz", f"{stem}_T1w.nii.gz")
+    assert discover(tmp_path / "sub-01").patients == ("sub-01_ses-01", "sub-01_ses-02")
+    for date in ("2020-01-02", "2021-03-04"):
+        put(tmp_path / "clinic" / "P9" / date, "FLAIR.nii.gz", "T1.nii.gz", "T1 KM.nii.gz")
+    found = discover(tmp_path / "clinic")
+    assert found.patients == ("P9_20200102", "P9_20210304")
+    assert all(len(study.roles) == 3 for study in found.folders)
+
+
+def test_numbers_of_series_do_not_split_a_patient(tmp_path, put):
+    put(tmp_path / "P5", "3_FLAIR.nii.gz", "4_T1.nii.gz", "12_T1_GD.nii.gz")
+    (study,) = discover(tmp_path / "P5").folders
+    assert (study.patient, len(study.roles)) == ("P5", 3)
+    put(tmp_path / "flat", "001_flair.nii.gz", "002_flair.nii.gz", "003_flair.nii.gz")
+    assert len(discover(tmp_path / "flat").folders) == 3
+
+
+def test_maps_and_further_masks_belong_to_their_patient(tmp_path, put):
+    names = ("T1", "T1c", "T1c_bias", "FLAIR", "DTI_eddy_FA", "brain_segmentation")
+    put(tmp_path, *(f"UCSF-PDGM-0004_{n}.nii.gz" for n in (*names, "tumor_segmentation")))
+    (study,) = discover(tmp_path).folders
+    assert dict(study.roles)[POST] == "UCSF-PDGM-0004_T1c.nii.gz"
+    assert study.truth == "UCSF-PDGM-0004_tumor_segmentation.nii.gz"
+    assert any("T1c_bias" in text for text in study.warnings)
+
+
+def test_of_several_equal_masks_none_is_the_truth(tmp_path, put):
+    put(tmp_path / "P1", "FLAIR.nii.gz", "seg.nii.gz", "mask.nii.gz")
+    (study,) = discover(tmp_path / "P1").folders
+    assert (study.truth, study.masks) == ("", ())
+    assert "Several masks" in study.warnings[0]
+    chosen = study.with_roles(dict(study.roles), "mask.nii.gz")
+    assert chosen.masks == (tmp_path / "P1" / "mask.nii.gz",)
+
+
+def test_three_volumes_are_the_channels_of_kaggle_3m(tmp_path, put, volume):
+    file = tmp_path / "P3.nii.gz"
+    put(tmp_path, file.name, data=np.stack([volume, volume + 1000, volume + 2000], axis=3))
+    (study,) = discover(file).folders
+    assert [info.key for info in study.series] == [f"P3.nii.gz#{n}" for n in range(3)]
+    assert dict(study.roles) == {PRE: "P3.nii.gz#0", FLAIR: "P3.nii.gz#1", POST: "P3.nii.gz#2"}
+    assert "three volumes without names" in study.warnings[0]
+    opened = load_study(study.with_roles({FLAIR: "P3.nii.gz#2", PRE: "P3.nii.gz#0"}))
+    assert opened.native[FLAIR].min() == volume.min() + 2000
+    assert opened.missing_modalities == (POST,)
+
+
+def test_volumes_are_named_by_header_or_by_the_table_of_the_decathlon(
+    tmp_path, write_nii, put, volume
+):
+    four = np.stack([volume + n for n in range(4)], axis=3)
+
+    def describe(header):
+        header["descrip"] = b"T2; T1c; T1; FLAIR"
+
+    write_nii(tmp_path / "named" / "P4.nii.gz", four, np.eye(4), edit=describe)
+    (study,) = discover(tmp_path / "named").folders
+    assert dict(study.roles) == {POST: "P4.nii.gz#1", PRE: "P4.nii.gz#2", FLAIR: "P4.nii.gz#3"}
+
+    root = tmp_path / "Task01"
+    put(root / "imagesTr", "BRATS_001.nii.gz", "BRATS_002.nii.gz", data=four)
+    put(root / "labelsTr", "BRATS_001.nii.gz", "BRATS_002.nii.gz")
+    table = {"modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}}
+    (root / "dataset.json").write_text(json.dumps(table))
+    found = discover(root)
+    assert (found.patients, found.faults) == (("BRATS_001", "BRATS_002"), ())
+    first = found.folders[0]
+    assert dict(first.roles) == {
+        FLAIR: "BRATS_001.nii.gz#0",
+        PRE: "BRATS_001.nii.gz#1",
+        POST: "BRATS_001.nii.gz#2",
+    }
+    assert first.masks == (root / "labelsTr" / "BRATS_001.nii.gz",)
+
+
+def test_volumes_of_other_numbers_wait_for_a_choice(tmp_path, put, volume):
+    put(tmp_path, "P6.nii.gz", data=np.stack([volume] * 5, axis=3))
+    (study,) = discover(tmp_path).folders
+    assert len(study.series) == 5
+    assert "Choose which series is which" in study.warnings[-1]
+    opened = load_study(study)
+    assert FLAIR in opened.missing_modalities
+
+
+def test_masks_alone_are_no_patient(tmp_path, put):
+    put(tmp_path, "P1_seg.nii.gz", "P2_seg.nii.gz")
+    with pytest.raises(DataError, match="masks but no images"):
+        discover(tmp_path)
+    with pytest.raises(DataError, match="is a mask"):
+        discover(tmp_path / "P1_seg.nii.gz")
+
+
+def test_a_damaged_header_does_not_hide_the_other_patients(tmp_path, put):
+    put(tmp_path, "P01_flair.nii.gz", "P02_flair.nii.gz")
+    (tmp_path / "P01_flair.nii.gz").write_bytes(b"\x1f\x8b damaged")
+    found = discover(tmp_path)
+    assert found.patients == ("P01", "P02")
+    assert load_study(found.find("P02")).image.grid_shape == (7, 6, 5)
+    with pytest.raises(DataError, match=r"P01_flair\.nii\.gz cannot be read"):
+        load_study(found.find("P01"))
+
+
+def test_free_text_of_headers_reaches_nothing(tmp_path, write_nii, volume):
+    def sign(header):
+        header["descrip"] = b"DOE^JANE 19700101"
+        header["aux_file"] = b"DOE^JANE"
+        header["db_name"] = b"DOE^JANE"
+        header["intent_name"] = b"DOE^JANE"
+
+    write_nii(tmp_path / "P1" / "FLAIR.nii.gz", volume, np.eye(4), edit=sign)
+    study = load_study(tmp_path / "P1")
+    assert "DOE" not in repr((discover(tmp_path), study.identity, study.attributes, study.series))
+    assert (dict(study.identity), dict(study.attributes)) == ({}, {})

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_brainseg.core.formats import load_study
+from napari_brainseg.core.formats.nifti.header import read_header
+
+
+def _placed(write_nii, folder, volume, affine, edit=None):
+    return read_header(write_nii(folder / "FLAIR.nii", volume, affine, edit=edit)).placement
+
+
+def test_the_sform_counts_before_the_qform(tmp_path, write_nii, volume):
+    def edit(header):
+        header.set_qform(np.diag([2.0, 2, 2, 1]), 1)
+        header.set_sform(np.diag([3.0, 3, 3, 1]), 1)
+
+    both = _placed(write_nii, tmp_path, volume, None, edit)
+    assert both.spacing_mm == (3, 3, 3)
+    assert "two different positions" in both.warnings[0]
+    only = _placed(
+        write_nii, tmp_path, volume, None, lambda h: h.set_qform(np.diag([2.0, 2, 2, 1]), 1)
+    )
+    assert (only.spacing_mm, only.warnings) == ((2, 2, 2), ())
+
+
+def test_a_broken_sform_gives_way_to_the_qform(tmp_path, write_nii, volume):
+    def edit(header):
+        header.set_qform(np.diag([2.0, 2, 2, 1]), 1)
+        header["srow_x"], header["sform_code"] = np.nan, 1
+
+    found = _placed(write_nii, tmp_path, volume, None, edit)
+    assert found.spacing_mm == (2, 2, 2)
+    assert "sform of the file is not usable: it is not finite" in found.warnings[0]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 1.0), ("meter", 1e3), ("micron", 1e-3)])
+def test_units_are_brought_to_millimetres(tmp_path, write_nii, volume, unit, factor):
+    def edit(header):
+        header.set_xyzt_units(unit)
+
+    affine = np.diag([0.9 / factor, 0.9 / factor, 5 / factor, 1])
+    found = _placed(write_nii, tmp_path, volume, affine, edit)
+    assert found.spacing_mm == pytest.approx((0.9, 0.9, 5))
+    assert found.affine_lps[2][2] == pytest.approx(5)
+
+
+@pytest.mark.parametrize("steps", [(0, 1, 1), (1, np.nan, 1), (1, 1, 5000), (-1, 1, 1)])
+def test_spacing_that_makes_no_sense_is_unknown(tmp_path, write_nii, volume, steps):
+    def edit(header):
+        header["pixdim"][1:4] = steps
+
+    found = _placed(write_nii, tmp_path, volume, None, edit)
+    assert (found.affine_lps, found.spacing_mm) == (None, None)
+    assert "Spacing is unknown" in found.warnings[0]
+
+
+def test_metres_written_for_millimetres_are_not_believed(tmp_path, write_nii, volume):
+    found = _placed(
+        write_nii, tmp_path, volume, np.diag([1.0, 1, 5, 1]), lambda h: h.set_xyzt_units("meter")
+    )
+    assert (found.affine_lps, found.spacing_mm) == (None, None)
+    assert any("make no sense" in text for text in found.warnings)
+
+
+def test_without_codes_the_spacing_stands_and_the_orientation_is_unknown(
+    tmp_path, write_nii, volume
+):
+    def edit(header):
+        header["pixdim"][1:4] = 0.75, 1.25, 5
+
+    path = write_nii(tmp_path / "P1" / "FLAIR.nii", volume, None, edit=edit)
+    study = load_study(path)
+    assert study.image.geometry.affine_lps is None
+    assert study.image.geometry.spacing_mm == (5, 1.25, 0.75)
+    nothing = write_nii(
+        tmp_path / "P2" / "FLAIR.nii", volume, None, edit=lambda h: h.set_xyzt_units("unknown")
+    )
+    assert load_study(nothing).image.geometry.spacing_mm is None
