@@ -39,8 +39,9 @@ def contact_sheet(
 ) -> NDArray[np.uint8]:
     """Draw all slices with outlines, from the first to the last, in rows.
 
-    Each has its slice number; the first one also the letters of the patient's sides and a scale
-    bar, where orientation and spacing are known. The dark rim around the head is left out.
+    Each has its slice number and the letters of the patient's sides where the orientation is
+    known; the first one has a scale bar where the spacing is. The dark rim around the head is
+    left out.
 
     Parameters
     ----------
@@ -75,8 +76,7 @@ def contact_sheet(
     )
     for z in range(depth):
         cell = Image.fromarray(drawing.outlines(z))
-        if z == 0:
-            annotate(cell, drawing, LETTER_PX)
+        annotate(cell, drawing, LETTER_PX, sides="across", bar=z == 0)
         outlined(ImageDraw.Draw(cell), (5, 3), str(study.slice_numbers[z]), LETTER_PX, "la")
         row, column = divmod(z, columns)
         body.paste(cell, (GAP_PX + column * (width + GAP_PX), GAP_PX + row * (height + GAP_PX)))

@@ -24,7 +24,9 @@ def short_name(patient: str) -> str:
     return undated(patient).removeprefix("TCGA_")
 
 
-def dsc_chart(scores: Mapping[str, float], *, axis: str = "Dice coefficient") -> bytes:
+def dsc_chart(
+    scores: Mapping[str, float], *, axis: str = "Dice coefficient", note: str = ""
+) -> bytes:
     """Draw horizontal bars, ascending from the bottom, with mean and median.
 
     Parameters
@@ -33,6 +35,8 @@ def dsc_chart(scores: Mapping[str, float], *, axis: str = "Dice coefficient") ->
         Patient to DSC, 0 to 1; at least one.
     axis : str
         What the x axis shows.
+    note : str
+        Written small in the upper left corner.
 
     Returns
     -------
@@ -56,7 +60,11 @@ def dsc_chart(scores: Mapping[str, float], *, axis: str = "Dice coefficient") ->
     size = (
         11.0 if len(pairs) <= COMFORTABLE_BARS else max(3.0, 11.0 * COMFORTABLE_BARS / len(pairs))
     )
-    axes.set_yticks(places, [short_name(name) for name, _ in pairs], fontsize=size)
+    names = [short_name(name) for name, _ in pairs]
+    if len(set(names)) < len(names):
+        # Several studies of one person: the date tells them apart.
+        names = [name for name, _ in pairs]
+    axes.set_yticks(places, names, fontsize=size)
     axes.set_ylim(-0.7, len(pairs) - 0.3)
     axes.set_xlim(0, 1)
     axes.set_xticks(np.arange(0.0, 1.01, 0.1))
@@ -65,4 +73,7 @@ def dsc_chart(scores: Mapping[str, float], *, axis: str = "Dice coefficient") ->
     axes.axvline(mean, color="tomato", linewidth=2, label=f"mean {mean:.3f}")
     axes.axvline(median, color="forestgreen", linewidth=2, label=f"median {median:.3f}")
     figure.legend(loc="outside upper right", ncols=2, frameon=False)
+    if note:
+        # A word of the layout, so that it gets room of its own.
+        figure.suptitle(note, x=0.01, ha="left", fontsize=9, color="#555555")
     return png_bytes(figure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,7 @@ DARK = 8
 """Grey values up to this are background."""
 
 
-def head_extent(
-    brightest: NDArray[np.generic], *lesions: NDArray[np.generic]
-) -> tuple[slice, slice]:
+def head_extent(brightest: NDArray[Any], *lesions: NDArray[np.generic]) -> tuple[slice, slice]:
     """Rows and columns that hold anything, with a margin.
 
     Parameters

@@ -18,8 +18,8 @@ BACKGROUND = (17, 20, 24)
 TITLE = (240, 240, 240)
 TEXT = (190, 195, 200)
 NOT_FOR_DIAGNOSIS = "Not for diagnosis."
-LEAST_PX, MOST_PX = 15, 40
-LETTERS_PER_WIDTH = 34
+LEAST_PX, MOST_PX = 16, 32
+LETTERS_PER_WIDTH = 48
 """Letters grow with the picture: a wide one is looked at from further away, or made smaller."""
 LINE_HEIGHT = 1.35
 

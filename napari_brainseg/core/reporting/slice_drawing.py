@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -243,11 +243,29 @@ class SliceDrawing:
 
 
 def annotate(
-    picture: Image.Image, drawing: SliceDrawing, letter_px: int, *, bar: bool = True
+    picture: Image.Image,
+    drawing: SliceDrawing,
+    letter_px: int,
+    *,
+    sides: Literal["all", "across"] = "all",
+    bar: bool = True,
 ) -> None:
     """Write what is known onto a picture: the patient's sides, and a scale bar in mm.
 
     Where orientation or spacing is unknown, nothing is written.
+
+    Parameters
+    ----------
+    picture : Image
+        RGB, of the size of the drawing; written on.
+    drawing : SliceDrawing
+        What it was drawn by.
+    letter_px : int
+        Height of the letters.
+    sides : {'all', 'across'}
+        Letters at all four edges, or at the left and right one only.
+    bar : bool
+        Whether to draw a scale bar.
     """
     from PIL import ImageDraw
 
@@ -256,8 +274,9 @@ def annotate(
     rim = letter_px // 3
     if drawing.letters is not None:
         top, bottom, left, right = drawing.letters
-        outlined(draw, (width / 2, rim), top, letter_px, "ma")
-        outlined(draw, (width / 2, height - rim), bottom, letter_px, "md")
+        if sides == "all":
+            outlined(draw, (width / 2, rim), top, letter_px, "ma")
+            outlined(draw, (width / 2, height - rim), bottom, letter_px, "md")
         outlined(draw, (rim, height / 2), left, letter_px, "lm")
         outlined(draw, (width - rim, height / 2), right, letter_px, "rm")
     if bar and drawing.mm_per_px is not None:

@@ -82,7 +82,7 @@ def study_triptych(
         chosen = {z: chosen.get(z, "") for z in slices}
     panels = sorted(marks, key=lambda mark: ("truth", "prediction", "correction").index(mark.name))
     width, height = drawing.size
-    size = letter_px(width)
+    size = max(letter_px(width), round(letter_px((1 + len(panels)) * width) * 0.75))
     band = round(size * 1.6)
     body = Image.new(
         "RGB",
