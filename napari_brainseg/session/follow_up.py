@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from sqlalchemy import and_, case, select, union
@@ -21,13 +21,17 @@ from napari_brainseg.session.recorded_work import case_of, recorded_work
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Row
-
     from napari_brainseg.session.catalogue import Catalogue
 
 __all__ = ["day_of", "follow_up", "merged", "studies_of"]
 
 _DAY = re.compile(r".+_([0-9]{4})([0-9]{2})([0-9]{2})[b-z]?")
+
+
+class _Predicted(NamedTuple):
+    volume_vox: int
+    volume_ml: float | None
+    model_version: str
 
 
 def day_of(study: str) -> date | None:
@@ -156,19 +160,19 @@ def _image_of(catalogue: Catalogue, study: str) -> tuple[str | None, str | None]
 
 def _prediction_of(
     catalogue: Catalogue, study: str, sha: str, version: str | None
-) -> Row[Any] | None:
+) -> _Predicted | None:
     columns = tables.predictions.c
     is_preferred = case((columns.model_version == (version or ""), 0), else_=1)
     with catalogue.read() as connection:
-        row: Row[Any] | None = connection.execute(
+        row = connection.execute(
             select(columns.volume_vox, columns.volume_ml, columns.model_version)
             .where(and_(columns.patient == study, columns.image_sha256 == sha))
             .order_by(is_preferred, columns.created.desc())
         ).first()
-    return row
+    return None if row is None else _Predicted(*row)
 
 
-def _voxel_ml(spacing: str | None, prediction: Row[Any] | None) -> float | None:
+def _voxel_ml(spacing: str | None, prediction: _Predicted | None) -> float | None:
     if spacing is not None:
         return float(np.prod([float(part) for part in spacing.split("x")])) / 1000.0
     if prediction is not None and prediction.volume_ml is not None and prediction.volume_vox:

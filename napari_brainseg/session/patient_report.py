@@ -194,8 +194,10 @@ def report_of_study(
     DataError
         If there is no mask to report on, or the catalogue cannot be read.
     """
+    from napari_brainseg.core.imaging.edge_letters import axis_letters
     from napari_brainseg.core.reporting.key_pictures import LINES, key_pictures
     from napari_brainseg.core.reporting.key_slices import choose_slices
+    from napari_brainseg.core.reporting.slice_drawing import shown_modality
     from napari_brainseg.session.follow_up import day_of, follow_up, merged
 
     if standing is None:
@@ -231,7 +233,8 @@ def report_of_study(
         source=_source(study),
         warnings=study.warnings if notes is None else notes,
         spacing_mm=geometry.spacing_mm,
-        has_orientation=geometry.affine_lps is not None,
+        has_orientation=axis_letters(geometry.affine_lps, 2) is not None,
+        modality=str(shown_modality(study)),
     )
     if not with_follow_up or catalogue is None:
         return report

@@ -256,6 +256,8 @@ class PatientReport:
         Of voxels along z, y and x.
     has_orientation : bool
         Whether right and left of the patient are known.
+    modality : str
+        That the key slices show.
     created : datetime
         When the report was made.
     software_version : str
@@ -280,5 +282,6 @@ class PatientReport:
     warnings: tuple[str, ...] = ()
     spacing_mm: tuple[float, float, float] | None = None
     has_orientation: bool = False
+    modality: str = "FLAIR"
     created: datetime = field(default_factory=lambda: datetime.now().astimezone())
     software_version: str = __version__
