@@ -42,8 +42,6 @@ __all__ = [
     "run_all",
 ]
 
-_ID_LABELS = ("Patient ID", "PatientID")
-
 
 @dataclass(frozen=True, slots=True)
 class PlannedPatient:
@@ -341,7 +339,7 @@ def _place(
 
 def _identified(study: Study) -> str:
     """Name a DICOM patient by its ID, with the date that its pseudonym has."""
-    person = next((v for k, v in study.identity.items() if k in _ID_LABELS and v), "")
+    person = study.identity.get("Patient ID") or study.identity.get("Name", "")
     if not person:
         return safe_name(study.patient)
     bare = undated(study.patient)

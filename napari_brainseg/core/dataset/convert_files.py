@@ -51,6 +51,7 @@ SUFFIXES = {Modality.PRE: "t1", Modality.FLAIR: "flair", Modality.POST: "t1ce"}
 
 MASK_SUFFIX = {"nifti": "seg", "png": "mask", "kaggle_3m": "mask"}
 
+_ASKED_FOR = ("Name", "Patient ID")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -108,7 +109,7 @@ def describe(
         to=to,
         format=study.format,
         source_name=None if names_tell else folder.patient,
-        identity=dict(study.identity) if identifiers else {},
+        identity={k: v for k, v in study.identity.items() if identifiers and k in _ASKED_FOR},
         shape=shape,
         spacing_mm=grid.spacing_mm,
         affine_lps=grid.affine_lps,

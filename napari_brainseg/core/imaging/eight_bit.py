@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EightBit", "eight_bit"]
 
+_LARGE = 1e37
+"""Differences beyond this leave single precision."""
+_LARGEST, _SMALL = 1e300, 1e-30
 _SAMPLES = 2_000_000
 _TOP_QUANTILE = 0.999
 _HEADROOM = 2.0
@@ -37,11 +40,15 @@ class EightBit:
 
     def encode(self, volume: NDArray[Any]) -> NDArray[np.uint8]:
         """Bring intensities to uint8, same shape."""
-        scaled = volume.astype(np.float32)
-        scaled -= np.float32(self.low)
-        scaled *= np.float32(255.0 / (self.high - self.low))
+        reach = self.high - self.low
+        # Damaged headers and some maps hold values that single precision cannot.
+        is_wide = volume.dtype == np.float64 or reach > _LARGE
+        kind = np.float64 if is_wide else np.float32
+        scaled: NDArray[Any] = volume.astype(kind)
+        np.clip(scaled, kind(self.low), kind(self.high), out=scaled)
+        scaled -= kind(self.low)
+        scaled *= kind(255.0 / reach)
         np.rint(scaled, out=scaled)
-        np.clip(scaled, 0, 255, out=scaled)
         return scaled.astype(np.uint8)
 
     def decode(self, volume: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -74,8 +81,12 @@ def eight_bit(volume: NDArray[Any]) -> EightBit:
     if flat.size == 0:
         return EightBit(0.0, 1.0)
     low, high = float(flat.min()), float(flat.max())
+    low, high = max(low, -_LARGEST), min(high, _LARGEST)
     sample = flat[:: max(1, flat.size // _SAMPLES)]
-    top = float(np.quantile(sample.astype(np.float32), _TOP_QUANTILE))
+    kind = np.float64 if max(-low, high) > _LARGE else np.float32
+    top = float(np.quantile(np.clip(sample, low, high).astype(kind), _TOP_QUANTILE))
     if top > low:
         high = min(high, low + _HEADROOM * (top - low))
-    return EightBit(low, high if high > low else low + 1.0)
+    # Noise of rounding around one value, or differences too small to divide by, are no contrast.
+    is_flat = high - low <= max(abs(low) * 1e-12, _SMALL)
+    return EightBit(low, low + max(1.0, abs(low)) if is_flat else high)

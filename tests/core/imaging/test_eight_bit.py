@@ -52,3 +52,20 @@ def test_values_that_are_no_numbers_do_not_count() -> None:
     assert np.isfinite((line.low, line.high)).all()
     assert line.high == pytest.approx(10)
     assert eight_bit(np.full((1, 1, 1), np.nan)) == EightBit(0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        np.array([-1.7e308, 0.0, 1.7e308]),
+        np.array([-3.4e38, 0.0, 3.4e38], np.float32),
+        np.array([0.0, 1e-40, 2e-40], np.float32),
+        np.array([1e17, 1e17, 1e17], np.float32),
+        np.array([5.0, 5.0]),
+    ],
+)
+def test_values_at_the_ends_of_floats_make_a_picture(volume: np.ndarray) -> None:
+    line = eight_bit(volume)
+    assert line.low < line.high
+    picture = line.encode(volume)
+    assert (np.diff(picture.astype(int)) >= 0).all()
