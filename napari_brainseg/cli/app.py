@@ -15,6 +15,7 @@ from napari_brainseg.cli.gate import gate
 from napari_brainseg.cli.locked import app as locked
 from napari_brainseg.cli.models import app as models
 from napari_brainseg.cli.phantom import phantom
+from napari_brainseg.cli.pictures import pictures
 from napari_brainseg.cli.predict import predict
 from napari_brainseg.cli.preflight import preflight
 from napari_brainseg.cli.training_set import app as training_set
@@ -65,6 +66,7 @@ def _brainseg(
 app.command()(predict)
 app.command()(evaluate)
 app.command()(convert)
+app.command()(pictures)
 app.command()(phantom)
 app.command()(run)
 app.command()(demo)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["SliceViewer", "show_interactive"]
 
 GROUND, TEXT, FAINT = "#111418", "#f0f0f0", "#bec3c8"
-PANEL_INCHES, HEAD_INCHES, FOOT_INCHES = 4.0, 0.6, 1.0
+PANEL_INCHES, HEAD_INCHES, FOOT_INCHES = 4.0, 0.6, 1.3
+LINE_INCHES = 0.2
+LEAST_PANELS = 2
+"""A window has room for so many, so that its texts fit where there are no masks."""
 LEAP = 5
 """Slices that the page keys go."""
 STEPS = {"up": 1, "down": -1, "pageup": LEAP, "pagedown": -LEAP}
@@ -77,11 +80,11 @@ class SliceViewer:
         figure.text(0.01, 0.99, study.patient, color=TEXT, size=13, va="top", parse_math=False)
         words = foot_line() if model is None else f"{foot_line()}. Prediction by {model}."
         figure.text(0.01, 0.01, words, color=FAINT, size=9, parse_math=False)
-        figure.text(0.99, 0.01, HELP, color=FAINT, size=9, ha="right")
+        figure.text(0.01, 0.01 + LINE_INCHES / height, HELP, color=FAINT, size=9)
         self._slider: Any = None
         if len(self._drawing) > 1:
             self._slider = Slider(
-                figure.add_axes((0.12, 0.45 * low, 0.5, 0.3 * low)), "slice",
+                figure.add_axes((0.12, 0.55 * low, 0.5, 0.25 * low)), "slice",
                 0, len(self._drawing) - 1, valinit=self.slice, valstep=1, color=FAINT,
             )  # fmt: skip
             self._slider.label.set_color(TEXT)
@@ -89,7 +92,7 @@ class SliceViewer:
             self._slider.on_changed(self._on_slider)
         self._checks: Any = None
         if self._panels:
-            place = figure.add_axes((0.72, 0.28 * low, 0.27, 0.68 * low), facecolor=GROUND)
+            place = figure.add_axes((0.70, 0.4 * low, 0.29, 0.58 * low), facecolor=GROUND)
             place.axis("off")
             colours = [tuple(c / 255 for c in mark.colour) for mark in self._panels]
             self._checks = CheckButtons(
@@ -219,7 +222,7 @@ def show_interactive(
             "Run it on a desktop, or write pictures to a folder instead.",
         )
     count = 1 + len(marks_of(study, masks))
-    size = (PANEL_INCHES * count, PANEL_INCHES + HEAD_INCHES + FOOT_INCHES)
+    size = (PANEL_INCHES * max(count, LEAST_PANELS), PANEL_INCHES + HEAD_INCHES + FOOT_INCHES)
     figure = plt.figure(study.patient, figsize=size, clear=True)
     viewer = SliceViewer(study, masks, figure, modality=modality, model=model)
     plt.show(block=block)

@@ -16,6 +16,7 @@ from napari_brainseg.core.reporting.picture_archive import PictureArchive
 from napari_brainseg.core.reporting.slice_drawing import marks_of
 from napari_brainseg.core.reporting.study_pictures import (
     PictureKind,
+    refuse_original,
     write_pictures,
 )
 from napari_brainseg.core.segmentation.metrics import dsc
@@ -150,6 +151,8 @@ def write_root_pictures(
             with _place(folder, archive) as place:
                 try:
                     case = load(patient)
+                    if archive is not None:
+                        refuse_original(case.study, archive)
                     files = write_pictures(
                         case.study, case.masks, place, kinds=kinds, modality=modality,
                         model=case.model, progress=told, cancelled=cancelled,

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.imaging import LabelVolume, Modality, Study
 
-__all__ = ["OF_A_PATIENT", "PictureKind", "patient_pictures", "slice_picture", "write_pictures"]
+__all__ = [
+    "OF_A_PATIENT",
+    "PictureKind",
+    "patient_pictures",
+    "refuse_original",
+    "slice_picture",
+    "write_pictures",
+]
 
 
 class PictureKind(StrEnum):
