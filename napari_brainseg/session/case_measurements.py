@@ -17,7 +17,13 @@ from psygnal import Signal
 
 from napari_brainseg.core.imaging import BrainSegError
 from napari_brainseg.session.background_loop import BackgroundLoop
-from napari_brainseg.session.measurements import Kind, Measurement, Measurements, measure
+from napari_brainseg.session.measurements import (
+    Kind,
+    Measurement,
+    Measurements,
+    as_kept,
+    measure,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,6 +126,7 @@ class CaseMeasurements:
         DataError
             If that cannot be measured.
         """
+        points = as_kept(points)
         found = measure(kind, axis, points, self.geometry)
         editor = self._desk.editor
         with self._lock:
@@ -128,7 +135,7 @@ class CaseMeasurements:
             self._latest -= 1
             shown = self._latest
             item = Measurement(
-                shown, kind, axis, plane, tuple(points), found.value, found.unit, label, editor,
+                shown, kind, axis, plane, points, found.value, found.unit, label, editor,
                 time.time(),
             )  # fmt: skip
             self._items = (*self._items, item)
@@ -152,8 +159,9 @@ class CaseMeasurements:
         item = self.find(measurement_id)
         if item is None:
             return
+        points = as_kept(points)
         found = measure(item.kind, item.axis, points, self.geometry)
-        self._put(replace(item, points=tuple(points), value=found.value, unit=found.unit))
+        self._put(replace(item, points=points, value=found.value, unit=found.unit))
         self._do(lambda kept: kept.move(self._written(measurement_id), points))
 
     def rename(self, measurement_id: int, label: str) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "Measurement",
     "Measurements",
     "Point",
+    "as_kept",
     "measure",
     "measurements_of",
 ]
@@ -117,6 +118,14 @@ def measure(
         If that cannot be measured, e.g. as the outline crosses itself.
     """
     return length(points, geometry) if kind is Kind.RULER else area(points, axis, geometry)
+
+
+def as_kept(points: Sequence[Sequence[float]]) -> tuple[Point, ...]:
+    """Round points as the catalogue keeps them, so that a value is the same before and after."""
+    return tuple(
+        (round(float(z), _DECIMALS), round(float(y), _DECIMALS), round(float(x), _DECIMALS))
+        for z, y, x in points
+    )
 
 
 def measurements_of(catalogue: Catalogue, case_id: int) -> tuple[Measurement, ...]:
@@ -213,7 +222,7 @@ class Measurements:
         DataError
             If that cannot be measured, or the catalogue cannot be written; nothing is kept then.
         """
-        points = _rounded(points)
+        points = as_kept(points)
         found = measure(kind, axis, points, self._geometry)
         values = {
             "case_id": self._case_id,
@@ -244,7 +253,7 @@ class Measurements:
         DataError
             If that cannot be measured, it is not there, or the catalogue cannot be written.
         """
-        item, points = self._need(measurement_id), _rounded(points)
+        item, points = self._need(measurement_id), as_kept(points)
         found = measure(item.kind, item.axis, points, self._geometry)
         self._update(
             measurement_id,
@@ -326,7 +335,3 @@ def _record(row: Any) -> Measurement:
         created=row.created,
         removed=row.removed,
     )
-
-
-def _rounded(points: Sequence[Sequence[float]]) -> list[list[float]]:
-    return [[round(float(v), _DECIMALS) for v in point] for point in points]

@@ -45,6 +45,8 @@ class PlaneView(QWidget):
     """The wheel was turned by so many steps; away from the user is positive."""
     chosen = Signal()
     """Double click."""
+    placed = Signal()
+    """Voxels lie elsewhere on the widget than before, or another plane is shown."""
 
     def __init__(self, parent: QWidget | None = None, *, rows_up: bool = False) -> None:
         super().__init__(parent)
@@ -83,6 +85,7 @@ class PlaneView(QWidget):
         """Draw another picture; `spacing` is the distance between (rows, columns), any unit."""
         self._picture, self._spacing = picture, spacing
         self._draw_again()
+        self.placed.emit()
 
     def set_crosshair(self, position: tuple[float, float] | None) -> None:
         """Move the crosshair; `None` hides it."""
@@ -101,6 +104,7 @@ class PlaneView(QWidget):
         if look != self._look:
             self._look = look
             self._draw_again()
+            self.placed.emit()
 
     # where things lie -------------------------------------------------------------------------
 
