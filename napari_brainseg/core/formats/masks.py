@@ -14,10 +14,18 @@ from napari_brainseg.core.formats.probing import is_dicom, is_nifti_name
 from napari_brainseg.core.imaging import DataError, LabelVolume
 
 if TYPE_CHECKING:
-    from napari_brainseg.core.formats.dicom.segmentation_reading import Segment
+    from napari_brainseg.core.formats.dicom.segmentation_reading import Segment, Segmentation
     from napari_brainseg.core.imaging import Study
 
-__all__ = ["MaskFormat", "MaskHow", "MaskInfo", "MaskMaker", "describe_mask", "read_mask"]
+__all__ = [
+    "MaskFormat",
+    "MaskHow",
+    "MaskInfo",
+    "MaskMaker",
+    "describe_mask",
+    "read_mask",
+    "read_mask_and_info",
+]
 
 _HINT = (
     "Choose a folder of masks (PATIENT_N_mask.tif), a NIfTI file (.nii, .nii.gz) or a DICOM "
@@ -78,23 +86,32 @@ def read_mask(
         If the path holds no mask, it is damaged, it lies on another grid and `resample` is False,
         or nothing tells where it lies.
     """
+    return read_mask_and_info(path, study, segment=segment, resample=resample)[0]
+
+
+def read_mask_and_info(
+    path: Path | str, study: Study, *, segment: int | str | None = None, resample: bool = False
+) -> tuple[LabelVolume, MaskInfo]:
+    """Read a mask as `read_mask` does, and tell what the file says of itself."""
     place = Path(path)
     kind = _kind(place)
     if segment is not None and not kind.is_dicom:
         raise DataError(
             f"{place} has no segments to choose from.", "Only DICOM segmentations have them."
         )
+    if kind.is_dicom:
+        from napari_brainseg.core.formats.dicom.segmentation_placing import place_segmentation
+        from napari_brainseg.core.formats.dicom.segmentation_reading import read_segmentation
+
+        found = read_segmentation(place).of(segment)
+        return place_segmentation(found, study, resample_it=resample), _told(found)
     if kind is MaskFormat.TIFF:
-        return _read_folder(place, study, resample)
-    if kind is MaskFormat.NIFTI:
+        mask = _read_folder(place, study, resample)
+    else:
         from napari_brainseg.core.formats.nifti.reading import read_nifti_mask
 
-        return read_nifti_mask(place, study, resample=resample)
-    from napari_brainseg.core.formats.dicom.segmentation_placing import place_segmentation
-    from napari_brainseg.core.formats.dicom.segmentation_reading import read_segmentation
-
-    found = read_segmentation(place).of(segment)
-    return place_segmentation(found, study, resample_it=resample)
+        mask = read_nifti_mask(place, study, resample=resample)
+    return mask, MaskInfo(place, kind, mask.data.shape, mask.voxels)
 
 
 def describe_mask(path: Path | str) -> MaskInfo:
@@ -116,11 +133,18 @@ def describe_mask(path: Path | str) -> MaskInfo:
         return _describe_nifti(place)
     from napari_brainseg.core.formats.dicom.segmentation_reading import read_segmentation
 
-    found = read_segmentation(place)
-    if found.kind == "FRACTIONAL":
-        kind = MaskFormat.DICOM_SEG_FRACTIONAL
-    voxels = int(np.count_nonzero(found.frames))
-    return MaskInfo(place, kind, found.frames.shape, voxels, found.segments)
+    return _told(read_segmentation(place))
+
+
+def _told(found: Segmentation) -> MaskInfo:
+    fractional = found.kind == "FRACTIONAL"
+    return MaskInfo(
+        found.path,
+        MaskFormat.DICOM_SEG_FRACTIONAL if fractional else MaskFormat.DICOM_SEG,
+        found.frames.shape,
+        int(np.count_nonzero(found.frames)),
+        found.segments,
+    )
 
 
 def _kind(path: Path) -> MaskFormat:
@@ -169,16 +193,9 @@ def _span(numbers: tuple[int, ...]) -> str:
 
 
 def _describe_nifti(path: Path) -> MaskInfo:
-    import nibabel
+    from napari_brainseg.core.formats.nifti.header import read_header
+    from napari_brainseg.core.formats.nifti.reading import read_volumes
 
-    try:
-        image = nibabel.load(path)
-        data = np.asanyarray(image.dataobj)
-        voxels = int(np.count_nonzero(data > 0))
-    except Exception as error:
-        # nibabel and the decompressors raise whatever a damaged file leads them to.
-        raise DataError(
-            f"The NIfTI file {path} cannot be read: {type(error).__name__}: {error}.",
-            "Export it again.",
-        ) from error
-    return MaskInfo(path, MaskFormat.NIFTI, tuple(int(n) for n in data.shape), voxels)
+    (stored,) = read_volumes(read_header(path), [0])
+    voxels = int(np.count_nonzero(stored > 0))
+    return MaskInfo(path, MaskFormat.NIFTI, stored.shape, voxels)

@@ -92,14 +92,20 @@ def encode_segmentation(
     levels = _levels(stored) if fractional else (stored != 0).astype(np.uint8)
     _require_sources(levels, grid, least=(_LEVELS + 1) // 2 if fractional else 1)
     there = [index for index, frame in enumerate(grid.frames) if frame is not None]
-    planes = source_planes(grid, there)
     levels = levels[there]
-    dataset = _segmentation(planes, levels, maker, fractional)
-    refer_to(dataset, planes)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The patient module is the source's: what was odd there is not put right here.
-        warnings.filterwarnings("ignore", module=r"pydicom\.")
+        # The patient module is the source's: what is odd in it is passed on, not put right.
+        warnings.simplefilter("ignore")
+        planes = source_planes(grid, there)
+        try:
+            dataset = _segmentation(planes, levels, maker, fractional)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"The headers of {grid.path} do not make a DICOM segmentation: {error}.",
+                "Export the mask as NIfTI.",
+            ) from error
+        refer_to(dataset, planes)
         dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
@@ -168,35 +174,32 @@ def _segmentation(
 
     source = planes[0].header
     series = _series_number(source)
-    with warnings.catch_warnings():
-        # Odd values of the source's patient module are passed on as they are.
-        warnings.simplefilter("ignore")
-        return hd.seg.Segmentation(
-            source_images=[plane.header for plane in planes],
-            pixel_array=levels / _LEVELS if fractional else levels,
-            segmentation_type="FRACTIONAL" if fractional else "BINARY",
-            segment_descriptions=[_segment(source, maker)],
-            series_instance_uid=hd.UID(),
-            series_number=series,
-            sop_instance_uid=hd.UID(),
-            instance_number=1,
-            manufacturer="BrainSeg",
-            manufacturer_model_name="napari-brainseg",
-            software_versions=maker.software,
-            device_serial_number="0",
-            fractional_type="PROBABILITY",
-            max_fractional_value=_LEVELS,
-            content_description=_DESCRIPTION,
-            content_creator_name=_person_name(maker.editor),
-            content_label=_CONTENT_LABEL,
-            # An object must have frames: a mask without lesion keeps all of them, blank.
-            omit_empty_frames=bool(levels.any()),
-            series_description=_SERIES[maker.how],
-            specific_character_set=_character_set(source, maker),
-        )
+    return hd.seg.Segmentation(
+        source_images=[plane.header for plane in planes],
+        pixel_array=levels / _LEVELS if fractional else levels,
+        segmentation_type="FRACTIONAL" if fractional else "BINARY",
+        segment_descriptions=[_segment(source, maker)],
+        series_instance_uid=hd.UID(),
+        series_number=series,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer="BrainSeg",
+        manufacturer_model_name="napari-brainseg",
+        software_versions=maker.software,
+        device_serial_number="0",
+        fractional_type="PROBABILITY",
+        max_fractional_value=_LEVELS,
+        content_description=_DESCRIPTION,
+        content_creator_name=_person_name(maker.editor),
+        content_label=_CONTENT_LABEL,
+        # An object must have frames: a mask without lesion keeps all of them, blank.
+        omit_empty_frames=bool(levels.any()),
+        series_description=_SERIES[maker.how],
+        specific_character_set=_character_set(source, maker),
+    )
 
 
-def _segment(source: Dataset, maker: MaskMaker) -> Dataset:
+def _segment(source: Dataset, maker: MaskMaker) -> Any:
     import highdicom as hd
     from pydicom.sr.codedict import codes
 

@@ -173,7 +173,7 @@ def read_segmentation(path: Path) -> Segmentation:
 
 
 def _parsed(path: Path, dataset: Dataset) -> Segmentation:
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     kind = str(dataset.get("SegmentationType", "BINARY"))
     count = int(dataset.get("NumberOfFrames") or 1)
@@ -261,8 +261,8 @@ def _meaning(item: Dataset, keyword: str) -> str:
 
 
 def _item(dataset: Dataset | None, keyword: str) -> Dataset | None:
-    """First item of a sequence, where there is one."""
-    sequence = None if dataset is None else dataset.get(keyword)
+    """Return the first item of a sequence, where there is one."""
+    sequence: Any = None if dataset is None else dataset.get(keyword)
     return sequence[0] if sequence else None
 
 
@@ -310,7 +310,7 @@ def _affine(groups: Sequence[Dataset | None]) -> Affine | None:
 def _source(groups: Sequence[Dataset | None]) -> tuple[str, int] | None:
     """Return the one image that a frame refers to."""
     derivation = _macro(groups, "DerivationImageSequence")
-    images = () if derivation is None else derivation.get("SourceImageSequence") or ()
+    images: Any = () if derivation is None else derivation.get("SourceImageSequence") or ()
     if len(images) != 1 or str(images[0].get("SpatialLocationsPreserved") or "YES") == "NO":
         return None
     frame = images[0].get("ReferencedFrameNumber") or 1

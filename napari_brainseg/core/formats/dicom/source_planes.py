@@ -7,7 +7,6 @@ So every slice is told to it as a single-frame image; what it really is, is put 
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_brainseg.core.imaging import DataError
@@ -130,10 +129,8 @@ def _read(frame: FrameRef) -> Dataset:
     from pydicom.errors import InvalidDicomError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = pydicom.dcmread(frame.path, stop_before_pixels=True, force=True)
-            found = str(header.get("SOPInstanceUID", ""))
+        header = pydicom.dcmread(frame.path, stop_before_pixels=True)
+        found = str(header.get("SOPInstanceUID", ""))
     except FileNotFoundError as error:
         raise DataError(
             f"The source slice {frame.path} is gone; the mask cannot refer to it.",
