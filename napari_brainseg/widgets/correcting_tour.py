@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_brainseg.session.correction import Correction
     from napari_brainseg.widgets.dock import BrainSegDock
 
-__all__ = ["correct", "look_at_unseen"]
+__all__ = ["begin", "correct", "look_at_unseen"]
 
 CORRECTED_SLICES = 4
 _NONE = Qt.KeyboardModifier.NoModifier
@@ -58,7 +58,9 @@ def correct(
     case = dock.workbench.desk.case
     if case is None:
         raise TourError("No case is open to be corrected.")
-    correction = _start(hands, dock, case, editor)
+    if case.truth is None:
+        raise TourError("The phantom has no ground truth.")
+    correction = begin(hands, dock, case, editor)
     before = correction.meter
     slices = _paint(hands, dock, correction, case)
     if correction.meter.strokes == before.strokes:
@@ -103,7 +105,14 @@ def look_at_unseen(hands: Hands, dock: BrainSegDock) -> int:
     return count
 
 
-def _start(hands: Hands, dock: BrainSegDock, case: Case, editor: str) -> Correction:
+def begin(hands: Hands, dock: BrainSegDock, case: Case, editor: str) -> Correction:
+    """Start the correction of the open case, and name the editor if that is asked for.
+
+    Raises
+    ------
+    TourError
+        If it does not start.
+    """
     hands.click(dock.start.start_button)
     hands.wait_for(
         lambda: case.correction is not None or dock.start.editor_field.isVisible(), 20,
@@ -112,8 +121,8 @@ def _start(hands: Hands, dock: BrainSegDock, case: Case, editor: str) -> Correct
     if case.correction is None:
         hands.type(dock.start.editor_field.name, editor)
     hands.wait_for(lambda: dock.correct.tools.isVisible(), 20, "the correction to start")
-    if case.correction is None or case.truth is None:
-        raise TourError("The phantom has no ground truth or no correction.")
+    if case.correction is None:
+        raise TourError("The correction did not start.")
     return case.correction
 
 

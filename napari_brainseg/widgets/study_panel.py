@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StudyPanel"]
 
+_IDENTITY_SHOWN = 3
+"""Name, patient ID and birth date; the rest stands in the tooltip."""
+
 
 class StudyPanel(Panel):
     """Opens studies and says what is open.
@@ -89,7 +92,7 @@ class StudyPanel(Panel):
         self.body.addLayout(finding)
         self.body.addWidget(self.notices)
         self.series: SeriesView | None = None
-        self._series_fold: Fold | None = None
+        self.series_fold: Fold | None = None
         self._files = 0
 
         self._loading = ""
@@ -175,21 +178,23 @@ class StudyPanel(Panel):
     def _show_identity(self, case: Case | None) -> None:
         hidden = self.desk.preferences.get("hide_identifiers")
         known = {} if case is None or hidden else case.study.identity
-        self.identity.setText("\n".join(f"{name}: {value}" for name, value in known.items()))
+        # Two lines at most; the tooltip says which is what.
+        self.identity.setText(" · ".join(list(known.values())[:_IDENTITY_SHOWN]))
+        self.identity.setToolTip("\n".join(f"{name}: {value}" for name, value in known.items()))
         self.identity.setVisible(bool(known))
 
     def _show_series(self, case: Case | None) -> None:
         there = case is not None and bool(case.study.series)
-        if there and self._series_fold is None:
+        if there and self.series_fold is None:
             from napari_brainseg.widgets.series_view import SeriesView
 
             self.series = SeriesView()
             self.series.chosen.connect(self._choose_series)
             self.series.reset.connect(self._forget_series)
-            self._series_fold = Fold(self.tr("Series"), self.series)
-            self.body.addWidget(self._series_fold)
-        if self._series_fold is not None and self.series is not None:
-            self._series_fold.setVisible(there)
+            self.series_fold = Fold(self.tr("Series"), self.series)
+            self.body.addWidget(self.series_fold)
+        if self.series_fold is not None and self.series is not None:
+            self.series_fold.setVisible(there)
             if there and case is not None:
                 self.series.show_study(case.study)
 
