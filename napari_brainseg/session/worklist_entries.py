@@ -142,6 +142,7 @@ def make_row(
         has_truth=truth is not None if folder is None else folder.has_masks,
         opened=None if case is None else case.opened,
         asked_by=None if case is None or case.status != "second reader" else case.asked_by,
+        person="" if folder is None else folder.person,
     )
 
 

@@ -60,6 +60,8 @@ class WorklistRow:
         When it was opened last, Unix seconds.
     asked_by : str, optional
         Who asks for a second reader, where the status is "second reader".
+    person : str
+        What DICOM files call the patient; for the window only.
     """
 
     patient: str
@@ -86,3 +88,4 @@ class WorklistRow:
     has_truth: bool = False
     opened: float | None = None
     asked_by: str | None = None
+    person: str = field(default="", repr=False)

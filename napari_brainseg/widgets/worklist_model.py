@@ -211,7 +211,7 @@ class WorklistModel(QAbstractTableModel):
     def hide_names(self, hidden: bool) -> None:
         """Show numbers instead of names, or names again."""
         if hidden != self.names.hidden:
-            self.names = Names(self._rows, hidden=hidden)
+            self.names = _names_of(self._rows, hidden=hidden)
             self._texts.clear()
             self._renew()
 
@@ -245,7 +245,7 @@ class WorklistModel(QAbstractTableModel):
         self._texts = {p: t for p, t in kept.items() if rows.get(p) is self._known[p]}
         self._known = rows
         self._rows = {p: self._shaded(row) for p, row in rows.items()}
-        self.names = Names(rows, hidden=self.names.hidden)
+        self.names = _names_of(rows, hidden=self.names.hidden)
         self.columns = (*columns(), *attribute_columns(rows.values()))
         self._order()
         self._filter()
@@ -350,3 +350,8 @@ class WorklistModel(QAbstractTableModel):
     def _count(self) -> None:
         self._counts = tally(self._rows.values())
         self.tallied.emit()
+
+
+def _names_of(rows: Mapping[str, WorklistRow], *, hidden: bool) -> Names:
+    people = {patient: row.person for patient, row in rows.items() if row.person}
+    return Names(rows, hidden=hidden, people=people)

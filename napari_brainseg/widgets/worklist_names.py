@@ -10,7 +10,7 @@ from qtpy.QtCore import QCoreApplication
 from napari_brainseg.core.formats.names import parse_slice_name, undated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Names"]
 
@@ -28,23 +28,39 @@ class Names:
         All patients, in worklist order: the number of a patient is its place.
     hidden : bool
         Whether identifiers are hidden; then no method returns a name.
+    people : mapping of str to str, optional
+        What the files call patients whose names here are pseudonyms.
     """
 
-    def __init__(self, patients: Iterable[str] = (), *, hidden: bool = False) -> None:
+    def __init__(
+        self,
+        patients: Iterable[str] = (),
+        *,
+        hidden: bool = False,
+        people: Mapping[str, str] | None = None,
+    ) -> None:
         self.hidden = hidden
+        self._people = {} if people is None else dict(people)
         self._numbers = {patient: i for i, patient in enumerate(patients, 1)}
         self._persons = {undated(patient): patient for patient in self._numbers}
         self._dated_needed = len(self._persons) < len(self._numbers)
         self._prefix = _common_prefix([*(self._numbers if self._dated_needed else self._persons)])
 
     def full(self, patient: str) -> str:
-        """Whole name, or ``Patient 12``."""
-        return self._by_number(patient) if self.hidden else patient
+        """Whole name, with what the files call a pseudonymous patient; or ``Patient 12``."""
+        if self.hidden:
+            return self._by_number(patient)
+        person = self._people.get(patient)
+        return f"{person} ({patient})" if person else patient
 
     def short(self, patient: str) -> str:
         """Name without what all have in common, and without the date where it tells nothing."""
         if self.hidden:
             return self._by_number(patient)
+        person = self._people.get(patient)
+        if person:
+            date = patient.removeprefix(undated(patient)).lstrip("_")
+            return f"{person}, {_date_words(date)}" if self._dated_needed and date else person
         return self._undated(patient).removeprefix(self._prefix)
 
     def number(self, patient: str) -> int:
@@ -73,6 +89,11 @@ class Names:
     def _by_number(self, patient: str) -> str:
         text = QCoreApplication.translate("Worklist", "Patient {n}")
         return text.format(n=self._numbers.get(patient, "?"))
+
+
+def _date_words(date: str) -> str:
+    """``2024-03-12`` for ``20240312``."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}"
 
 
 def _common_prefix(names: list[str]) -> str:

@@ -205,3 +205,20 @@ def test_ten_thousand_rows_are_filtered_at_once(qtbot):
         took.append(time.perf_counter() - start)
     assert model.rowCount() == 1000
     assert min(took) < 0.2
+
+
+def test_pseudonymous_patients_are_called_by_their_names_unless_those_are_hidden() -> None:
+    from napari_brainseg.widgets.worklist_names import Names
+
+    first, second, other = "PT-aa_20240312", "PT-aa_20240601b", "PT-bb_20240312"
+    people = {first: "Phantom, Paula", second: "Phantom, Paula"}
+
+    names = Names((first, second, other), people=people)
+
+    assert names.short(first) == "Phantom, Paula, 2024-03-12"
+    assert names.short(second) == "Phantom, Paula, 2024-06-01b"
+    assert names.short(other).endswith("bb_20240312")
+    assert names.full(first) == "Phantom, Paula (PT-aa_20240312)"
+    assert Names((first, other), people=people).short(first) == "Phantom, Paula"
+    hidden = Names((first, second), hidden=True, people=people)
+    assert "Paula" not in hidden.short(first) + hidden.full(first)

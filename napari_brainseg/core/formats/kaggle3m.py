@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,6 +56,8 @@ class StudyFolder:
         NIfTI and DICOM: which series (by key) stands for which modality.
     truth : str
         NIfTI and DICOM: key of the series that is the ground truth; empty without one.
+    person : str
+        DICOM: what the files call the patient, for the window only; written nowhere.
     """
 
     path: Path
@@ -68,6 +70,7 @@ class StudyFolder:
     series: tuple[SeriesInfo, ...] = ()
     roles: tuple[tuple[Modality, str], ...] = ()
     truth: str = ""
+    person: str = field(default="", repr=False)
 
     @property
     def has_masks(self) -> bool:
