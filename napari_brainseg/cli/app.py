@@ -18,6 +18,7 @@ from napari_brainseg.cli.phantom import phantom
 from napari_brainseg.cli.pictures import pictures
 from napari_brainseg.cli.predict import predict
 from napari_brainseg.cli.preflight import preflight
+from napari_brainseg.cli.report import report
 from napari_brainseg.cli.training_set import app as training_set
 from napari_brainseg.cli.window import demo, run
 
@@ -74,6 +75,7 @@ app.command()(effort)
 app.command()(gate)
 app.command()(doctor)
 app.command()(preflight)
+app.command()(report)
 app.add_typer(locked)
 app.add_typer(training_set)
 app.add_typer(models)

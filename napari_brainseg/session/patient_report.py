@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.catalogue import Catalogue
 
-__all__ = ["Standing", "point_of", "report_of", "report_of_study", "standing_of"]
+__all__ = ["Standing", "point_of", "report_of", "report_of_study", "standing_of",
+           "standing_of_study"]  # fmt: skip
 
 KEY_SLICES = 6
 _ATTRIBUTES = (
@@ -267,25 +268,43 @@ def _catalogue(source: HasCatalogue | Catalogue) -> Catalogue:
     return source if isinstance(source, Catalogue) else source.catalogue
 
 
+def standing_of_study(study: Study, catalogue: Catalogue, image_sha256: str) -> Standing | None:
+    """Read the correction of a study without opening it as a case; ``None`` without one.
+
+    Raises
+    ------
+    DataError
+        If the catalogue cannot be read.
+    """
+    from napari_brainseg.session.recorded_work import case_of, recorded_work
+
+    case_id = case_of(catalogue, study.patient, image_sha256)
+    if case_id is None:
+        return None
+    found = recorded_work(catalogue, case_id, study.image.grid_shape)
+    if found.mask is None or found.basis is None:
+        return None
+    return Standing(found.basis, found.mask, found.base_mask, found.work, found.sign_off, case_id)
+
+
 def _recorded(
     study: Study,
     catalogue: Catalogue | None,
     image_sha256: str | None,
     prediction: Prediction | None,
 ) -> Standing:
-    """Read what is known of a study without opening it as a case."""
     from napari_brainseg.core.dataset.hashing import image_sha256 as hash_image
     from napari_brainseg.session.recorded_work import case_of, recorded_work
 
     if catalogue is None:
         return _without_correction(study, prediction, None, None)
-    case_id = case_of(catalogue, study.patient, image_sha256 or hash_image(study))
-    if case_id is None:
-        return _without_correction(study, prediction, None, None)
-    found = recorded_work(catalogue, case_id, study.image.grid_shape)
-    if found.mask is None or found.basis is None:
-        return _without_correction(study, prediction, found.sign_off, case_id)
-    return Standing(found.basis, found.mask, found.base_mask, found.work, found.sign_off, case_id)
+    sha = image_sha256 or hash_image(study)
+    standing = standing_of_study(study, catalogue, sha)
+    if standing is not None:
+        return standing
+    case_id = case_of(catalogue, study.patient, sha)
+    sign_off = None if case_id is None else recorded_work(catalogue, case_id).sign_off
+    return _without_correction(study, prediction, sign_off, case_id)
 
 
 def _without_correction(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["follow_up_chart"]
 
 _PX_PER_MM = 10
+_MONTHS = 150
+"""Days from which the axis names months only."""
 _INK, _SOFT = "#1b1f24", "#57606a"
 _MARKS = {
     "approved": ("o", LINES["correction"].colour, True),
@@ -37,7 +39,7 @@ def follow_up_chart(follow_up: FollowUp) -> bytes:
 
     Where a study has no date, studies are spaced evenly.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.dates import AutoDateLocator, DateFormatter
     from matplotlib.ticker import MaxNLocator
 
     width, height = (round(side * _PX_PER_MM) for side in CHART_MM)
@@ -62,19 +64,19 @@ def follow_up_chart(follow_up: FollowUp) -> bytes:
         )  # fmt: skip
         named.add(kind)
     quiet_axes(axes)
+    axes.grid(visible=False, axis="x")
     top = max(values, default=1.0) or 1.0
-    axes.set_ylim(0, 1.18 * top)
+    axes.set_ylim(0, 1.35 * top)
     axes.margins(x=0.08)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_ylabel("ml" if follow_up.unit == "ml" else "voxels", fontsize=17, color=_SOFT)
     axes.tick_params(labelsize=16, colors=_SOFT)
     if is_dated:
-        locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(
-            ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+        span = (max(places) - min(places)).days
+        axes.xaxis.set_major_locator(
+            AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
         )
-        axes.xaxis.get_offset_text().set_fontsize(15)
+        axes.xaxis.set_major_formatter(DateFormatter("%Y-%m" if span > _MONTHS else "%Y-%m-%d"))  # type: ignore[no-untyped-call]
     else:
         axes.set_xticks(places, [p.study for p, _ in points], fontsize=11)
     axes.legend(fontsize=15, frameon=False, ncols=len(named), loc="upper left", labelcolor=_INK)

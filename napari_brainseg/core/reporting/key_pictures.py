@@ -57,9 +57,9 @@ class Line:
 
 
 LINES: dict[str, Line] = {
-    "truth": Line("ground truth", "#009E73", (), 2.6),
-    "correction": Line("correction", "#56B4E9", (), 1.3),
-    "prediction": Line("prediction", "#D55E00", (3.5, 2.0), 1.3),
+    "truth": Line("ground truth", "#009E73", (), 3.0),
+    "correction": Line("correction", "#56B4E9", (), 1.9),
+    "prediction": Line("prediction", "#D55E00", (2.6, 1.4), 1.9),
 }
 """In the order in which they are drawn: one that lies on another leaves it to be seen."""
 
@@ -160,7 +160,7 @@ def _outline(axes: Axes, mask: NDArray[np.generic], line: Line, tall: float, wid
 
 def _ruler(axes: Axes, ends: list[tuple[float, float]]) -> None:
     (y0, x0), (y1, x1) = ends
-    for colour, width in (("black", 2.4), ("white", 1.2)):
+    for colour, width in (("black", 3.4), ("white", 1.8)):
         axes.plot((x0, x1), (y0, y1), color=colour, linewidth=width, solid_capstyle="butt")
 
 

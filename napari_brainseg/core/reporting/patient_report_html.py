@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from napari_brainseg.core.reporting.patient_report_layout import (
     CHART_MM,
     GAP_MM,
+    NAMES_MM,
+    STUDIES_MM,
     WIDTH_MM,
-    layout_of,
 )
+from napari_brainseg.core.reporting.patient_report_pdf import layout_of
 from napari_brainseg.core.reporting.patient_report_words import NOT_FOR_DIAGNOSIS, page_words
 
 if TYPE_CHECKING:
@@ -35,39 +37,45 @@ __all__ = ["render_html"]
 _PX_PER_MM = 96 / 25.4
 """Of CSS pixels on paper."""
 
+_SPARE_MM = 9.0
+"""Browsers set lines a little apart from each other and from the PDF."""
+
 _STYLE = """
-body { font: 8pt/1.3 "DejaVu Sans", Verdana, Arial, sans-serif; color: #1b1f24; margin: 0;
+body { font: 8pt/1.25 "DejaVu Sans", Verdana, Arial, sans-serif; color: #1b1f24; margin: 0;
   background: #eceff2; }
 .sheet { width: WIDTHpx; margin: 18px auto; padding: 42px 45px; background: #fff; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
 td, th { padding: 1px 4px 1px 0; text-align: left; vertical-align: top; font-size: 8pt;
-  overflow-wrap: anywhere; }
-h1 { font-size: 15pt; line-height: 1.15; margin: 0; overflow-wrap: anywhere; }
+  overflow-wrap: break-word; }
+h1 { font-size: 15pt; line-height: 1.15; margin: 0; overflow-wrap: break-word; }
 h2 { font-size: 8.5pt; margin: 9px 0 2px; padding-bottom: 2px; border-bottom: 1px solid #c9d0d7;
   color: #1b1f24; }
-p { margin: 2px 0; font-size: 8pt; overflow-wrap: anywhere; }
-ul { margin: 2px 0; padding-left: 14px; } li { font-size: 8pt; overflow-wrap: anywhere; }
+p { margin: 2px 0; font-size: 8pt; overflow-wrap: break-word; }
+ul { margin: 2px 0; padding-left: 14px; } li { font-size: 8pt; overflow-wrap: break-word; }
 .soft, th { color: #57606a; font-weight: normal; }
 .heading { font-size: 9pt; color: #57606a; }
 .never { text-align: right; font-weight: bold; width: 200px; }
 .basis { margin: 9px 0 7px; background: #f3f5f7; }
-.basis td { padding: 5px 8px; } .bar { width: 5px; background: #E69F00; padding: 0 !important; }
-.approved .bar { background: #009E73; }
+.basis td { padding: 5px 8px; }
+.basis td.bar { width: 5px; background: #E69F00; padding: 0; }
+.approved td.bar { background: #009E73; }
 .basis b { font-size: 10.5pt; }
 .figures td { border-left: 1px solid #c9d0d7; padding: 0 6px 0 8px; }
 .figures td.first { border-left: none; padding-left: 0; }
 .value { font-size: 12.5pt; font-weight: bold; line-height: 1.35; }
 .small { font-size: 7pt; }
-.pictures { width: auto; margin: 9px 0 2px; }
+.pictures { margin: 9px 0 2px; }
 .pictures td { padding: 0 GAPpx 4px 0; font-size: 7pt; color: #57606a; }
 .pictures td.last { padding-right: 0; }
 .pictures img { display: block; margin-bottom: 2px; }
 .key { display: inline-block; width: 24px; height: 0; margin: 0 4px 2px 10px;
   vertical-align: middle; border-top: 2px solid; }
 .key.first { margin-left: 0; }
-.names { width: 108px; color: #57606a; }
+.names { width: NAMESpx; color: #57606a; }
 .half { width: 50%; } .half.left { padding-right: 12px; }
-.studies td, .studies th { border-bottom: 1px solid #e4e7eb; padding: 2px 6px 2px 0; }
+.studies td, .studies th { border-bottom: 1px solid #e4e7eb; padding: 2px 0 2px 0;
+  font-size: 7.5pt; }
+.studies td:last-child, .studies th:last-child { padding-left: 10px; }
 .studies .number { text-align: right; white-space: nowrap; }
 .this td { font-weight: bold; }
 .foot { border-top: 1px solid #c9d0d7; margin-top: 8px; padding-top: 3px; font-size: 6.5pt;
@@ -90,8 +98,9 @@ def render_html(report: PatientReport) -> str:
         A whole document.
     """
     words = page_words(report)
-    layout = layout_of(report, words)
+    layout = layout_of(report, words, spare_mm=_SPARE_MM)
     style = _STYLE.replace("WIDTH", str(_px(WIDTH_MM))).replace("GAP", str(_px(GAP_MM)))
+    style = style.replace("NAMES", str(_px(NAMES_MM)))
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -123,8 +132,10 @@ def _head(words: PageWords) -> Iterator[str]:
         f'<table class="{kind}" role="presentation"><tr><td class="bar"></td><td>'
         f"<b>{escape(words.basis)}</b><br>{escape(words.basis_detail)}</td></tr></table>"
     )
+    whole = sum(figure.weight for figure in words.figures)
     cells = "".join(
-        f'<td{_first(number)}><span class="soft small">{escape(figure.label)}</span><br>'
+        f'<td{_first(number)} style="width:{100 * figure.weight / whole:.1f}%">'
+        f'<span class="soft small">{escape(figure.label)}</span><br>'
         f'<span class="value">{escape(figure.value)}</span><br>'
         f'<span class="soft small">{escape(figure.detail)}</span></td>'
         for number, figure in enumerate(words.figures)
@@ -144,7 +155,11 @@ def _pictures(report: PatientReport, words: PageWords, layout: Layout) -> Iterat
             for column, place in enumerate(places)
         ) + "</tr>")  # fmt: skip
     if rows:
-        yield f'<table class="pictures" role="presentation">{"".join(rows)}</table>'
+        width = columns * side + (columns - 1) * _px(GAP_MM)
+        yield (
+            f'<table class="pictures" role="presentation" style="width:{width}px">'
+            f"{''.join(rows)}</table>"
+        )
         keys = "".join(_key(number, line) for number, line in enumerate(words.legend))
         yield f'<p class="small">{keys} <span class="soft">{escape(words.picture_note)}</span></p>'
 
@@ -185,9 +200,10 @@ def _follow_up(report: PatientReport, table: FollowUpTable | None) -> Iterator[s
         return
     width, height = (_px(side) for side in CHART_MM)
     marks = ["", *(' class="number"',) * 3, ""]
+    widths = [*(f' style="width:{_px(mm)}px"' for mm in STUDIES_MM), ""]
     head = "".join(
-        f'<th scope="col"{mark}>{escape(name)}</th>'
-        for name, mark in zip(table.head, marks, strict=True)
+        f'<th scope="col"{mark}{room}>{escape(name)}</th>'
+        for name, mark, room in zip(table.head, marks, widths, strict=True)
     )
     rows = "".join(
         f"<tr{' class=this' if number == table.this_row else ''}>"

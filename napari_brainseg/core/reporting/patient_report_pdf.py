@@ -12,8 +12,11 @@ from napari_brainseg.core.reporting.patient_report_layout import (
     CHART_MM,
     GAP_MM,
     HEIGHT_MM,
+    NAMES_MM,
+    STUDIES_MM,
     WIDTH_MM,
-    layout_of,
+    Layout,
+    placed,
 )
 from napari_brainseg.core.reporting.patient_report_words import NOT_FOR_DIAGNOSIS, page_words
 
@@ -23,10 +26,9 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.reporting.key_pictures import Line
     from napari_brainseg.core.reporting.patient_report import PatientReport
-    from napari_brainseg.core.reporting.patient_report_layout import Layout
     from napari_brainseg.core.reporting.patient_report_words import PageWords, Section
 
-__all__ = ["Paper", "pdf_bytes", "render_pdf"]
+__all__ = ["Paper", "layout_of", "pdf_bytes", "render_pdf"]
 
 Paper = Literal["a4", "letter"]
 _MM = 72 / 25.4
@@ -89,6 +91,23 @@ def pdf_bytes(report: PatientReport, *, paper: Paper = "a4", compressed: bool = 
     canvas.showPage()
     canvas.save()
     return target.getvalue()
+
+
+def layout_of(report: PatientReport, words: PageWords, *, spare_mm: float = 2.0) -> Layout:
+    """Measure what the texts need, and give the pictures the rest of the page.
+
+    Parameters
+    ----------
+    report : PatientReport
+    words : PageWords
+        Of the report.
+    spare_mm : float
+        Height that stays empty.
+    """
+    _letters()
+    without = list(_story(report, words, Layout((), 1, 1.0)))
+    needed = sum(part.wrap(WIDTH_MM * _MM, 10_000)[1] for part in without) / _MM
+    return placed(report.key_slices, words.captions, HEIGHT_MM - needed - spare_mm)
 
 
 @lru_cache(maxsize=1)
@@ -165,9 +184,9 @@ def _figures(words: PageWords) -> Any:
         ]
         for figure in words.figures
     ]
-    # The diameters need more room than a count.
-    weights = [1.45 if "diameters" in figure.label else 1.0 for figure in words.figures]
-    table = _row(cells, [WIDTH_MM * w / sum(weights) for w in weights], padding=(2.2, 0))
+    whole = sum(figure.weight for figure in words.figures)
+    widths = [WIDTH_MM * figure.weight / whole for figure in words.figures]
+    table = _row(cells, widths, padding=(2.2, 0))
     table.setStyle(
         [
             ("LINEBEFORE", (1, 0), (-1, 0), 0.5, _RULE),
@@ -181,7 +200,7 @@ def _pictures(report: PatientReport, words: PageWords, layout: Layout) -> Iterat
     from reportlab.platypus import Spacer, Table
 
     side = layout.side_mm * _MM
-    rows = []
+    rows: list[list[Any]] = []
     for start in range(0, len(layout.shown), layout.columns):
         places = layout.shown[start : start + layout.columns]
         cells: list[Any] = [
@@ -194,9 +213,16 @@ def _pictures(report: PatientReport, words: PageWords, layout: Layout) -> Iterat
         ]
         rows.append(cells + [""] * (layout.columns - len(cells)))
     if not rows:
+        yield _legend(words)
         return
     table = Table(rows, colWidths=[side + GAP_MM * _MM] * layout.columns, hAlign="LEFT")
-    table.setStyle([*_NO_PADDING, ("BOTTOMPADDING", (0, 0), (-1, -1), 1.2 * _MM)])
+    table.setStyle(
+        [
+            *_NO_PADDING,
+            ("RIGHTPADDING", (0, 0), (-1, -1), GAP_MM * _MM),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.2 * _MM),
+        ]
+    )
     yield table
     yield _legend(words)
 
@@ -245,7 +271,7 @@ def _sections(sections: tuple[Section, ...], width: float) -> list[Any]:
     for section in sections:
         parts += _title(section.title)
         rows = [[_text(name, 8, _SOFT), _text(value, 8)] for name, value in section.rows]
-        table = Table(rows, colWidths=[29 * _MM, (width - 29) * _MM], hAlign="LEFT")
+        table = Table(rows, colWidths=[NAMES_MM * _MM, (width - NAMES_MM) * _MM], hAlign="LEFT")
         table.setStyle(_NO_PADDING)
         parts.append(table)
     return parts
@@ -270,9 +296,10 @@ def _follow_up(report: PatientReport, words: PageWords) -> Iterator[Any]:
         for number, row in enumerate(table.rows)
     ]
     room = WIDTH_MM - width - GAP_MM
-    widths = [19.0, 19.0, 18.0, 18.0]
     studies = Table(
-        rows, colWidths=[part * _MM for part in (*widths, room - sum(widths))], hAlign="LEFT"
+        rows,
+        colWidths=[part * _MM for part in (*STUDIES_MM, room - sum(STUDIES_MM))],
+        hAlign="LEFT",
     )
     studies.setStyle(
         [

@@ -42,6 +42,8 @@ class Figure:
     label: str
     value: str
     detail: str = ""
+    weight: float = 1.0
+    """Share of the row that it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ def _figures(report: PatientReport) -> tuple[Figure, ...]:
             "Lesion volume",
             volume(lesion.voxels, lesion.ml),
             f"{count(lesion.voxels)} voxels" if lesion.ml is not None else "voxel size unknown",
+            1.25,
         )
     ]
     if diameters is not None:
@@ -155,6 +158,7 @@ def _figures(report: PatientReport) -> tuple[Figure, ...]:
                 "Largest diameters",
                 f"{long.rsplit(' ', 1)[0]} × {across}",
                 f"slice {diameters.slice_index + 1}, product {product}",
+                1.4,
             )
         )
     figures.append(
@@ -162,6 +166,7 @@ def _figures(report: PatientReport) -> tuple[Figure, ...]:
             "Components",
             count(lesion.components),
             f"in {count(lesion.slices)} of {count(lesion.of_slices)} slices",
+            0.8,
         )
     )
     for agreement in report.agreements[:1]:
@@ -202,7 +207,6 @@ def _review(report: PatientReport) -> Section:
         when = work.last or work.started
         if when is not None:
             rows.append(("Last change", moment(when)))
-        rows.append(("Effort", f"{count(work.strokes)} strokes, {duration(work.seconds)}"))
         rows.append(
             ("Changed voxels", f"{count(work.added_vox)} added, {count(work.removed_vox)} removed")
         )
@@ -272,7 +276,7 @@ def _measurements(report: PatientReport) -> Section:
 
 def _follow_up(follow_up: FollowUp) -> FollowUpTable:
     points = follow_up.points
-    notes = []
+    notes = ["Change from the first study, and from the smallest volume before (nadir)."]
     if len(points) > _MOST_STUDIES:
         this = next((p for p in points if p.is_this), points[-1])
         kept = {points[0].study, this.study}
@@ -292,12 +296,12 @@ def _follow_up(follow_up: FollowUp) -> FollowUpTable:
         for point in points
     )
     if any("*" in cell for row in rows for cell in row):
-        notes.insert(0, "* compares volumes that stand on different things: read with care.")
+        notes.append("* compares volumes that stand on different things: read with care.")
     if follow_up.unit == "vox":
         notes.append("Voxel size unknown: changes hold only if all studies have the same.")
     this_row = next((i for i, p in enumerate(points) if p.is_this), -1)
     return FollowUpTable(
-        ("Study", "Volume", "Since first", "Since smallest", "Stands on"),
+        ("Study", "Volume", "From first", "From least", "Stands on"),
         rows,
         this_row,
         tuple(notes),
