@@ -27,11 +27,29 @@ def test_npe2_finds_the_manifest_valid():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_reader_is_offered_for_folders_and_for_no_file(manager, tmp_path):
-    (tmp_path / "a.tif").touch()
-    offered = [r.command for r in manager.iter_compatible_readers([str(tmp_path)])]
-    assert offered == ["napari-brainseg.read"]
-    assert list(manager.iter_compatible_readers([str(tmp_path / "a.tif")])) == []
+def test_the_reader_is_offered_for_patients_and_for_no_lone_slice(manager, tmp_path):
+    def offered(path):
+        return [r.command for r in manager.iter_compatible_readers([str(path)])]
+
+    assert offered(tmp_path) == ["napari-brainseg.read"]
+    for name in ("a.nii", "BRATS.001.nii.gz", "a.DCM", "export.zip"):
+        assert offered(tmp_path / name) == ["napari-brainseg.read"], name
+    for name in ("a.tif", "a.gz", "a.png"):
+        assert offered(tmp_path / name) == [], name
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "writer"),
+    [
+        ("labels", "mask.nii.gz", "write_labels"),
+        ("labels", "mask.nii", "write_labels"),
+        ("labels", "mask.dcm", "write_segmentation"),
+        ("image", "FLAIR.nii.gz", "write_image"),
+    ],
+)
+def test_there_is_a_writer_for_each_format(manager, kind, name, writer):
+    found, path = manager.get_writer(name, [kind])
+    assert (found.command, path) == (f"napari-brainseg.{writer}", name)
 
 
 def test_there_are_one_dock_and_one_sample(manager):

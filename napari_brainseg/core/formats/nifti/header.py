@@ -38,8 +38,8 @@ AS_DRAWN = Reorientation((2, 1, 0), (False, True, False))
 
 Most programs write the patient's front at the end of j; nothing is claimed about left and right.
 """
-MOST_VOXELS = 2**28
-"""Volumes of more voxels (645 along each side) are refused before memory is taken."""
+MOST_VOXELS = 2**27
+"""Volumes of more voxels (512 along each side) are refused before memory is taken."""
 MOST_STREAMED = 2**30
 """Bytes that are decompressed of one file at most: a small file may claim to hold any number."""
 
