@@ -170,7 +170,8 @@ def write_root_pictures(
             made.files += len(files)
             if case.model is not None:
                 models[case.model] = None
-        if PictureKind.CHART in kinds:
+        # Bars of one patient beside its own pictures tell nothing that those do not.
+        if PictureKind.CHART in kinds and (len(patients) > 1 or len(kinds) == 1):
             for name, content in _charts(made, tuple(models)):
                 made.files += 1
                 if folder is not None:
