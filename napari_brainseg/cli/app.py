@@ -13,6 +13,7 @@ from napari_brainseg.cli.effort import effort
 from napari_brainseg.cli.evaluate import evaluate
 from napari_brainseg.cli.gate import gate
 from napari_brainseg.cli.locked import app as locked
+from napari_brainseg.cli.mask import app as mask
 from napari_brainseg.cli.models import app as models
 from napari_brainseg.cli.phantom import phantom
 from napari_brainseg.cli.pictures import pictures
@@ -76,6 +77,7 @@ app.command()(gate)
 app.command()(doctor)
 app.command()(preflight)
 app.command()(report)
+app.add_typer(mask)
 app.add_typer(locked)
 app.add_typer(training_set)
 app.add_typer(models)

@@ -1,4 +1,4 @@
-"""``brainseg predict``: masks for one patient or many."""
+"""``brainseg predict``: masks for one patient or many, in the format that is asked for."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from napari_brainseg.cli.console import (
     say_fault,
     warn,
 )
+from napari_brainseg.cli.mask_formats import MaskOption
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from napari_brainseg.core.formats import StudyFolder
+    from napari_brainseg.core.formats import Discovery, StudyFolder
+    from napari_brainseg.core.formats.masks import MaskFormat
     from napari_brainseg.core.imaging import Study
     from napari_brainseg.core.segmentation.inference import Prediction
     from napari_brainseg.core.segmentation.predictor import Predictor
@@ -35,20 +37,28 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 
+_PICTURES = "pictures"
+"""Folder beside those of the patients."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """What one run of the command is to do."""
 
     out: Path
+    format: MaskFormat
     tta: bool
+    pictures: bool
     overwrite: bool
+    roles: dict[str, str]
 
 
 def predict(
     patients: Annotated[
         Path,
         typer.Argument(
-            metavar="PATIENT_OR_ROOT", help="A patient's folder, or a folder of patients."
+            metavar="PATIENT_OR_ROOT",
+            help="A patient or a folder of patients: kaggle_3m, NIfTI, DICOM, or a zip of them.",
         ),
     ],
     destination: Annotated[
@@ -57,9 +67,29 @@ def predict(
     ],
     model: ModelOption = None,
     device: DeviceOption = "auto",
+    mask_format: Annotated[
+        MaskOption,
+        typer.Option(
+            "--format",
+            "-f",
+            help="Format of the masks; seg and seg-fractional are for DICOM patients only.",
+        ),
+    ] = MaskOption.TIFF,
+    flair: Annotated[
+        str,
+        typer.Option(
+            "--flair", help="Series that is FLAIR: its key, number or a part of its description."
+        ),
+    ] = "",
+    pre: Annotated[str, typer.Option("--pre", help="Series that is pre-contrast T1.")] = "",
+    post: Annotated[str, typer.Option("--post", help="Series that is post-contrast T1.")] = "",
     tta: Annotated[
         bool,
         typer.Option("--tta", help="Average with the mirrored volume: twice the time."),
+    ] = False,
+    pictures: Annotated[
+        bool,
+        typer.Option("--pictures", help="Draw overlays, triptych, film and contact sheet, too."),
     ] = False,
     json_file: Annotated[
         Path | None,
@@ -69,25 +99,34 @@ def predict(
         bool, typer.Option("--overwrite", help="Replace masks that an earlier run wrote.")
     ] = False,
 ) -> None:
-    """Predict masks, slice by slice, named as in kaggle_3m.
+    """Predict masks, by default slice by slice, named as in kaggle_3m.
 
-    Writes `DIR/PATIENT/PATIENT_N_mask.tif` (0 and 255) for every slice and `PATIENT.json` beside
-    them: model version, volume, seconds of each stage, engine and why it was chosen. The patients
-    themselves are only read. A patient that cannot be read is named at the end; the others go on.
+    Writes `DIR/PATIENT/PATIENT_N_mask.tif` (0 and 255) for every slice, or one NIfTI or DICOM
+    file on the grid of the patient's own, and `PATIENT.json` beside: model version, volume,
+    seconds of each stage, engine and why it was chosen. Pictures go to `DIR/pictures/PATIENT`.
+    The patients themselves are only read. A patient that cannot be read is named at the end; the
+    others go on.
 
     For example:
 
         brainseg predict kaggle_3m/TCGA_CS_4944_20010208 --out masks
+        brainseg predict export.zip --out masks --format seg --flair "AX T2 FLAIR"
         brainseg predict kaggle_3m --out masks --device cpu --json masks.json
-        brainseg predict kaggle_3m --out masks --model runs/second/bundle --tta
+        brainseg predict kaggle_3m --out masks --model runs/second/bundle --tta --pictures
     """
     with faults_as_messages():
-        from napari_brainseg.core.formats import discover
         from napari_brainseg.core.segmentation.predictor import Predictor
 
-        found = discover(patients)
+        found = _search(patients)
         faults = [(bad.path.name, bad.error) for bad in found.faults]
-        job = _Job(destination.absolute(), tta, overwrite)
+        job = _Job(
+            destination.absolute(),
+            mask_format.format,
+            tta,
+            pictures,
+            overwrite,
+            {"flair": flair, "pre": pre, "post": post},
+        )
         for folder in found.folders:
             _refuse_to_touch(folder, job)
         bundle = open_bundle(model)
@@ -118,14 +157,21 @@ def predict(
         raise typer.Exit(EXIT_FAULT)
 
 
+def _search(patients: Path) -> Discovery:
+    from napari_brainseg.core.formats import discover
+
+    with progress_bar() as bar:
+        task = bar.add_task("Files looked at", total=None)
+        return discover(patients, progress=lambda done: bar.update(task, completed=done))
+
+
 def _one(folder: StudyFolder, predictor: Predictor, job: _Job, bar: Progress) -> dict[str, Any]:
-    from napari_brainseg.core.dataset.layout import write_patient
     from napari_brainseg.core.formats import load_study
 
-    task: TaskID = bar.add_task(folder.patient, total=len(folder.images))
+    task: TaskID = bar.add_task(folder.patient, total=folder.slices or None)
     try:
         start = time.perf_counter()
-        study = load_study(folder)
+        study = load_study(_with_roles(folder, job))
         loaded = time.perf_counter()
         for warning in study.warnings:
             warn(f"{study.patient}: {warning}")
@@ -137,32 +183,87 @@ def _one(folder: StudyFolder, predictor: Predictor, job: _Job, bar: Progress) ->
         for note in prediction.notes:
             warn(f"{study.patient}: {note}")
         predicted = time.perf_counter()
-        target = write_patient(
-            job.out, study.patient, None, prediction.mask, study.slice_numbers,
-            overwrite=job.overwrite,
-        )  # fmt: skip
+        target = _write(study, prediction, job)
         seconds = {"load": loaded - start, **prediction.timings}
         seconds["write"] = time.perf_counter() - predicted
+        if job.pictures:
+            seconds["pictures"] = _draw(study, prediction, job)
         seconds["total"] = time.perf_counter() - start
         record = _record(study, prediction, target, seconds)
-        _write_json(target / f"{study.patient}.json", record)
+        _write_json(job.out / study.patient / f"{study.patient}.json", record)
     finally:
         bar.remove_task(task)
     volume = f"{record['volume_vox']} voxels"
+    if record["volume_ml"] is not None:
+        volume = f"{record['volume_ml']:.1f} ml"
     out().print(f"{study.patient}: {volume}, {seconds['total']:.1f} s", markup=False)
     return record
+
+
+def _with_roles(folder: StudyFolder, job: _Job) -> StudyFolder:
+    """Choose the series that the user named."""
+    if not any(job.roles.values()):
+        return folder
+    from napari_brainseg.core.formats.dicom.series_roles import roles_from_options
+
+    return roles_from_options(folder, **job.roles)
+
+
+def _write(study: Study, prediction: Prediction, job: _Job) -> Path:
+    """Write the mask; returns the folder of slices, or the file."""
+    from napari_brainseg.core.dataset.layout import write_patient
+    from napari_brainseg.core.dataset.masks import write_mask
+    from napari_brainseg.core.formats.masks import MaskFormat, MaskMaker
+
+    if job.format is MaskFormat.TIFF:
+        return write_patient(
+            job.out, study.patient, None, prediction.mask, study.slice_numbers,
+            overwrite=job.overwrite, geometry=study.image.geometry,
+        )  # fmt: skip
+    fractional = job.format is MaskFormat.DICOM_SEG_FRACTIONAL
+    return write_mask(
+        _file(study.patient, job),
+        study,
+        prediction.probability if fractional else prediction.mask,
+        job.format,
+        maker=MaskMaker("AUTOMATIC", prediction.model_version),
+        overwrite=job.overwrite,
+    )
+
+
+def _draw(study: Study, prediction: Prediction, job: _Job) -> float:
+    """Draw the patient's pictures; returns the seconds that it took."""
+    from napari_brainseg.core.reporting.study_pictures import write_pictures
+
+    start = time.perf_counter()
+    write_pictures(
+        study,
+        {"prediction": prediction.mask},
+        job.out / _PICTURES,
+        model=prediction.model_version,
+    )
+    return time.perf_counter() - start
+
+
+def _file(patient: str, job: _Job) -> Path:
+    from napari_brainseg.core.dataset.masks import mask_file_name
+
+    return job.out / patient / mask_file_name(patient, "prediction", job.format)
 
 
 def _record(
     study: Study, prediction: Prediction, target: Path, seconds: dict[str, float]
 ) -> dict[str, Any]:
+    from napari_brainseg.core.imaging import StudyFormat
     from napari_brainseg.core.segmentation.metrics import volume
 
     voxels = volume(prediction.mask)
     voxel_ml = study.image.geometry.voxel_volume_ml
     return {
         "patient": study.patient,
-        "source": str(study.path),
+        # Folders of a DICOM export are named after people.
+        "source": None if study.format is StudyFormat.DICOM else str(study.path),
+        "format": str(study.format),
         "masks": str(target),
         "slices": int(prediction.mask.shape[0]),
         "model": prediction.model_version,
@@ -179,26 +280,36 @@ def _record(
 
 def _refuse_to_touch(folder: StudyFolder, job: _Job) -> None:
     """Masks never go where images are: original data is only read."""
+    from napari_brainseg.core.dataset.masks import refuse_source, why_not
+    from napari_brainseg.core.formats.masks import MaskFormat
+    from napari_brainseg.core.formats.sidecar import GEOMETRY_FILE
+
+    reason = why_not(folder, job.format)
+    if reason:
+        raise DataError(f"{folder.patient}: {reason}", "Choose --format nifti or tiff.")
     target = job.out / folder.patient
-    source = folder.path.resolve()
-    if target.resolve() == source or source in target.resolve().parents:
+    try:
+        refuse_source(folder.path, target)
+    except DataError as error:
         raise DataError(
             f"The masks of {folder.patient} would go into its own folder {folder.path}.",
             "Choose another folder with --out: original data is never written to.",
+        ) from error
+    if job.format is not MaskFormat.TIFF:
+        target = _file(folder.patient, job)
+    elif target.exists():
+        foreign = sorted(
+            p.name
+            for p in target.iterdir()
+            if not p.name.endswith("_mask.tif")
+            and p.name not in (f"{folder.patient}.json", GEOMETRY_FILE)
         )
-    if not target.exists():
-        return
-    foreign = sorted(
-        p.name
-        for p in target.iterdir()
-        if not p.name.endswith("_mask.tif") and p.name != f"{folder.patient}.json"
-    )
-    if foreign:
-        raise DataError(
-            f"{target} is there already and holds more than masks, e.g. {foreign[0]}.",
-            "Choose another folder with --out.",
-        )
-    if not job.overwrite:
+        if foreign:
+            raise DataError(
+                f"{target} is there already and holds more than masks, e.g. {foreign[0]}.",
+                "Choose another folder with --out.",
+            )
+    if target.exists() and not job.overwrite:
         raise DataError(
             f"{target} is there already.",
             "Choose another folder with --out, or add --overwrite to replace these masks.",

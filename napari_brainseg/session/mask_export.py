@@ -218,7 +218,7 @@ def _place(
         if is_file:
             path = dest if number == 1 else _numbered(dest, number)
         else:
-            path = dest / mask_file_name(case.study, which, format, number)
+            path = dest / mask_file_name(case.patient, which, format, number)
         if overwrite or not path.exists():
             return path
     raise DataError(

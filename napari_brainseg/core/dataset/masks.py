@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_brainseg.core.formats import StudyFolder
+
 __all__ = ["mask_file_name", "mask_record", "refuse_source", "why_not", "write_mask"]
 
 _ENDINGS = {
@@ -37,7 +39,7 @@ _ENDINGS = {
 _MASK_NAME = "_mask.tif"
 
 
-def why_not(study: Study, format: MaskFormat) -> str:
+def why_not(study: Study | StudyFolder, format: MaskFormat) -> str:
     """Say why masks of a study cannot be written in a format; empty if they can."""
     if not format.is_dicom or study.format is StudyFormat.DICOM:
         return ""
@@ -47,13 +49,13 @@ def why_not(study: Study, format: MaskFormat) -> str:
     )
 
 
-def mask_file_name(study: Study, which: str, format: MaskFormat, number: int = 1) -> str:
+def mask_file_name(patient: str, which: str, format: MaskFormat, number: int = 1) -> str:
     """Name of a file, or of a folder of TIFF slices, e.g. ``PT-1a2b3c4d5e_20200131_truth.dcm``.
 
     Parameters
     ----------
-    study : Study
-        Its name holds patient and date.
+    patient : str
+        Name of the study, which holds patient and date.
     which : str
         ``prediction``, ``correction`` or ``truth``.
     format : MaskFormat
@@ -65,7 +67,7 @@ def mask_file_name(study: Study, which: str, format: MaskFormat, number: int = 1
     if format is MaskFormat.DICOM_SEG_FRACTIONAL:
         middle += "_fractional"
     again = f"_{number}" if number > 1 else ""
-    return f"{study.patient}{middle}{again}{_ENDINGS[format]}"
+    return f"{patient}{middle}{again}{_ENDINGS[format]}"
 
 
 def write_mask(
@@ -112,7 +114,7 @@ def write_mask(
     dest = Path(dest).absolute()
     data = mask.data if isinstance(mask, LabelVolume) else np.asarray(mask)
     _check(study, data, format)
-    refuse_source(study, dest)
+    refuse_source(study.path, dest)
     if dest.exists() and not overwrite:
         raise DataError(
             f"{dest} is there already.", "Choose another name, or ask for it to be overwritten."
@@ -169,15 +171,23 @@ def mask_record(
     }
 
 
-def refuse_source(study: Study, dest: Path) -> None:
-    """Raise `DataError` if a file would be written into the folder of a study's images."""
-    if study.path is None:
+def refuse_source(source: Path | None, dest: Path) -> None:
+    """Raise `DataError` if something would be written into the folder of a study's images.
+
+    Parameters
+    ----------
+    source : Path or None
+        What the study was read from: a folder, or a file in it.
+    dest : Path
+        File or folder to be written.
+    """
+    if source is None:
         return
-    source = study.path if study.path.is_dir() else study.path.parent
-    source, target = source.resolve(), dest.resolve()
-    if target == source or source in target.parents:
+    folder = (source if source.is_dir() else source.parent).resolve()
+    target = dest.resolve()
+    if target == folder or folder in target.parents:
         raise DataError(
-            f"{dest} lies in {source}, the folder of the images.",
+            f"{dest} lies in {folder}, the folder of the images.",
             "Choose another folder: original data is never written to.",
         )
 

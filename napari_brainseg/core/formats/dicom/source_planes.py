@@ -129,7 +129,7 @@ def _read(frame: FrameRef) -> Dataset:
     from pydicom.errors import InvalidDicomError
 
     try:
-        header = pydicom.dcmread(frame.path, stop_before_pixels=True)
+        header = pydicom.dcmread(frame.path, stop_before_pixels=True, force=True)
         found = str(header.get("SOPInstanceUID", ""))
     except FileNotFoundError as error:
         raise DataError(
