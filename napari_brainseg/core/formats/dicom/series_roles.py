@@ -75,7 +75,10 @@ def choose_roles(stacks: Sequence[Stack]) -> dict[Modality, Stack]:
         if fitting:
             chosen[modality] = max(fitting, key=lambda stack: _merit(stack, modality))
     if not chosen and images:
-        best = max(images, key=lambda stack: _merit(stack, Modality.PRE))
+        best = max(
+            images,
+            key=lambda s: (s.first.samples_per_pixel == 1, *_merit(s, Modality.PRE)),
+        )
         chosen[KAGGLE_ORDER[0]] = best
     return chosen
 

@@ -22,22 +22,26 @@ if TYPE_CHECKING:
 
 __all__ = ["POSITION_TOLERANCE_MM", "distance_mm", "normal_of", "split_series"]
 
-POSITION_TOLERANCE_MM = 0.01
+POSITION_TOLERANCE_MM = 0.05
 """Slices closer than this are at the same position."""
 _DIRECTION_TOLERANCE = 2e-3
 """Cosines that differ less are one direction (0.1 degrees)."""
 
-_SOFT: tuple[Callable[[HeaderRecord], Any], ...] = (
+_CONTRASTS: tuple[Callable[[HeaderRecord], Any], ...] = (
     lambda r: None if r.echo_time_ms is None else round(r.echo_time_ms, 2),
     lambda r: r.echo_number,
     lambda r: None if r.inversion_time_ms is None else round(r.inversion_time_ms, 1),
     lambda r: r.b_value,
+)
+"""What makes another picture of the same place."""
+_TIMES: tuple[Callable[[HeaderRecord], Any], ...] = (
     lambda r: r.temporal_position,
     lambda r: r.acquisition_number,
     lambda r: r.trigger_time_ms,
     lambda r: r.acquisition_time,
 )
-"""What may tell apart slices at one position, the surest first."""
+"""What may tell the times of a volume apart, the surest first; but a single slice that was taken
+again has another time, too."""
 
 
 def split_series(records: Iterable[HeaderRecord]) -> list[tuple[HeaderRecord, ...]]:
@@ -108,30 +112,35 @@ def _direction(record: HeaderRecord, directions: list[NDArray[np.float64]]) -> i
 def _by_repeats(group: list[HeaderRecord]) -> list[list[HeaderRecord]]:
     """Take apart by what tells slices at one position apart."""
     stacks = [group]
-    for fact in _SOFT:
-        stacks = [part for stack in stacks for part in _by_fact(stack, fact)]
+    for fact in _CONTRASTS:
+        stacks = [part for stack in stacks for part in _by_fact(stack, fact, least_shared=0.0)]
+    for fact in _TIMES:
+        stacks = [part for stack in stacks for part in _by_fact(stack, fact, least_shared=0.5)]
     return stacks
 
 
 def _by_fact(
-    stack: list[HeaderRecord], fact: Callable[[HeaderRecord], Any]
+    stack: list[HeaderRecord], fact: Callable[[HeaderRecord], Any], *, least_shared: float
 ) -> list[list[HeaderRecord]]:
+    """Take apart by a fact that differs at one position.
+
+    Not where fewer than a share of the positions occur more than once; nor where the fact has more
+    values than there are volumes, for then it differs within a volume too.
+    """
     at: dict[int, list[HeaderRecord]] = defaultdict(list)
     for record in stack:
         place = _place(record)
         if place is not None:
-            at[round(place / POSITION_TOLERANCE_MM / 5)].append(record)
+            at[round(place / POSITION_TOLERANCE_MM)].append(record)
     shared = [same for same in at.values() if len(same) > 1]
-    if not shared:
+    if not shared or len(shared) < least_shared * len(at):
         return [stack]
-    values = {fact(record) for record in stack}
-    if len(values) < 2 or not any(len({fact(r) for r in same}) > 1 for same in shared):
+    if not any(len({fact(record) for record in same}) > 1 for same in shared):
         return [stack]
     parts: dict[Any, list[HeaderRecord]] = defaultdict(list)
     for record in stack:
         parts[fact(record)].append(record)
-    if len(parts) * 2 > len(stack) and len(shared) < len(at):
-        # Nearly every slice has a value of its own: that tells nothing of volumes.
+    if len(parts) > max(len(same) for same in shared):
         return [stack]
     return list(parts.values())
 
