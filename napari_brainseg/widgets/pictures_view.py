@@ -1,4 +1,4 @@
-"""Pictures to hand on: what to draw, of whom, where to, how far it is, and where they are."""
+"""Pictures to hand on: what to draw, how far it is, and where they are."""
 
 from __future__ import annotations
 
@@ -7,27 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices, QGuiApplication, QImage
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QCheckBox,
-    QComboBox,
-    QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QRadioButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_brainseg.core.imaging import KAGGLE_ORDER, BrainSegError, ConfigError
-from napari_brainseg.core.reporting.study_pictures import PictureKind
+from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.session.pictures import PictureExport, PictureState, PictureWish
 from napari_brainseg.widgets.background import Background
 from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
+from napari_brainseg.widgets.picture_choices import PictureChoices
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.throttle import Throttle
 from napari_brainseg.widgets.worklist_names import Names
@@ -35,7 +23,7 @@ from napari_brainseg.widgets.worklist_names import Names
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_brainseg.session.case import Case
+    from napari_brainseg.core.reporting.root_pictures import MadePictures
     from napari_brainseg.session.desk import Desk
 
 __all__ = ["PicturesView"]
@@ -60,13 +48,11 @@ class PicturesView(QWidget):
     ----------
     export : PictureExport
         What draws.
-    kinds : dict of PictureKind to QCheckBox
-    here, everyone : QRadioButton
-        Of whom.
-    as_folder, as_archive : QRadioButton
-        Where to.
-    modality : QComboBox
+    choices : PictureChoices
+        What is drawn, and of whom.
     draw_button, stop_button, folder_button, copy_button : QPushButton
+    result : QLabel
+        How far it is, or what was made.
     fault : FaultBox
     """
 
@@ -80,80 +66,51 @@ class PicturesView(QWidget):
         self.desk = desk
         self.slice_on_show = slice_on_show
         self.export = PictureExport(desk)
+        self.choices = PictureChoices()
         self._place: Path | None = None
         self._wish: PictureWish | None = None
-        self._count = 0
         self.ties = Subscriptions(self)
         self._background = Background(desk, self.ties)
         self._make()
-        self._lay_out()
+        self.choices.changed.connect(self._update)
         self.ties.add(self.export.changed, self.show_state)
         for signal in (desk.opened, desk.prediction_ready, desk.correction_started):
             self.ties.add(signal, lambda _news: self.refresh())
         self.ties.add(desk.closed, self.refresh)
         counting = Throttle(self._count_patients, self, _COUNT_MS)
-        self.ties.add(desk.worklist.changed, lambda *_: counting.ask())
+        self.ties.add(desk.worklist.changed, lambda _rows: counting.ask())
         self.ties.add(desk.worklist.reset, counting.ask)
         self.destroyed.connect(lambda _gone, export=self.export: export.close())
         self._count_patients()
         self.refresh()
         self.show_state(self.export.state)
 
-    @property
-    def chosen(self) -> list[PictureKind]:
-        """Kinds that are ticked."""
-        return [kind for kind, box in self.kinds.items() if box.isChecked() and not box.isHidden()]
-
     def refresh(self) -> None:
         """Follow the open case and its masks."""
-        case = self.desk.case
-        self.here.setEnabled(case is not None)
-        if case is None and self._count:
-            self.everyone.setChecked(True)
-        before = self.modality.currentData()
-        missing = () if case is None else case.study.missing_modalities
-        self.modality.clear()
-        for modality in sorted(KAGGLE_ORDER, key=lambda m: m.name != "FLAIR"):
-            if modality not in missing:
-                self.modality.addItem(str(modality), modality)
-        self.modality.setCurrentIndex(max(0, self.modality.findData(before)))
-        self.masks.setText("" if case is None else self._describe(case))
-        self._update()
+        self.choices.set_case(self.desk.case)
 
     def choose(self) -> None:
         """Ask where to, then draw."""
         start = "" if self._place is None else str(self._place.parent)
-        if self.as_archive.isChecked():
-            case = self.desk.case
-            hidden = bool(self.desk.preferences.get("hide_identifiers"))
-            single = case is not None and not self.everyone.isChecked() and not hidden
-            name = f"{case.patient}-pictures.zip" if single else "pictures.zip"
+        if self.choices.as_archive.isChecked():
             chosen, _filter = QFileDialog.getSaveFileName(
                 self,
                 self.tr("Save pictures"),
-                str(Path(start) / name),
+                str(Path(start) / self._archive_name()),
                 self.tr("Zip archives (*.zip)"),
             )
             if chosen and not chosen.lower().endswith(".zip"):
                 chosen += ".zip"
         else:
-            chosen = QFileDialog.getExistingDirectory(
-                self, self.tr("Folder for the pictures"), start
-            )
+            title = self.tr("Folder for the pictures")
+            chosen = QFileDialog.getExistingDirectory(self, title, start)
         if chosen:
             self.draw(Path(chosen))
 
     def draw(self, place: Path) -> None:
         """Draw what is ticked into a folder, or into a zip archive."""
         self._place = place
-        wish = PictureWish(
-            place=place,
-            kinds=tuple(self.chosen),
-            archive=self.as_archive.isChecked(),
-            everyone=self.everyone.isChecked(),
-            modality=self.modality.currentData(),
-        )
-        self._wish = wish
+        self._wish = wish = self.choices.wish(place)
         self.fault.clear()
         self._background.run(lambda: self.export.start(wish), _ignore, self.fault.show_error)
 
@@ -163,7 +120,7 @@ class PicturesView(QWidget):
         if case is None or self.slice_on_show is None:
             self.fault.show_error(ConfigError("No slice is on show.", "Open a patient first."))
             return
-        z, modality = self.slice_on_show(), self.modality.currentData()
+        z, modality = self.slice_on_show(), self.choices.modality.currentData()
 
         def drawn() -> Any:
             from napari_brainseg.session.pictures import current_slice
@@ -178,74 +135,28 @@ class PicturesView(QWidget):
         self.progress.setVisible(state.running)
         self.stop_button.setVisible(state.running)
         self.draw_button.setVisible(not state.running)
+        self.folder_button.setVisible(state.made is not None and state.made.files > 0)
         if state.running:
             self.progress.setValue(round(state.share * _STEPS))
-            self.folder_button.hide()
-            self.result.setText(self._progress_words(state))
-        else:
-            self._show_end(state)
-        self.result.setVisible(bool(self.result.text()))
-        self._update()
+            self._say(self._progress_words(state))
+            return
+        if state.cancelled:
+            self._say(self._stopped_words(state))
+            return
+        names = self._names()
+        self._say("" if state.made is None else self._made_words(state.made, names))
+        if state.error is not None:
+            self.fault.show_fault(names.scrub(state.error.message), names.scrub(state.error.hint))
+        elif state.made is not None and state.made.faults:
+            first = next(iter(state.made.faults.values()))
+            message = self.tr("Could not be drawn: {names}. {why}").format(
+                names=self._named(list(state.made.faults), names), why=names.scrub(first.message)
+            )
+            self.fault.show_fault(message, names.scrub(first.hint))
 
     # inside ---------------------------------------------------------------------------------------
 
     def _make(self) -> None:
-        self.kinds = {}
-        for kind, text, tip in (
-            (
-                PictureKind.OVERLAY,
-                self.tr("Every slice with outlines (PNG)"),
-                self.tr("A picture for each slice"),
-            ),
-            (
-                PictureKind.TRIPTYCH,
-                self.tr("Key slices side by side (PNG)"),
-                self.tr(
-                    "Image, ground truth, prediction and correction of the slice with the largest "
-                    "lesion, and of the one where the masks differ most"
-                ),
-            ),
-            (
-                PictureKind.GIF,
-                self.tr("Animation of the lesion (GIF)"),
-                self.tr("The slices with lesion, one after the other"),
-            ),
-            (
-                PictureKind.SHEET,
-                self.tr("All slices on one sheet (PNG)"),
-                self.tr("With slice numbers"),
-            ),
-            (
-                PictureKind.CHART,
-                self.tr("DSC of all patients as bars (PNG)"),
-                self.tr("Of patients with ground truth"),
-            ),
-        ):
-            box = QCheckBox(text)
-            box.setToolTip(tip)
-            box.setChecked(True)
-            box.toggled.connect(self._update)
-            self.kinds[kind] = box
-        self.here = QRadioButton(self.tr("The open patient"))
-        self.everyone = QRadioButton()
-        self.everyone.setToolTip(
-            self.tr(
-                "With the predictions and corrections that there are; nothing is predicted anew."
-            )
-        )
-        self.as_folder = QRadioButton(self.tr("A folder"))
-        self.as_archive = QRadioButton(self.tr("One zip archive"))
-        self._groups = []
-        for first, second in ((self.here, self.everyone), (self.as_folder, self.as_archive)):
-            group = QButtonGroup(self)
-            group.addButton(first)
-            group.addButton(second)
-            first.setChecked(True)
-            self._groups.append(group)
-        self.everyone.toggled.connect(self._update)
-        self.modality = QComboBox()
-        self.modality.setAccessibleName(self.tr("Modality to draw"))
-        self.masks = hint_label()
         self.draw_button = QPushButton(self.tr("Draw pictures…"))
         self.draw_button.setProperty("next", True)
         self.draw_button.clicked.connect(self.choose)
@@ -264,38 +175,18 @@ class PicturesView(QWidget):
         self.result = hint_label()
         self.folder_button = QPushButton(self.tr("Open folder"))
         self.folder_button.clicked.connect(self._open_folder)
-        self.folder_button.hide()
         self.fault = FaultBox()
-
-    def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 8)
-        layout.setSpacing(5)
-        layout.addWidget(_title(self.tr("Draw")))
-        for box in self.kinds.values():
-            layout.addWidget(box)
-        row = QHBoxLayout()
-        row.addWidget(QLabel(self.tr("Modality")))
-        row.addWidget(self.modality, 1)
-        layout.addLayout(row)
-        layout.addWidget(self.masks)
-        for title, pair in (
-            (self.tr("Of"), (self.here, self.everyone)),
-            (self.tr("Into"), (self.as_folder, self.as_archive)),
-        ):
-            layout.addSpacing(4)
-            layout.addWidget(_title(title))
-            for button in pair:
-                layout.addWidget(button)
-        layout.addSpacing(6)
         buttons = QHBoxLayout()
         for button in (self.draw_button, self.stop_button, self.copy_button):
             buttons.addWidget(button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(5)
+        layout.addWidget(self.choices)
+        layout.addSpacing(6)
         layout.addLayout(buttons)
-        layout.addWidget(self.progress)
-        layout.addWidget(self.result)
-        layout.addWidget(self.folder_button)
-        layout.addWidget(self.fault)
+        for widget in (self.progress, self.result, self.folder_button, self.fault):
+            layout.addWidget(widget)
         layout.addWidget(
             hint_label(
                 self.tr(
@@ -307,34 +198,20 @@ class PicturesView(QWidget):
         layout.addStretch(1)
 
     def _update(self) -> None:
-        self.kinds[PictureKind.CHART].setVisible(self.everyone.isChecked())
-        can = self._count > 0 if self.everyone.isChecked() else self.desk.case is not None
-        self.draw_button.setEnabled(can and bool(self.chosen))
+        self.draw_button.setEnabled(self.choices.can_draw)
         self.copy_button.setVisible(self.slice_on_show is not None)
         self.copy_button.setEnabled(self.desk.case is not None)
 
     def _count_patients(self) -> None:
-        self._count = sum(row.fault is None and not row.vanished for row in self.desk.worklist.rows)
-        self.everyone.setText(
-            self.tr("All {n} patients of the list").format(n=self._count)
-            if self._count != 1
-            else self.tr("All patients of the list (1)")
-        )
-        self.everyone.setEnabled(self._count > 0)
-        self._update()
+        rows = self.desk.worklist.rows
+        self.choices.set_patients(sum(row.fault is None and not row.vanished for row in rows))
 
-    def _describe(self, case: Case) -> str:
-        """Tell which masks are drawn."""
-        words = []
-        if case.truth is not None:
-            words.append(self.tr("ground truth green"))
-        if case.prediction is not None:
-            words.append(self.tr("prediction red"))
-        if case.correction is not None:
-            words.append(self.tr("correction blue"))
-        if not words:
-            return self.tr("This patient has no mask yet: the slices are drawn as they are.")
-        return self.tr("Outlines of this patient: {masks}.").format(masks=", ".join(words))
+    def _archive_name(self) -> str:
+        case = self.desk.case
+        hidden = bool(self.desk.preferences.get("hide_identifiers"))
+        if case is None or hidden or self.choices.everyone.isChecked():
+            return "pictures.zip"
+        return f"{case.patient}-pictures.zip"
 
     def _progress_words(self, state: PictureState) -> str:
         if state.total <= 1:
@@ -342,51 +219,28 @@ class PicturesView(QWidget):
         at = min(state.done + 1, state.total)
         return self.tr("Drawing patient {at} of {total}").format(at=at, total=state.total)
 
-    def _show_end(self, state: PictureState) -> None:
-        self.folder_button.hide()
-        if state.error is not None:
-            self.result.clear()
-            self._fault(state.error)
-            return
-        if state.cancelled:
-            is_zip = self._wish is not None and self._wish.archive
-            self.result.setText(
-                self.tr("Stopped; no archive was written.")
-                if is_zip
-                else self.tr("Stopped; the patients that were done are in the folder.")
-                if state.total > 1
-                else self.tr("Stopped; nothing was written.")
-            )
-            return
-        made = state.made
-        if made is None:
-            self.result.clear()
-            return
-        place = made.archive or made.folder
-        parts = [
-            self.tr("{files} pictures of {patients} patients: {place}").format(
-                files=made.files, patients=len(made.patients), place=place
-            )
-            if len(made.patients) != 1
-            else self.tr("{files} pictures: {place}").format(files=made.files, place=place)
-        ]
-        if made.unmarked:
-            parts.append(
-                self.tr("Without any mask, drawn as they are: {names}.").format(
-                    names=self._named(made.unmarked)
-                )
-            )
-        self.result.setText("\n".join(parts))
-        self.folder_button.setVisible(bool(made.files))
-        if made.faults:
-            first = next(iter(made.faults.values()))
-            message = self.tr("Could not be drawn: {names}. {why}").format(
-                names=self._named(list(made.faults)), why=self._names().scrub(first.message)
-            )
-            self.fault.show_fault(message, self._names().scrub(first.hint))
+    def _stopped_words(self, state: PictureState) -> str:
+        if self._wish is not None and self._wish.archive:
+            return self.tr("Stopped; no archive was written.")
+        if state.total > 1:
+            return self.tr("Stopped; the patients that were done are in the folder.")
+        return self.tr("Stopped; nothing was written.")
 
-    def _named(self, patients: list[str]) -> str:
-        names = self._names()
+    def _made_words(self, made: MadePictures, names: Names) -> str:
+        text = (
+            self.tr("{files} pictures: {place}")
+            if len(made.patients) == 1
+            else self.tr("{files} pictures of {patients} patients: {place}")
+        )
+        words = text.format(
+            files=made.files, patients=len(made.patients), place=made.archive or made.folder
+        )
+        if made.unmarked:
+            bare = self.tr("Without any mask, drawn as they are: {names}.")
+            words += "\n" + bare.format(names=self._named(made.unmarked, names))
+        return words
+
+    def _named(self, patients: list[str], names: Names) -> str:
         shown = ", ".join(names.short(patient) for patient in patients[:_NAMED])
         more = len(patients) - _NAMED
         if more <= 0:
@@ -400,10 +254,6 @@ class PicturesView(QWidget):
             hidden=bool(self.desk.preferences.get("hide_identifiers")),
         )
 
-    def _fault(self, error: BrainSegError) -> None:
-        names = self._names()
-        self.fault.show_fault(names.scrub(error.message), names.scrub(error.hint))
-
     def _open_folder(self) -> None:
         if self._place is not None:
             folder = self._place.parent if self._place.is_file() else self._place
@@ -414,14 +264,11 @@ class PicturesView(QWidget):
         image = QImage(picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
         # A copy: the bytes end with this method.
         QGuiApplication.clipboard().setImage(image.copy())
-        self.result.setText(self.tr("The slice is on the clipboard."))
-        self.result.show()
+        self._say(self.tr("The slice is on the clipboard."))
 
-
-def _title(text: str) -> QLabel:
-    label = QLabel(text)
-    set_role(label, "title")
-    return label
+    def _say(self, text: str) -> None:
+        self.result.setText(text)
+        self.result.setVisible(bool(text))
 
 
 def _ignore(_result: Any) -> None:
