@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["frames_of"]
 
+_GREY = ("", "MONOCHROME1", "MONOCHROME2")
 _MOST_FRAMES = 100_000
 _UNCOMPRESSED = {
     "1.2.840.10008.1.2",
@@ -48,7 +49,7 @@ def frames_of(path: Path) -> tuple[list[Frame], Dataset]:
     Raises
     ------
     DataError
-        If the file cannot be read, or claims a size that it cannot have.
+        If the file cannot be read, is in colour, or claims a size that it cannot have.
     """
     dataset = open_dataset(path, pixels=False)
     facts = _pixel_facts(path, dataset)
@@ -90,6 +91,12 @@ def _pixel_facts(path: Path, dataset: Dataset) -> PixelFacts:
         transfer_syntax=text(meta, "TransferSyntaxUID"),
         padding=(ends[0], ends[1]) if ends else None,
     )
+    if facts.samples != 1 or photometric not in _GREY:
+        raise DataError(
+            f"{path} is a colour picture ({photometric or f'{facts.samples} values a pixel'}), "
+            "perhaps a screenshot or a map, not an image of a sequence.",
+            "Choose the series that the scanner acquired.",
+        )
     _check_claim(path, facts)
     return facts
 

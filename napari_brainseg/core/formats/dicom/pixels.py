@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.formats.dicom.frames import Frame, PixelFacts
 
-__all__ = ["Reach", "dtype_of", "fill_padding", "read_frames", "require_grey"]
+__all__ = ["Reach", "dtype_of", "fill_padding", "read_frames"]
 
 _PACKAGES = {
     "1.2.840.10008.1.2.4.50": "napari-brainseg[jpeg]",
@@ -36,6 +36,7 @@ _PACKAGES = {
 _FLOATS = ("FloatPixelData", "DoubleFloatPixelData")
 _INTEGERS = (np.uint8, np.int16, np.uint16, np.int32, np.int64)
 
+_LONGEST = 300
 _APART = 0.05
 """A mark for no measurement that is hardly lower than the lowest value is left as it is."""
 
@@ -46,27 +47,6 @@ class Reach(NamedTuple):
     low: float
     high: float
     padded: bool
-
-
-def require_grey(frame: Frame) -> None:
-    """Refuse colour.
-
-    Raises
-    ------
-    DataError
-        If the file is no grey image.
-    """
-    facts = frame.pixels
-    if (
-        facts.samples != 1
-        or not facts.photometric.startswith(("MONOCHROME", ""))
-        or (facts.photometric not in ("", "MONOCHROME1", "MONOCHROME2"))
-    ):
-        raise DataError(
-            f"{frame.path} is a colour picture ({facts.photometric or f'{facts.samples} values'}), "
-            "perhaps a screenshot or a map, not an image of a sequence.",
-            "Choose the series that the scanner acquired.",
-        )
 
 
 def dtype_of(frames: Sequence[Frame]) -> np.dtype[Any]:
@@ -146,7 +126,7 @@ def _decode(
     except DataError:
         raise
     except Exception as error:  # decoders raise anything for broken pixels
-        raise _broken(path, str(error) or type(error).__name__) from error
+        raise _broken(path, _first_line(error)) from error
 
 
 def _check_length(path: Path, held: int, facts: PixelFacts) -> None:
@@ -217,6 +197,13 @@ def _unreadable(path: Path, syntax: str) -> DataError:
     else:
         hint = f'pip install "{package}", or export it again, uncompressed.'
     return DataError(f"{path} is compressed as {name}, which cannot be read here.", hint)
+
+
+def _first_line(error: Exception) -> str:
+    """Give what an error says, without what each of several decoders said."""
+    lines = str(error).strip().splitlines()
+    text = " ".join(line.strip() for line in lines[:2]) if lines else type(error).__name__
+    return text[:_LONGEST].rstrip(" .")
 
 
 def _broken(path: Path, why: str) -> DataError:

@@ -18,7 +18,6 @@ from napari_brainseg.core.formats.dicom.pixels import (
     dtype_of,
     fill_padding,
     read_frames,
-    require_grey,
 )
 from napari_brainseg.core.formats.dicom.stack import Stack, build_stack
 from napari_brainseg.core.imaging import (
@@ -137,8 +136,6 @@ def _load(series: SeriesInfo, workers: int | None) -> tuple[Loaded, Dataset]:
         raise DataError(f"The series {series.description or series.key} has no files.")
     stack = build_stack([frame for frames, _ in headers for frame in frames])
     first = stack.there[0]
-    for frame in stack.there:
-        require_grey(frame)
     shape = (len(stack.frames), first.pixels.rows, first.pixels.columns)
     turned, affine = AS_STORED, None
     if stack.affine_lps is not None:
