@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["nifti_file", "nifti_folders", "volume_key"]
 
 _LABELS = re.compile(r"labels(T[rs])?", re.IGNORECASE)
+_PLACE = re.compile(r"downloads?|desktop|documents?|te?mp|home|data", re.IGNORECASE)
+"""Folders that hold anybody's files: no names of patients."""
 _LISTED = 32
 """Volumes of a 4D file that are listed; diffusion and functional MRI have hundreds."""
 _CHOOSE = "Choose which series is which."
@@ -180,7 +182,7 @@ def _study(folder: Path, owner: str, files: list[_File], *, alone: bool) -> Stud
     series += [_mask_info(f, headers[f.path]) for f in masks]
     return StudyFolder(
         path=folder if alone else images[0].path,
-        patient=_patient(folder, owner, files),
+        patient=_patient(folder, owner, files, alone=alone),
         images=tuple(file.path for file in images),
         masks=() if truth is None else (truth.path,),
         slice_numbers=(),
@@ -192,14 +194,13 @@ def _study(folder: Path, owner: str, files: list[_File], *, alone: bool) -> Stud
     )
 
 
-def _patient(folder: Path, owner: str, files: list[_File]) -> str:
-    """Name by what the files share where that looks like a name, else by the folders."""
-    folders = folder.parts[-3:]
-    if owner and (files[0].facts.is_bids or re.search(r"[0-9]", owner) or len(files) == 1):
+def _patient(folder: Path, owner: str, files: list[_File], *, alone: bool) -> str:
+    """Name by what the files share where that looks like a patient's, else by the folders."""
+    if owner and (not alone or files[0].facts.is_bids or re.search(r"[0-9]", owner)):
         return plain(owner)
-    if owner and not any(char.isdigit() for char in folder.name):
+    if owner and _PLACE.fullmatch(folder.name):
         return plain(owner)
-    return session_name(tuple(folders))
+    return session_name(folder.parts[-3:])
 
 
 def _header(path: Path) -> _Header:

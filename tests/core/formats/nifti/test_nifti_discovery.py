@@ -71,6 +71,14 @@ def test_sessions_of_a_patient_are_studies_of_their_own(tmp_path, put):
     assert all(len(study.roles) == 3 for study in found.folders)
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path, put):
+    for patient in ("Anna", "Berta"):
+        put(tmp_path / patient, "head_flair.nii.gz", "head_t1.nii.gz")
+    assert discover(tmp_path).patients == ("Anna", "Berta")
+    put(tmp_path / "Downloads", "head_flair.nii.gz")
+    assert discover(tmp_path / "Downloads").patients == ("head",)
+
+
 def test_numbers_of_series_do_not_split_a_patient(tmp_path, put):
     put(tmp_path / "P5", "3_FLAIR.nii.gz", "4_T1.nii.gz", "12_T1_GD.nii.gz")
     (study,) = discover(tmp_path / "P5").folders
