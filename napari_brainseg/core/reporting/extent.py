@@ -16,7 +16,9 @@ DARK = 8
 """Grey values up to this are background."""
 
 
-def head_extent(brightest: NDArray[Any], *lesions: NDArray[np.generic]) -> tuple[slice, slice]:
+def head_extent(
+    brightest: NDArray[Any], *lesions: NDArray[np.generic], dark: int = DARK
+) -> tuple[slice, slice]:
     """Rows and columns that hold anything, with a margin.
 
     Parameters
@@ -25,13 +27,15 @@ def head_extent(brightest: NDArray[Any], *lesions: NDArray[np.generic]) -> tuple
         Brightest grey value (0 to 255) of each pixel over all slices.
     *lesions : ndarray, shape (Y, X)
         Where a mask has lesion in any slice.
+    dark : int
+        Grey values up to this are background: more than the noise of air reaches.
 
     Returns
     -------
     tuple of slice
         All rows and columns where there is nothing.
     """
-    lit = brightest > DARK
+    lit = brightest > dark
     for lesion in lesions:
         lit = lit | (lesion != 0)
     if not lit.any():

@@ -31,6 +31,8 @@ WORDS = {"truth": "ground truth"}
 SIDE_PX = 448
 """Least length of a picture's longer side; smaller slices are enlarged by a whole factor."""
 FILL = 0.35
+AIR = 28
+"""Grey values that the noise of air does not exceed in any slice; scalp is brighter."""
 THICK_FROM_PX = 640
 BAR_MM = (100, 50, 20, 10, 5, 2, 1)
 BAR_SHARE = 0.35
@@ -239,7 +241,7 @@ class SliceDrawing:
             np.maximum(brightest, self._window.encode(self._volume[z]), out=brightest)
             for mark in self.marks:
                 lesions |= mark.data[z] != 0
-        return head_extent(brightest, lesions)
+        return head_extent(brightest, lesions, dark=AIR)
 
 
 def annotate(
