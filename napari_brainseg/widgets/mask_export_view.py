@@ -179,7 +179,6 @@ class MaskExportView(QWidget):
         ):
             button = QRadioButton(text)
             button.setToolTip(tip)
-            button.toggled.connect(self._follow_choice)
             self._group.addButton(button)
             self.formats[kind] = button
         self.formats[MaskFormat.NIFTI].setChecked(True)
@@ -202,6 +201,8 @@ class MaskExportView(QWidget):
         self.open_button = QPushButton(self.tr("Open folder"))
         self.open_button.clicked.connect(self._open_folder)
         self.fault = FaultBox()
+        for button in self.formats.values():
+            button.toggled.connect(self._follow_choice)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
