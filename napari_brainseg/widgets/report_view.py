@@ -261,12 +261,11 @@ class ReportView(QWidget):
             () if case is None else tuple(n for n, value in case.study.identity.items() if value)
         )
         self.identifiers.setEnabled(bool(names))
-        self.identity_hint.setText(
-            self.tr("Adds what the files tell: {names}.").format(names=", ".join(names))
-            if names
-            else self.tr("The files do not tell who the patient is.")
-        )
-        self.identity_hint.setVisible(case is not None)
+        if names:
+            told = self.tr("Adds what the files tell: {names}.").format(names=", ".join(names))
+        else:
+            told = "" if case is None else self.tr("The files do not tell who the patient is.")
+        self.identity_hint.setText(told)
         self._name_folder()
         self._update()
 

@@ -13,7 +13,7 @@ from napari_brainseg.core.imaging.window import contrast_limits
 from napari_brainseg.core.reporting.extent import head_extent
 from napari_brainseg.core.reporting.overlay import encoded
 from napari_brainseg.core.reporting.patient_report import KeySlice
-from napari_brainseg.core.reporting.slice_drawing import shown_modality
+from napari_brainseg.core.reporting.slice_drawing import AIR, shown_modality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,8 @@ __all__ = ["LINES", "Line", "key_pictures"]
 SIDE_PX = 560
 """Pictures are square; 60 mm on paper at 240 dots per inch."""
 _DPI = 100
+_LETTERS_PT = 19
+"""Two millimetres high in the smallest pictures of a report."""
 _BARS_MM = (50, 20, 10, 5, 2, 1)
 _BAR_SHARE = 0.3
 """Most of a picture's width that the scale bar takes."""
@@ -91,7 +93,7 @@ def key_pictures(
     brightest = np.zeros(volume.shape[1:], np.uint8)
     for plane in volume:
         np.maximum(brightest, window.encode(np.nan_to_num(plane)), out=brightest)
-    part = head_extent(brightest, marked)
+    part = head_extent(brightest, marked, dark=AIR)
     return tuple(
         _key_slice(study, z, why, volume, window, part, drawn, diameters)
         for z, why in slices.items()
@@ -169,7 +171,7 @@ def _letters(axes: Axes, study: Study) -> None:
     if letters is None:
         return
     for letter, x, side in zip(letters, (0.025, 0.975), ("left", "right"), strict=True):
-        _text(axes, x, 0.5, letter, 13, side)
+        _text(axes, x, 0.5, letter, _LETTERS_PT, side)
 
 
 def _bar(axes: Axes, width_mm: float) -> None:
@@ -182,7 +184,7 @@ def _bar(axes: Axes, width_mm: float) -> None:
             (right - share, right), (0.035, 0.035),
             color=colour, linewidth=width, solid_capstyle="butt", transform=axes.transAxes,
         )  # fmt: skip
-    _text(axes, right, 0.07, f"{length} mm", 11, "right")
+    _text(axes, right, 0.075, f"{length} mm", _LETTERS_PT - 3, "right")
 
 
 def _text(axes: Axes, x: float, y: float, text: str, size: int, side: str) -> None:
