@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_brainseg.core.formats.kaggle3m import StudyFolder, list_folder
-from napari_brainseg.core.formats.nifti.header import AS_DRAWN, NiftiHeader, read_header
-from napari_brainseg.core.formats.nifti.names import NameFacts, name_facts, plain, session_name
+from napari_brainseg.core.formats.nifti.grouping import NamedFile, by_owner
+from napari_brainseg.core.formats.nifti.header import NiftiHeader, read_header
+from napari_brainseg.core.formats.nifti.names import NameFacts, plain, session_name
+from napari_brainseg.core.formats.nifti.placement import AS_DRAWN
 from napari_brainseg.core.formats.nifti.volumes import volume_roles
 from napari_brainseg.core.formats.nifti.words import Kind
 from napari_brainseg.core.formats.probing import is_nifti_name
@@ -22,7 +24,7 @@ from napari_brainseg.core.imaging import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 __all__ = ["nifti_file", "nifti_folders", "volume_key"]
@@ -33,12 +35,6 @@ _PLACE = re.compile(r"downloads?|desktop|documents?|te?mp|home|data", re.IGNOREC
 _LISTED = 32
 """Volumes of a 4D file that are listed; diffusion and functional MRI have hundreds."""
 _CHOOSE = "Choose which series is which."
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: Path
-    facts: NameFacts
 
 
 class _Header(NamedTuple):
@@ -70,7 +66,7 @@ def nifti_folders(folder: Path, names: Sequence[str]) -> list[StudyFolder]:
     """
     if _LABELS.fullmatch(folder.name) and _images_beside(folder).is_dir():
         return []
-    groups = _grouped(folder, names)
+    groups = by_owner(folder, names)
     found = [
         study
         for owner, files in groups.items()
@@ -98,7 +94,7 @@ def nifti_file(path: Path) -> StudyFolder:
         If the folder cannot be read, or the file is a mask without an image.
     """
     names = [name for name in list_folder(path.parent).others if is_nifti_name(name)]
-    groups = _grouped(path.parent, names)
+    groups = by_owner(path.parent, names)
     for owner, files in groups.items():
         if any(file.path.name == path.name for file in files):
             study = _study(path.parent, owner, files, alone=len(groups) == 1)
@@ -121,50 +117,7 @@ def volume_key(name: str, volume: int, volumes: int) -> str:
     return name if volumes == 1 else f"{name}#{volume}"
 
 
-def _grouped(folder: Path, names: Iterable[str]) -> dict[str, list[_File]]:
-    """Files by owner, each owner a patient and session."""
-    groups: dict[str, list[_File]] = {}
-    for name in sorted(names):
-        facts = name_facts(name)
-        groups.setdefault(facts.owner, []).append(_File(folder / name, facts))
-    if "" in groups and len(groups) > 1:
-        # ``FLAIR.nii.gz`` without a patient's name: then the folder is one patient's.
-        known = [o for o in groups if o and (_roles(groups[o]) or groups[o][0].facts.is_bids)]
-        if not known:
-            return {"": [file for files in groups.values() for file in files]}
-    return _without_strays(_without_series_numbers(groups))
-
-
-def _without_series_numbers(groups: dict[str, list[_File]]) -> dict[str, list[_File]]:
-    """``3_FLAIR`` and ``4_T1`` are one patient: numbers of series, no sequence comes twice."""
-    if len(groups) < 2 or not all(re.fullmatch(r"[0-9]{1,4}", owner) for owner in groups):
-        return groups
-    roles = [role for files in groups.values() for role in _roles(files)]
-    if len(roles) < 2 or len(set(roles)) != len(roles):
-        return groups
-    if any(len(_roles(files)) > 1 for files in groups.values()):
-        return groups
-    return {"": [file for files in groups.values() for file in files]}
-
-
-def _without_strays(groups: dict[str, list[_File]]) -> dict[str, list[_File]]:
-    """``P01_DTI_eddy_FA`` belongs to ``P01`` where that one has sequences of its own."""
-    homes = [owner for owner, files in groups.items() if owner and _roles(files)]
-    kept: dict[str, list[_File]] = {}
-    for owner, files in groups.items():
-        home = owner
-        if not _roles(files):
-            nearest = [h for h in homes if re.match(re.escape(h) + r"[ _.-]", owner)]
-            home = max(nearest, key=len, default=owner)
-        kept.setdefault(home, []).extend(files)
-    return {owner: sorted(files, key=lambda f: f.path.name) for owner, files in kept.items()}
-
-
-def _roles(files: Iterable[_File]) -> list[Modality]:
-    return [f.facts.role for f in files if f.facts.role is not None]
-
-
-def _study(folder: Path, owner: str, files: list[_File], *, alone: bool) -> StudyFolder | None:
+def _study(folder: Path, owner: str, files: list[NamedFile], *, alone: bool) -> StudyFolder | None:
     images = [f for f in files if f.facts.kind is Kind.IMAGE]
     masks = [f for f in files if f.facts.kind in (Kind.LESION, Kind.OTHER_MASK)]
     if not images:
@@ -175,11 +128,13 @@ def _study(folder: Path, owner: str, files: list[_File], *, alone: bool) -> Stud
     roles = _chosen_roles(series, images, warnings)
     lesions = [f for f in masks if f.facts.kind is Kind.LESION]
     if not masks and (labels := _labels_beside(folder, images)) is not None:
-        file = _File(labels, NameFacts(owner, Kind.LESION, None, "lies in the folder of labels"))
+        file = NamedFile(
+            labels, NameFacts(owner, Kind.LESION, None, "lies in the folder of labels")
+        )
         headers[labels] = _header(labels)
         masks, lesions = [file], [file]
     truth = _truth(lesions, warnings)
-    series += [_mask_info(f, headers[f.path]) for f in masks]
+    series += [_mask_info(f, headers[f.path], folder) for f in masks]
     return StudyFolder(
         path=folder if alone else images[0].path,
         patient=_patient(folder, owner, files, alone=alone),
@@ -190,11 +145,11 @@ def _study(folder: Path, owner: str, files: list[_File], *, alone: bool) -> Stud
         format=StudyFormat.NIFTI,
         series=tuple(series),
         roles=tuple(sorted(roles.items())),
-        truth="" if truth is None else truth.path.name,
+        truth="" if truth is None else _mask_key(truth, folder),
     )
 
 
-def _patient(folder: Path, owner: str, files: list[_File], *, alone: bool) -> str:
+def _patient(folder: Path, owner: str, files: list[NamedFile], *, alone: bool) -> str:
     """Name by what the files share where that looks like a patient's, else by the folders."""
     if owner and (not alone or files[0].facts.is_bids or re.search(r"[0-9]", owner)):
         return plain(owner)
@@ -210,7 +165,7 @@ def _header(path: Path) -> _Header:
         return _Header(None, error.message)
 
 
-def _series(file: _File, found: _Header, warnings: list[str]) -> list[SeriesInfo]:
+def _series(file: NamedFile, found: _Header, warnings: list[str]) -> list[SeriesInfo]:
     """List the volumes of a file, each a series."""
     header, name = found.header, file.path.name
     stem = re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)
@@ -247,10 +202,16 @@ def _series(file: _File, found: _Header, warnings: list[str]) -> list[SeriesInfo
     ]
 
 
-def _mask_info(file: _File, found: _Header) -> SeriesInfo:
+def _mask_key(file: NamedFile, folder: Path) -> str:
+    """Key of a mask; one in the folder of labels may have the name of its image."""
+    parent = file.path.parent
+    return file.path.name if parent == folder else f"{parent.name}/{file.path.name}"
+
+
+def _mask_info(file: NamedFile, found: _Header, folder: Path) -> SeriesInfo:
     header = found.header
     return SeriesInfo(
-        file.path.name,
+        _mask_key(file, folder),
         re.sub(r"\.nii(\.gz)?$", "", file.path.name, flags=re.IGNORECASE),
         (file.path,),
         why=file.facts.why,
@@ -276,7 +237,7 @@ def _details(header: NiftiHeader) -> str:
 
 
 def _chosen_roles(
-    series: list[SeriesInfo], images: list[_File], warnings: list[str]
+    series: list[SeriesInfo], images: list[NamedFile], warnings: list[str]
 ) -> dict[Modality, str]:
     """One series for each sequence; the plainest name where several claim it."""
     extras = {file.path: file.facts.extras for file in images}
@@ -302,7 +263,7 @@ def _chosen_roles(
     return roles
 
 
-def _truth(lesions: list[_File], warnings: list[str]) -> _File | None:
+def _truth(lesions: list[NamedFile], warnings: list[str]) -> NamedFile | None:
     """Choose the mask of the lesion; of several the plainest name, if there is one plainest."""
     if not lesions:
         return None
@@ -320,7 +281,7 @@ def _images_beside(labels: Path) -> Path:
     return labels.with_name(re.sub("labels", "images", labels.name, flags=re.IGNORECASE))
 
 
-def _labels_beside(folder: Path, images: list[_File]) -> Path | None:
+def _labels_beside(folder: Path, images: list[NamedFile]) -> Path | None:
     """``labelsTr/BRATS_001.nii.gz`` for ``imagesTr/BRATS_001.nii.gz`` (Medical Decathlon)."""
     if re.fullmatch(r"images(T[rs])?", folder.name, re.IGNORECASE) is None:
         return None

@@ -11,33 +11,25 @@ import math
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_brainseg.core.imaging import DataError, Reorientation, upright
+from napari_brainseg.core.formats.nifti.placement import Placement, placement_of
+from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_brainseg.core.imaging import Affine
+    import numpy as np
 
 __all__ = [
-    "AS_DRAWN",
     "MOST_STREAMED",
     "MOST_VOXELS",
     "NiftiHeader",
-    "Placement",
     "is_gzip",
     "read_header",
     "unreadable",
 ]
 
-AS_DRAWN = Reorientation((2, 1, 0), (False, True, False))
-"""Order for files that do not say how they lie: slices along k, the last row of j at the top.
-
-Most programs write the patient's front at the end of j; nothing is claimed about left and right.
-"""
 MOST_VOXELS = 2**27
 """Volumes of more voxels (512 along each side) are refused before memory is taken."""
 MOST_STREAMED = 2**30
@@ -48,29 +40,7 @@ _PAIRS = (b"ni1\0", b"ni2\0")
 _LONGEST = 540
 _DEFLATE_AT_MOST = 1032
 """No stream of deflate grows by more than this factor (zlib, technical details)."""
-_PLAUSIBLE_MM = (0.005, 100.0)
-"""Distances between voxels beyond this are a mistake of units or a broken header."""
-_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-_DIFFER_MM = 1.0
 _KEPT_DTYPES = "iuf"
-
-
-class Placement(NamedTuple):
-    """Where the voxels of a file lie.
-
-    Parameters
-    ----------
-    affine_lps : Affine or None
-        From stored index (i, j, k, 1) to LPS in millimetres; ``None`` where the file does not say.
-    spacing_mm : tuple of float or None
-        Distances of voxel centres along i, j, k; ``None`` where unknown.
-    warnings : tuple of str
-        What is doubtful.
-    """
-
-    affine_lps: Affine | None
-    spacing_mm: tuple[float, float, float] | None
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +125,7 @@ def read_header(path: Path) -> NiftiHeader:
     offset = _offset(path, raw, size)
     slope, inter = _scale(raw)
     header = NiftiHeader(
-        path, shape, volumes, dtype, offset, slope, inter, _placement(raw, shape), raw
+        path, shape, volumes, dtype, offset, slope, inter, placement_of(raw, shape), raw
     )
     _require_plausible_size(header)
     return header
@@ -276,99 +246,3 @@ def _require_plausible_size(header: NiftiHeader) -> None:
             f"the file {'can at most hold' if is_gzip(path) else 'holds'} {held:,}.",
             "Copy or export the file again.",
         )
-
-
-def _placement(raw: Any, shape: tuple[int, int, int]) -> Placement:
-    """Where voxels lie: by sform, else by qform, else by spacing alone."""
-    warnings: list[str] = []
-    unit = int(raw["xyzt_units"]) & 7
-    scale = _MM_PER_UNIT.get(unit, 1.0)
-    found: dict[str, Affine] = {}
-    for name in ("sform", "qform"):
-        matrix = _matrix(raw, name)
-        if matrix is None:
-            continue
-        affine = _lps(matrix, scale)
-        if doubt := _doubt(affine, shape):
-            warnings.append(f"The {name} of the file is not usable: {doubt}.")
-        else:
-            found[name] = affine
-    if found:
-        name, affine = next(iter(found.items()))
-        if len(found) == 2 and _apart(found["sform"], found["qform"], shape) > _DIFFER_MM:
-            warnings.append(
-                "The file gives two different positions (sform and qform); the sform is used. "
-                "Check left and right."
-            )
-        steps = np.linalg.norm(np.array(affine)[:3, :3], axis=0)
-        return Placement(
-            affine, (float(steps[0]), float(steps[1]), float(steps[2])), tuple(warnings)
-        )
-    steps = np.array(raw["pixdim"][1:4], float) * scale
-    if not all(_is_plausible(step) for step in steps):
-        if warnings or steps.any():
-            warnings.append(f"Spacing is unknown: {_listed(steps)} mm makes no sense.")
-        return Placement(None, None, tuple(warnings))
-    if unit == 0 and (steps == 1).all():
-        # What programs write that know nothing.
-        return Placement(None, None, tuple(warnings))
-    if unit == 0:
-        warnings.append(f"The file names no unit; its spacing {_listed(steps)} is taken as mm.")
-    return Placement(None, (float(steps[0]), float(steps[1]), float(steps[2])), tuple(warnings))
-
-
-def _matrix(raw: Any, name: str) -> np.ndarray[Any, Any] | None:
-    """4x4 matrix to RAS in the unit of the file; nan where the header is broken."""
-    from nibabel.spatialimages import HeaderDataError
-
-    if int(raw[f"{name}_code"]) <= 0:
-        return None
-    try:
-        with np.errstate(all="ignore"):
-            matrix = raw.get_sform() if name == "sform" else raw.get_qform()
-    except (HeaderDataError, ValueError, ArithmeticError):
-        return np.full((4, 4), np.nan)
-    return np.array(matrix, float)
-
-
-def _lps(ras: np.ndarray[Any, Any], scale: float) -> Affine:
-    lps = np.array(ras, float)
-    with np.errstate(all="ignore"):
-        lps[:3] *= scale
-    # Adding zero turns -0.0 into 0.0.
-    lps[:2] *= -1
-    return tuple(tuple(float(value) + 0.0 for value in row) for row in lps)
-
-
-def _doubt(affine: Affine, shape: tuple[int, int, int]) -> str:
-    """Why a matrix is none that voxels can lie by; empty where it is fine."""
-    matrix = np.array(affine)
-    if not np.isfinite(matrix).all():
-        return "it is not finite"
-    with np.errstate(all="ignore"):
-        steps = np.linalg.norm(matrix[:3, :3], axis=0)
-    if not all(_is_plausible(step) for step in steps):
-        return f"voxels of {_listed(steps)} mm make no sense"
-    try:
-        upright(affine, shape)
-    except DataError:
-        return "its axes do not span space"
-    return ""
-
-
-def _apart(a: Affine, b: Affine, shape: tuple[int, int, int]) -> float:
-    """Greatest distance in mm between the corners of two placements."""
-    ends = [(0.0, n - 1.0) for n in shape]
-    corners = np.array([(i, j, k, 1.0) for i in ends[0] for j in ends[1] for k in ends[2]]).T
-    with np.errstate(all="ignore"):
-        moved = (np.array(a) - np.array(b)) @ corners
-    return float(np.abs(moved).max())
-
-
-def _is_plausible(step: float) -> bool:
-    low, high = _PLAUSIBLE_MM
-    return bool(math.isfinite(step) and low <= step <= high)
-
-
-def _listed(steps: np.ndarray[Any, Any]) -> str:
-    return " x ".join(f"{step:.4g}" for step in steps)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.formats.nifti.header import NiftiHeader
 
-__all__ = ["VolumeRoles", "volume_roles"]
+__all__ = ["VolumeRoles", "channel_roles", "volume_roles"]
 
 _TABLE = "dataset.json"
 _LARGEST_TABLE = 16 * 2**20
@@ -56,7 +56,8 @@ def volume_roles(path: Path, header: NiftiHeader) -> VolumeRoles:
     header : NiftiHeader
         Its header.
     """
-    if roles := _roles_of(_table(path.parent.parent / _TABLE, header.volumes)):
+    named = _table(path.parent.parent / _TABLE)
+    if len(named) == header.volumes and (roles := _roles_of(named)):
         return VolumeRoles(roles, f"{_TABLE} says so")
     description = bytes(header.raw["descrip"].item()).split(b"\0")[0].decode("ascii", "ignore")
     names = _BETWEEN.split(description)
@@ -72,6 +73,17 @@ def volume_roles(path: Path, header: NiftiHeader) -> VolumeRoles:
     )
 
 
+def channel_roles(folder: Path) -> dict[int, Modality]:
+    """Roles of the channels that ``dataset.json`` above a folder of images names.
+
+    Parameters
+    ----------
+    folder : Path
+        ``imagesTr`` or ``imagesTs`` of nnU-Net or the Decathlon.
+    """
+    return _roles_of(_table(folder.parent / _TABLE))
+
+
 def _roles_of(names: Sequence[str]) -> dict[int, Modality]:
     """Roles by name; empty where one comes twice."""
     roles: dict[int, Modality] = {}
@@ -84,15 +96,13 @@ def _roles_of(names: Sequence[str]) -> dict[int, Modality]:
     return roles
 
 
-def _table(path: Path, volumes: int) -> list[str]:
-    """Names of the channels in ``dataset.json``; empty where it does not fit."""
+def _table(path: Path) -> list[str]:
+    """Names of the channels in ``dataset.json``, in order; empty without one."""
     try:
         if path.stat().st_size > _LARGEST_TABLE:
             return []
         content: Any = json.loads(path.read_bytes())
         listed = content.get("modality") or content.get("channel_names")
-        if len(listed) != volumes:
-            return []
-        return [str(listed[str(index)]) for index in range(volumes)]
+        return [str(listed[str(index)]) for index in range(len(listed))]
     except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return []

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_brainseg.core.formats.nifti.header import AS_DRAWN, is_gzip, read_header
+from napari_brainseg.core.formats.nifti.header import is_gzip, read_header
+from napari_brainseg.core.formats.nifti.placement import AS_DRAWN
 from napari_brainseg.core.formats.probing import is_nifti_name
 from napari_brainseg.core.imaging import DataError, Reorientation, upright
 

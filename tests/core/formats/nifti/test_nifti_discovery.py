@@ -145,6 +145,29 @@ def test_volumes_are_named_by_header_or_by_the_table_of_the_decathlon(
     assert first.masks == (root / "labelsTr" / "BRATS_001.nii.gz",)
 
 
+def test_channels_of_nnunet(tmp_path, put):
+    root = tmp_path / "Dataset001"
+    put(root / "imagesTr", *(f"BRATS_{n:03}_{c:04}.nii.gz" for n in (1, 2) for c in range(3)))
+    put(root / "labelsTr", "BRATS_001.nii.gz", "BRATS_002.nii.gz")
+    names = {"channel_names": {"0": "FLAIR", "1": "T1w", "2": "T1gd"}}
+    (root / "dataset.json").write_text(json.dumps(names))
+    found = discover(root)
+    assert found.patients == ("BRATS_001", "BRATS_002")
+    roles = {FLAIR: 0, PRE: 1, POST: 2}
+    assert dict(found.folders[1].roles) == {
+        role: f"BRATS_002_{channel:04}.nii.gz" for role, channel in roles.items()
+    }
+    assert found.folders[1].truth == "labelsTr/BRATS_002.nii.gz"
+    assert load_study(found.folders[1]).truth is not None
+
+
+def test_labels_in_a_folder_of_their_own_may_have_the_names_of_the_images(tmp_path, put, volume):
+    put(tmp_path / "imagesTr", "case_7.nii.gz")
+    put(tmp_path / "labelsTr", "case_7.nii.gz", data=(volume > 50).astype(np.uint8))
+    (found,) = discover(tmp_path).folders
+    assert load_study(found).truth.voxels == np.count_nonzero(volume > 50)
+
+
 def test_volumes_of_other_numbers_wait_for_a_choice(tmp_path, put, volume):
     put(tmp_path, "P6.nii.gz", data=np.stack([volume] * 5, axis=3))
     (study,) = discover(tmp_path).folders
