@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_brainseg.core.formats.nifti.placement import Placement, placement_of
+from napari_brainseg.core.formats.nifti.placement import AS_DRAWN, Placement, placement_of
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "AS_DRAWN",
     "MOST_STREAMED",
     "MOST_VOXELS",
     "NiftiHeader",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_brainseg.core.formats.kaggle3m import StudyFolder
     from napari_brainseg.core.imaging import Affine, Reorientation, Study
 
-__all__ = ["load_nifti", "read_nifti_mask"]
+__all__ = ["as_labels", "load_nifti", "loaded_volume", "read_nifti_mask", "read_volumes"]
 
 _READERS = 3
 
