@@ -93,6 +93,7 @@ def stylesheet(theme_id: str) -> str:
     QLabel[role="sign"] {{ font-weight: 600; color: {quiet}; }}
     QLabel[role="sign"][outcome="passed"] {{ color: {BETTER}; }}
     QLabel[role="sign"][outcome="failed"] {{ color: {WORSE}; }}
+    QRadioButton:disabled, QCheckBox:disabled {{ color: {quiet}; }}
     """
 
 

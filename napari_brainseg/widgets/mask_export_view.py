@@ -84,9 +84,9 @@ class MaskExportView(QWidget):
         self.load = MaskImportBox(desk, make)
         self._make()
         self._lay_out()
-        for signal in (desk.opened, desk.prediction_ready, desk.correction_started):
-            self.ties.add(signal, lambda _news: self.refresh())
-        self.ties.add(desk.opened, lambda _case: self._forget())
+        self.ties.add(desk.opened, lambda _case: self._on_opened())
+        self.ties.add(desk.prediction_ready, lambda _prediction: self.refresh())
+        self.ties.add(desk.correction_started, lambda _correction: self._on_correction())
         self.ties.add(desk.closed, self.refresh)
         self.ties.add(desk.corrected, lambda _meter: self._describe())
         self.refresh()
@@ -263,6 +263,7 @@ class MaskExportView(QWidget):
         self.place.setText(
             self.tr("asked for on export") if self.folder is None else str(self.folder)
         )
+        self.place.setToolTip("" if self.folder is None else str(self.folder))
         self._describe()
 
     def _reason_words(self, case: Case | None, which: WhichMask | None) -> str:
@@ -334,6 +335,16 @@ class MaskExportView(QWidget):
         )
         self.fault.show_fault(names.scrub(error.message), names.scrub(error.hint))
         self._follow_choice()
+
+    def _on_opened(self) -> None:
+        self._forget()
+        self.which.clear()
+        self.refresh()
+
+    def _on_correction(self) -> None:
+        """Offer what a person made first."""
+        self.refresh()
+        self.which.setCurrentIndex(max(0, self.which.findData("correction")))
 
     def _forget(self) -> None:
         """Put the last result away."""
