@@ -1,4 +1,4 @@
-"""Annotations in the four corners of the picture.
+"""Annotations in the four corners of the picture, orientation and scale at its edges.
 
 Labels of Qt: napari's text overlay needs 10 ms for each letter that it has not drawn before.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QLabel
 
+from napari_brainseg.widgets.canvas_marks import CanvasMarks
 from napari_brainseg.widgets.corner_texts import (
     NEEDED,
     Line,
@@ -86,6 +87,7 @@ class Corners(QObject):
         if parent is not None:
             for label in self.labels.values():
                 parent.destroyed.connect(label.deleteLater)
+        self.marks = CanvasMarks(canvas, viewer, view, self.parent())
         # One refresh for all that happens in a moment, after the facts were counted.
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self.refresh)
@@ -167,6 +169,8 @@ class Corners(QObject):
             x = _MARGIN if "left" in corner else width - size.width() - _MARGIN
             y = _MARGIN if "top" in corner else height - size.height() - _MARGIN
             label.move(x, y)
+        wanted = bool(self._desk.preferences.get("annotations"))
+        self.marks.show_for(wanted=wanted, others=self.labels.values())
 
     def _write(self, corner: str, level: int) -> None:
         label = self.labels[corner]

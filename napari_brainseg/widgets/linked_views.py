@@ -125,7 +125,7 @@ class LinkedViews(QWidget):
                 self._title(plane).format(i=position[plane] + 1, n=case.shape[plane]),
                 self._note() if plane is Plane.SAGITTAL else "",
                 letters=letters,
-                up_text=self.tr("slices ↑"),
+                up_text=self.tr("slices ↑, orientation unknown"),
                 bar=spacing.is_known,
             )
             view.set_texts(texts)

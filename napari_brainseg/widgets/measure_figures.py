@@ -70,8 +70,8 @@ class Figure:
         box = QPolygonF(self.points).boundingRect().adjusted(-_ROOM, -_ROOM, _ROOM, _ROOM)
         return box if self.plate is None else box.united(self.plate)
 
-    def draw(self, painter: QPainter, font: QFont) -> None:
-        """Draw it."""
+    def draw(self, painter: QPainter) -> None:
+        """Draw its lines."""
         colour = QColor(COLOUR)
         line = QPolygonF(self.points)
         if self.kind is Kind.AREA and self.closed:
@@ -92,10 +92,12 @@ class Figure:
             for point in self.points:
                 painter.drawEllipse(point, _HANDLE, _HANDLE)
             painter.setBrush(Qt.BrushStyle.NoBrush)
+
+    def write(self, painter: QPainter) -> None:
+        """Write its value, after the lines of all."""
         if self.plate is not None and self.text:
-            painter.setFont(font)
             painter.fillRect(self.plate, _PLATE)
-            painter.setPen(colour)
+            painter.setPen(QColor(COLOUR))
             painter.drawText(self.plate, Qt.AlignmentFlag.AlignCenter, self.text)
 
 
@@ -108,12 +110,8 @@ def laid_out(figures: Iterable[Figure], font: QFont, room: QRectF) -> list[Figur
             lines = figure.text.split("\n")
             width = max(metrics.horizontalAdvance(line) for line in lines) + 2 * _PAD
             height = metrics.height() * len(lines) + 2
-            plate = QRectF(0, 0, width, height)
-            plate.moveTopLeft(_beside(figure, width, height, room))
-            for other in done:
-                if other.plate is not None and other.plate.intersects(plate):
-                    plate.moveTop(other.plate.bottom() + 2)
-            figure.plate = plate
+            plates = [other.plate for other in done if other.plate is not None]
+            figure.plate = _free_place(figure, width, height, room, plates)
         done.append(figure)
     return done
 
@@ -125,22 +123,41 @@ def text_font(font: QFont) -> QFont:
     return own
 
 
-def _beside(figure: Figure, width: float, height: float, room: QRectF) -> QPointF:
+def _free_place(
+    figure: Figure, width: float, height: float, room: QRectF, taken: list[QRectF]
+) -> QRectF:
+    """Find the first place beside a figure that is in the room and free; else squeeze it in."""
+    tried = [QRectF(at.x(), at.y(), width, height) for at in _places(figure, width, height)]
+    for plate in tried:
+        if room.contains(plate) and not any(plate.intersects(other) for other in taken):
+            return plate
+    plate = tried[0]
+    plate.moveLeft(min(max(plate.left(), room.left()), room.right() - width))
+    plate.moveTop(min(max(plate.top(), room.top()), room.bottom() - height))
+    for other in taken:
+        if plate.intersects(other):
+            plate.moveTop(other.bottom() + 2)
+    return plate
+
+
+def _places(figure: Figure, width: float, height: float) -> list[QPointF]:
+    """Return upper left corners of a text: to the right, below, above and to the left."""
     if figure.kind is Kind.RULER:
-        # At the end that lies farther to the right, beyond it.
-        end = max(figure.points, key=lambda p: (p.x(), p.y()))
-        left, top = end.x() + _GAP, end.y() - height / 2
-        if left + width > room.right():
-            start = min(figure.points, key=lambda p: (p.x(), p.y()))
-            left = start.x() - _GAP - width
+        # Beyond its ends, first that which lies farther to the right.
+        last = max(figure.points, key=lambda p: (p.x(), p.y()))
+        first = min(figure.points, key=lambda p: (p.x(), p.y()))
     else:
         box = QPolygonF(figure.points).boundingRect()
-        left, top = box.right() + _GAP, box.center().y() - height / 2
-        if left + width > room.right():
-            left = box.left() - _GAP - width
-    left = min(max(left, room.left()), room.right() - width)
-    top = min(max(top, room.top()), room.bottom() - height)
-    return QPointF(left, top)
+        last = QPointF(box.right(), box.center().y())
+        first = QPointF(box.left(), box.center().y())
+    box = QPolygonF(figure.points).boundingRect()
+    middle = box.center().x() - width / 2
+    return [
+        QPointF(last.x() + _GAP, last.y() - height / 2),
+        QPointF(middle, box.bottom() + _GAP),
+        QPointF(middle, box.top() - _GAP - height),
+        QPointF(first.x() - _GAP - width, first.y() - height / 2),
+    ]
 
 
 def _ticks(first: QPointF, last: QPointF) -> tuple[QPointF, QPointF, QPointF, QPointF]:

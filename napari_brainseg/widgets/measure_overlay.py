@@ -110,8 +110,11 @@ class MeasureOverlay(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.translate(-QPointF(self.pos()))
+        painter.setFont(self.font())
         for figure in self._figures:
-            figure.draw(painter, self.font())
+            figure.draw(painter)
+        for figure in self._figures:
+            figure.write(painter)
         painter.end()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -191,6 +194,9 @@ class MeasureOverlay(QWidget):
         for figure in reversed(self._figures):
             item = None if figure.id is None else measuring.measurements.find(figure.id)
             if item is None or not figure.has_handles:
+                continue
+            if measuring.tool is not None and not figure.chosen:
+                # Drawing may begin near another one; its ends are not to be seen.
                 continue
             for index, point in enumerate(figure.points):
                 if (point - at).manhattanLength() <= _NEAR:

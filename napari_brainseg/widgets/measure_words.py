@@ -42,10 +42,15 @@ def intensity_words(found: Intensities | None) -> str:
     """Mean, standard deviation and range in one line; empty where there are none."""
     if found is None:
         return ""
+    # As many decimals for all as the greatest of them asks for.
+    greatest = max(abs(found.low), abs(found.high), found.sd)
+    digits = 0 if greatest >= 1000 else 1 if greatest >= 10 else 3
     return _tr("mean {mean} ± {sd}, {low} to {high}").format(
-        mean=_number(found.mean), sd=_number(found.sd), low=_number(found.low),
-        high=_number(found.high),
-    )  # fmt: skip
+        mean=f"{found.mean:.{digits}f}",
+        sd=f"{found.sd:.{digits}f}",
+        low=_number(found.low, digits),
+        high=_number(found.high, digits),
+    )
 
 
 def as_text(items: Iterable[Measurement]) -> str:
@@ -69,8 +74,5 @@ def as_csv(items: Iterable[Measurement]) -> str:
     return out.getvalue()
 
 
-def _number(value: float) -> str:
-    """Three digits that count, or whole numbers."""
-    if value == round(value) or abs(value) >= 100:
-        return f"{value:.0f}"
-    return f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
+def _number(value: float, digits: int) -> str:
+    return f"{value:.0f}" if value == round(value) else f"{value:.{digits}f}"

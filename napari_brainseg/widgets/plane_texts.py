@@ -106,7 +106,10 @@ class _Pen:
 
     def bar(self, mm: float, length: float, width: int, height: int) -> None:
         right, bottom = width - _MARGIN - 2, height - _MARGIN - 2
-        self._painter.setPen(QPen(_INK, 2))
+        pen = QPen(_INK, 2)
+        # A square cap would make it longer than it says.
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        self._painter.setPen(pen)
         self._painter.drawLine(QPointF(right - length, bottom), QPointF(right, bottom))
         text = QCoreApplication.translate("PlaneTexts", "{n} mm").format(n=f"{mm:.0f}")
         self.write(text, right - (length + self.width(text)) / 2, bottom - self.height - 4)

@@ -27,7 +27,9 @@ def measured(window):
     mask = np.zeros(SHAPE, np.uint8)
     mask[2:4, 24:40, 24:40] = 1
     geometry = Geometry((5.0, 1.0, 1.0))
-    image = ScalarVolume(rng.integers(1, 255, (3, *SHAPE), np.uint8), geometry=geometry)
+    data = rng.integers(1, 120, (3, *SHAPE), np.uint8)
+    data[:, :, 12:52, 12:52] |= 128  # 40 mm across
+    image = ScalarVolume(data, geometry=geometry)
     root = window.root.with_name("with spacing")
     write_patient(
         root, PATIENT, image, LabelVolume(mask), tuple(range(1, 7)), durable=False,
@@ -71,6 +73,12 @@ def send(widget, kind, at, button, buttons):
     QTest.qWait(15)
 
 
+def longest(flags):
+    """Length of the longest run."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, int), [0]])))
+    return int(np.diff(ends)[::2].max())
+
+
 def drag(window, *places):
     drag_on(window.canvas, *(window.point(*place) for place in places))
 
@@ -85,76 +93,54 @@ def kept(window):
 
 def test_a_ruler_is_dragged_and_found_again_when_the_case_is_opened_again(measured):
     window, measure = measured, measured.measure
+    measuring, overlay = measure.measuring, measure.overlay
     measure.panel.buttons[Kind.RULER].click()
     window.view.go_to(3)
     drag(window, (10, 10), (10, 25), (10, 42))
     (ruler,) = items(window)
     assert ruler.value == pytest.approx(32, abs=0.2)
     assert (ruler.axis, ruler.plane, ruler.unit) == (0, 3, "mm")
-    assert ruler.text in [f.text for f in measure.overlay.figures]
+    assert ruler.text in [f.text for f in overlay.figures]
     window.wait(lambda: kept(window))
-    measure.measuring.put_away()
+
+    measuring.put_away()
     window.desk.close_case()
     window.wait(lambda: window.view.case is None)
-    assert not measure.overlay.isVisible()
+    assert not overlay.isVisible()
     window.dock.workbench.open(window.mm_root)
     window.wait(lambda: window.view.case is not None and items(window))
     assert items(window)[0].value == ruler.value
     window.view.go_to(2)
-    assert not measure.overlay.isVisible()  # it belongs to another slice
+    assert not overlay.isVisible()  # it belongs to another slice
     window.view.go_to(3)
-    assert measure.overlay.isVisible()
-    assert [f.text for f in measure.overlay.figures] == [ruler.text]
+    assert [f.text for f in overlay.figures] == [ruler.text]
+    assert overlay.isVisible()
+
+    window.view.layers.hide_masks()
+    assert not overlay.isVisible()
+    window.view.layers.reveal_masks()
+    assert overlay.isVisible()
+    measuring.take(Kind.AREA)
+    window.dock.workbench.views.set_mode("3d")
+    assert not overlay.isVisible()
+    assert measuring.tool is None
+    assert not measure.panel.buttons[Kind.RULER].isEnabled()
 
 
-def test_two_clicks_make_a_ruler_too_and_esc_gives_up(measured):
+def test_clicks_draw_too_ends_move_and_keys_take_back(measured):
     window, measuring = measured, measured.measure.measuring
-    measuring.take(Kind.RULER)
+    actions = measured.measure.actions()
+    actions["measure_ruler"]()
     click(window, 10, 10)
     assert measuring.is_drawing
     window.key(Qt.Key.Key_Escape)
     assert (measuring.is_drawing, measuring.tool) == (False, Kind.RULER)
     click(window, 10, 10)
-    click(window, 30, 10)
-    assert [m.text for m in items(window)] == ["20.0 mm"]
+    click(window, 10, 30)
+    assert items(window)[0].value == pytest.approx(20, abs=0.4)
     window.key(Qt.Key.Key_Escape)
     assert measuring.tool is None
 
-
-def test_an_area_by_clicks_and_by_hand(measured):
-    window, measuring = measured, measured.measure.measuring
-    measuring.take(Kind.AREA)
-    for place in SQUARE:
-        click(window, *place)
-    window.key(Qt.Key.Key_Return)
-    angles = np.linspace(0, 2 * np.pi, 50)
-    circle = [(30 + 10 * np.sin(a), 30 + 10 * np.cos(a)) for a in angles]
-    drag(window, *circle)
-    by_clicks, by_hand = items(window)
-    assert by_clicks.value == pytest.approx(400, rel=0.02)
-    assert by_hand.value == pytest.approx(np.pi * 100, rel=0.05)
-    under = measuring.intensities_of(by_clicks)
-    plane = window.desk.case.study.shown(window.view.display.modality)[by_clicks.plane]
-    assert under.mean == pytest.approx(plane[20:41, 20:41].mean(), rel=0.05)
-
-
-def test_an_outline_that_crosses_itself_is_refused_in_words(measured):
-    window, measure = measured, measured.measure
-    measure.measuring.take(Kind.AREA)
-    for index in (0, 2, 1, 3):
-        click(window, *SQUARE[index])
-    window.key(Qt.Key.Key_Return)
-    assert items(window) == ()
-    assert "crosses itself" in measure.badge.text()
-    click(window, *SQUARE[0])
-    assert "crosses itself" not in measure.badge.text()
-
-
-def test_ends_can_be_dragged_and_delete_takes_it_away(measured):
-    window, measuring = measured, measured.measure.measuring
-    measuring.take(Kind.RULER)
-    drag(window, (10, 10), (10, 20), (10, 30))
-    measuring.put_away()
     drag(window, (10, 30), (10, 40), (10, 50))
     (ruler,) = items(window)
     assert ruler.value == pytest.approx(40, abs=0.4)
@@ -164,6 +150,33 @@ def test_ends_can_be_dragged_and_delete_takes_it_away(measured):
     window.wait(lambda: kept(window) == ())
     measured.measure.panel.undo.click()
     window.wait(lambda: items(window))
+
+
+def test_areas_by_clicks_and_by_hand(measured):
+    window, measure = measured, measured.measure
+    measuring = measure.measuring
+    measure.actions()["measure_area"]()
+    for place in SQUARE:
+        click(window, *place)
+    window.key(Qt.Key.Key_Return)
+    angles = np.linspace(0, 2 * np.pi, 30)
+    drag(window, *((30 + 10 * np.sin(a), 30 + 10 * np.cos(a)) for a in angles))
+    by_clicks, by_hand = items(window)
+    assert by_clicks.value == pytest.approx(400, rel=0.02)
+    assert by_hand.value == pytest.approx(np.pi * 100, rel=0.05)
+    under = measuring.intensities_of(by_clicks)
+    plane = window.desk.case.study.shown(window.view.display.modality)[by_clicks.plane]
+    assert under.mean == pytest.approx(plane[20:41, 20:41].mean(), rel=0.05)
+
+    for index in (0, 2, 1, 3):
+        click(window, *SQUARE[index])
+    window.key(Qt.Key.Key_Return)
+    assert len(items(window)) == 2
+    assert "crosses itself" in measure.badge.text()
+    click(window, *SQUARE[0])
+    assert "crosses itself" not in measure.badge.text()
+    measure.actions()["measure_area"]()
+    assert (measuring.tool, measuring.is_drawing) == (None, False)
 
 
 def test_painting_goes_on_as_before(measured):
@@ -188,80 +201,64 @@ def test_painting_goes_on_as_before(measured):
     assert layer.mode == "erase"
 
 
-def test_it_is_hidden_with_the_masks_and_in_3d(measured):
+def test_planes_list_and_pixels(measured):
     window, measure = measured, measured.measure
-    measure.measuring.take(Kind.RULER)
-    drag(window, (10, 10), (10, 25), (10, 42))
-    assert measure.overlay.isVisible()
-    window.view.layers.hide_masks()
-    assert not measure.overlay.isVisible()
-    window.view.layers.reveal_masks()
-    assert measure.overlay.isVisible()
-    window.dock.workbench.views.set_mode("3d")
-    assert not measure.overlay.isVisible()
-    assert measure.measuring.tool is None
-    assert not measure.panel.buttons[Kind.RULER].isEnabled()
-
-
-def test_the_coronal_plane_can_be_measured_where_the_slices_are_known_to_lie(measured):
-    window, measure = measured, measured.measure
-    views = window.dock.workbench.views
+    views, panel, measuring = window.dock.workbench.views, measure.panel, measure.measuring
     views.set_mode("linked")
     plane = window.dock.room.planes.linked.coronal
     window.wait(lambda: plane.picture is not None and plane.isVisible())
-    measure.measuring.take(Kind.RULER)
+    measuring.take(Kind.RULER)
     start, end = (plane.to_widget(r, 10).toPoint() for r in (1, 4))
     drag_on(plane, start, QPoint(start.x(), (start.y() + end.y()) // 2), end)
     (ruler,) = items(window)
     assert ruler.value == pytest.approx(15, abs=0.5)
     assert (ruler.plane_name, ruler.plane) == ("coronal", views.crosshair[1])
-    window.view.go_to(0)
-    measure.panel.go_to(ruler)
-    assert views.crosshair[1] == ruler.plane
 
-
-def test_without_spacing_it_is_pixels_and_only_within_slices(measured):
-    window, measure = measured, measured.measure
-    window.open()
-    window.wait(lambda: measure.measurements.case is window.desk.case)
-    measure.measuring.take(Kind.RULER)
-    drag(window, (10, 10), (10, 25), (10, 42))
-    assert items(window)[0].text.endswith(" px")
-    assert not measure.measuring.can_measure_on(1)
-    assert "pixels" in measure.panel.note.text() or items(window)
-
-
-def test_the_panel_lists_names_and_copies(measured):
-    window, panel = measured, measured.measure.panel
-    measuring = measured.measure.measuring
-    measuring.take(Kind.RULER)
     window.view.go_to(3)
     drag(window, (10, 10), (10, 25), (10, 42))
     window.view.go_to(1)
     model = panel.model
-    assert model.rowCount() == 1
-    assert model.setData(model.index(0, 0), "longest", Qt.ItemDataRole.EditRole)
-    window.wait(lambda: kept(window) and kept(window)[0].label == "longest")
-    panel.table.clicked.emit(model.index(0, 1))
+    assert model.rowCount() == 2
+    assert model.setData(model.index(1, 0), "longest", Qt.ItemDataRole.EditRole)
+    window.wait(lambda: [m.label for m in kept(window)] == ["", "longest"])
+    panel.table.clicked.emit(model.index(1, 1))
     assert window.view.slice_index == 3
-    assert measuring.chosen is not None
-    text = items(window)[0].text
-    actions = {a.text(): a for a in panel.copy.menu().actions()}
-    actions["As text"].trigger()
-    assert QGuiApplication.clipboard().text() == f"longest: {text} (slice 4)"
-    actions["As table (CSV)"].trigger()
-    assert QGuiApplication.clipboard().text().splitlines()[1].startswith("longest,ruler,3")
+    text = items(window)[1].text
+    forms = {a.text(): a for a in panel.copy.menu().actions()}
+    forms["As text"].trigger()
+    copied = QGuiApplication.clipboard().text().splitlines()
+    assert copied[1] == f"longest: {text} (slice 4)"
+    forms["As table (CSV)"].trigger()
+    assert QGuiApplication.clipboard().text().splitlines()[2].startswith("longest,ruler,3")
     QTest.keyClick(panel.table, Qt.Key.Key_Delete)
-    assert panel.model.rowCount() == 0
+    assert model.rowCount() == 1
+
+    # A case whose files carry no spacing.
+    window.open()
+    window.wait(lambda: measure.measurements.case is window.desk.case)
+    assert "in pixels" in panel.note.text()
+    measuring.take(Kind.RULER)
+    drag(window, (10, 10), (10, 25), (10, 42))
+    assert items(window)[0].text.endswith(" px")
+    assert not measuring.can_measure_on(1)
 
 
-def test_the_actions_toggle_the_tools(measured):
-    measure = measured.measure
-    actions = measure.actions()
-    assert set(actions) == {"measure_ruler", "measure_area"}
-    actions["measure_ruler"]()
-    assert measure.measuring.tool is Kind.RULER
-    actions["measure_area"]()
-    assert measure.measuring.tool is Kind.AREA
-    actions["measure_area"]()
-    assert measure.measuring.tool is None
+def test_the_scale_bar_is_as_long_as_it_says(measured):
+    window, marks = measured, measured.dock.room.corners.marks
+    window.wait(lambda: marks.bar.isVisible())
+    window.view.go_to(0)  # no outline of a mask there
+    drawn = window.viewer.screenshot(canvas_only=True, flash=False)[..., :3].mean(axis=2)
+    assert drawn.shape == (window.canvas.height(), window.canvas.width())
+    row = window.point(32, 32).y()
+    # The square is bright in its noise, what lies around is not.
+    across = drawn[row - 60 : row + 60].mean(axis=0)
+    square = longest(across > (across.min() + across.max()) / 2)
+    bar = marks.bar.grab().toImage()
+    line = [bar.pixelColor(6, y).lightness() > 127 for y in range(bar.height())]
+    assert longest(line) / marks.bar.mm == pytest.approx(square / 40, rel=0.02)
+    zoom = window.viewer.scene.camera.zoom
+    window.viewer.scene.camera.zoom = 3 * zoom
+    assert marks.bar.pixels / marks.bar.mm == pytest.approx(3 * zoom)
+    # Spacing alone tells nothing of the orientation.
+    assert marks.note.isVisible()
+    assert marks.texts == {}
