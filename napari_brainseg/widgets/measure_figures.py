@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPen, QPolygonF
+from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainterPath, QPen, QPolygonF
 
 from napari_brainseg.session.measurements import Kind
 
@@ -105,13 +105,15 @@ def laid_out(figures: Iterable[Figure], font: QFont, room: QRectF) -> list[Figur
     """Find a place for each text: beside its figure, within a room, and not over another text."""
     metrics = QFontMetricsF(font)
     done: list[Figure] = []
-    for figure in figures:
+    drawn = list(figures)
+    for figure in drawn:
         if figure.text and figure.points:
-            lines = figure.text.split("\n")
-            width = max(metrics.horizontalAdvance(line) for line in lines) + 2 * _PAD
-            height = metrics.height() * len(lines) + 2
+            rows = figure.text.split("\n")
+            width = max(metrics.horizontalAdvance(row) for row in rows) + 2 * _PAD
+            height = metrics.height() * len(rows) + 2
             plates = [other.plate for other in done if other.plate is not None]
-            figure.plate = _free_place(figure, width, height, room, plates)
+            lines = [_outline(other) for other in drawn if other is not figure]
+            figure.plate = _free_place(figure, width, height, room, plates, lines)
         done.append(figure)
     return done
 
@@ -124,13 +126,25 @@ def text_font(font: QFont) -> QFont:
 
 
 def _free_place(
-    figure: Figure, width: float, height: float, room: QRectF, taken: list[QRectF]
+    figure: Figure,
+    width: float,
+    height: float,
+    room: QRectF,
+    taken: list[QRectF],
+    lines: list[QPainterPath],
 ) -> QRectF:
     """Find the first place beside a figure that is in the room and free; else squeeze it in."""
     tried = [QRectF(at.x(), at.y(), width, height) for at in _places(figure, width, height)]
-    for plate in tried:
-        if room.contains(plate) and not any(plate.intersects(other) for other in taken):
+    fitting = [
+        plate
+        for plate in tried
+        if room.contains(plate) and not any(plate.intersects(other) for other in taken)
+    ]
+    for plate in fitting:
+        if not any(line.intersects(plate) for line in lines):
             return plate
+    if fitting:
+        return fitting[0]
     plate = tried[0]
     plate.moveLeft(min(max(plate.left(), room.left()), room.right() - width))
     plate.moveTop(min(max(plate.top(), room.top()), room.bottom() - height))
@@ -138,6 +152,12 @@ def _free_place(
         if plate.intersects(other):
             plate.moveTop(other.bottom() + 2)
     return plate
+
+
+def _outline(figure: Figure) -> QPainterPath:
+    path = QPainterPath()
+    path.addPolygon(QPolygonF(figure.points))
+    return path
 
 
 def _places(figure: Figure, width: float, height: float) -> list[QPointF]:
