@@ -243,7 +243,7 @@ def test_names_in_other_letters_survive(tmp_path: Path) -> None:
     assert str(dataset.ContentCreatorName) == "Żak^Łukasz"
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     plane=st.sampled_from(sorted(sources.PLANES)),
     tilt=st.floats(-30, 30),
