@@ -101,7 +101,7 @@ def plain(text: str) -> str:
     bare = "".join(c for c in decomposed if not unicodedata.combining(c))
     name = re.sub(r"[^0-9A-Za-z_-]+", "_", bare.encode("ascii", "ignore").decode()).strip("_-")
     if not name or not bare.isascii() or len(name) > _LONGEST:
-        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
         name = f"{name[:_LONGEST] or 'patient'}_{digest}"
     return name
 

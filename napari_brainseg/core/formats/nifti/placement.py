@@ -63,14 +63,14 @@ def placement_of(raw: Any, shape: tuple[int, int, int]) -> Placement:
             continue
         affine = _lps(matrix, scale)
         if doubt := _doubt(affine, shape):
-            warnings.append(f"The {name} of the file is not usable: {doubt}.")
+            warnings.append(f"The {name} in the header is not usable: {doubt}.")
         else:
             found[name] = affine
     if found:
         name, affine = next(iter(found.items()))
         if len(found) == 2 and _apart(found["sform"], found["qform"], shape) > _DIFFER_MM:
             warnings.append(
-                "The file gives two different positions (sform and qform); the sform is used. "
+                "The header gives two different positions (sform and qform); the sform is used. "
                 "Check left and right."
             )
         steps = np.linalg.norm(np.array(affine)[:3, :3], axis=0)
@@ -86,7 +86,7 @@ def placement_of(raw: Any, shape: tuple[int, int, int]) -> Placement:
         # What programs write that know nothing.
         return Placement(None, None, tuple(warnings))
     if unit == 0:
-        warnings.append(f"The file names no unit; its spacing {_listed(steps)} is taken as mm.")
+        warnings.append(f"The header names no unit; its spacing {_listed(steps)} is taken as mm.")
     return Placement(None, (float(steps[0]), float(steps[1]), float(steps[2])), tuple(warnings))
 
 

@@ -73,7 +73,8 @@ def load_nifti(folder: StudyFolder) -> Study:
         header = read_header(folder.find(folder.truth).files[0])
         truth = _truth(header)
     loaded, truth = _on_shared_storage(loaded, truth)
-    return assemble(folder, loaded, truth=truth)
+    loaded, shared = _said_once(loaded)
+    return assemble(folder, loaded, truth=truth, warnings=shared)
 
 
 def read_nifti_mask(path: Path, study: Study, *, resample: bool = False) -> LabelVolume:
@@ -170,6 +171,20 @@ def _on_shared_storage(
         )
 
     return {m: like(series) for m, series in loaded.items()}, None if truth is None else like(truth)
+
+
+def _said_once(
+    loaded: Mapping[Modality, Loaded],
+) -> tuple[dict[Modality, Loaded], tuple[str, ...]]:
+    """Take out the warnings that every series has, to be said once."""
+    said = [series.warnings for series in loaded.values()]
+    if len(said) < 2:
+        return dict(loaded), ()
+    shared = tuple(text for text in said[0] if all(text in others for others in said))
+    return {
+        modality: replace(series, warnings=tuple(t for t in series.warnings if t not in shared))
+        for modality, series in loaded.items()
+    }, shared
 
 
 def _volume_of(key: str, path: Path) -> int:

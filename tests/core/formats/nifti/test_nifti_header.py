@@ -32,7 +32,7 @@ def test_a_broken_sform_gives_way_to_the_qform(tmp_path, write_nii, volume):
 
     found = _placed(write_nii, tmp_path, volume, None, edit)
     assert found.spacing_mm == (2, 2, 2)
-    assert "sform of the file is not usable: it is not finite" in found.warnings[0]
+    assert "sform in the header is not usable: it is not finite" in found.warnings[0]
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 1.0), ("meter", 1e3), ("micron", 1e-3)])
@@ -78,3 +78,16 @@ def test_without_codes_the_spacing_stands_and_the_orientation_is_unknown(
         tmp_path / "P2" / "FLAIR.nii", volume, None, edit=lambda h: h.set_xyzt_units("unknown")
     )
     assert load_study(nothing).image.geometry.spacing_mm is None
+
+
+def test_what_all_files_of_a_patient_lack_is_said_once(tmp_path, write_nii, volume):
+    def edit(header):
+        header["pixdim"][1:4] = 0.75, 1.25, 5
+        header.set_xyzt_units("unknown")
+
+    for name in ("FLAIR", "T1", "T1c"):
+        write_nii(tmp_path / "P1" / f"{name}.nii", volume, None, edit=edit)
+    study = load_study(tmp_path / "P1")
+    assert study.warnings == (
+        "The header names no unit; its spacing 0.75 x 1.25 x 5 is taken as mm.",
+    )
