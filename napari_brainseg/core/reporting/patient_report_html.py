@@ -17,8 +17,8 @@ from napari_brainseg.core.reporting.patient_report_layout import (
     STUDIES_MM,
     WIDTH_MM,
 )
-from napari_brainseg.core.reporting.patient_report_pdf import layout_of
-from napari_brainseg.core.reporting.patient_report_words import NOT_FOR_DIAGNOSIS, page_words
+from napari_brainseg.core.reporting.patient_report_pdf import fitted
+from napari_brainseg.core.reporting.patient_report_words import NOT_FOR_DIAGNOSIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -97,8 +97,7 @@ def render_html(report: PatientReport) -> str:
     str
         A whole document.
     """
-    words = page_words(report)
-    layout = layout_of(report, words, spare_mm=_SPARE_MM)
+    words, layout = fitted(report, spare_mm=_SPARE_MM)
     style = _STYLE.replace("WIDTH", str(_px(WIDTH_MM))).replace("GAP", str(_px(GAP_MM)))
     style = style.replace("NAMES", str(_px(NAMES_MM)))
     parts = [

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.reporting.patient_report import KeySlice
 
-__all__ = ["CHART_MM", "GAP_MM", "HEIGHT_MM", "NAMES_MM", "STUDIES_MM", "WIDTH_MM", "Layout",
-           "placed"]  # fmt: skip
+__all__ = ["CHART_MM", "GAP_MM", "HEIGHT_MM", "LEAST_MM", "NAMES_MM", "STUDIES_MM", "WIDTH_MM",
+           "Layout", "placed"]  # fmt: skip
 
 WIDTH_MM, HEIGHT_MM = 186.0, 257.0
 """Room of the text: A4 (210 x 297) is narrower, Letter (216 x 279) is lower; 11 mm are margins."""

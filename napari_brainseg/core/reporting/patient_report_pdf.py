@@ -12,13 +12,19 @@ from napari_brainseg.core.reporting.patient_report_layout import (
     CHART_MM,
     GAP_MM,
     HEIGHT_MM,
+    LEAST_MM,
     NAMES_MM,
     STUDIES_MM,
     WIDTH_MM,
     Layout,
     placed,
 )
-from napari_brainseg.core.reporting.patient_report_words import NOT_FOR_DIAGNOSIS, page_words
+from napari_brainseg.core.reporting.patient_report_words import (
+    BRIEF,
+    FULL,
+    NOT_FOR_DIAGNOSIS,
+    page_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
     from napari_brainseg.core.reporting.patient_report import PatientReport
     from napari_brainseg.core.reporting.patient_report_words import PageWords, Section
 
-__all__ = ["Paper", "layout_of", "pdf_bytes", "render_pdf"]
+__all__ = ["Paper", "fitted", "pdf_bytes", "render_pdf"]
 
 Paper = Literal["a4", "letter"]
 _MM = 72 / 25.4
@@ -66,8 +72,7 @@ def pdf_bytes(report: PatientReport, *, paper: Paper = "a4", compressed: bool = 
     from reportlab.platypus import Frame, KeepInFrame
 
     _letters()
-    words = page_words(report)
-    layout = layout_of(report, words)
+    words, layout = fitted(report)
     width, height = A4 if paper == "a4" else LETTER
     target = io.BytesIO()
     canvas = Canvas(
@@ -93,21 +98,27 @@ def pdf_bytes(report: PatientReport, *, paper: Paper = "a4", compressed: bool = 
     return target.getvalue()
 
 
-def layout_of(report: PatientReport, words: PageWords, *, spare_mm: float = 2.0) -> Layout:
-    """Measure what the texts need, and give the pictures the rest of the page.
+def fitted(report: PatientReport, *, spare_mm: float = 2.0) -> tuple[PageWords, Layout]:
+    """Put a report into words that leave the pictures their room.
+
+    The pictures get the height that the texts leave; where that is too little, long texts and
+    lists are cut short, which the page then says.
 
     Parameters
     ----------
     report : PatientReport
-    words : PageWords
-        Of the report.
     spare_mm : float
         Height that stays empty.
     """
     _letters()
-    without = list(_story(report, words, Layout((), 1, 1.0)))
-    needed = sum(part.wrap(WIDTH_MM * _MM, 10_000)[1] for part in without) / _MM
-    return placed(report.key_slices, words.captions, HEIGHT_MM - needed - spare_mm)
+    for limits in (FULL, BRIEF):
+        words = page_words(report, limits)
+        texts = list(_story(report, words, Layout((), 1, 1.0)))
+        needed = sum(part.wrap(WIDTH_MM * _MM, 10_000)[1] for part in texts) / _MM
+        layout = placed(report.key_slices, words.captions, HEIGHT_MM - needed - spare_mm)
+        if layout.side_mm >= LEAST_MM:
+            break
+    return words, layout
 
 
 @lru_cache(maxsize=1)
@@ -272,7 +283,7 @@ def _sections(sections: tuple[Section, ...], width: float) -> list[Any]:
         parts += _title(section.title)
         rows = [[_text(name, 8, _SOFT), _text(value, 8)] for name, value in section.rows]
         table = Table(rows, colWidths=[NAMES_MM * _MM, (width - NAMES_MM) * _MM], hAlign="LEFT")
-        table.setStyle(_NO_PADDING)
+        table.setStyle([*_NO_PADDING, ("RIGHTPADDING", (0, 0), (0, -1), 1.5 * _MM)])
         parts.append(table)
     return parts
 

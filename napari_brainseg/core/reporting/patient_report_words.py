@@ -24,15 +24,36 @@ if TYPE_CHECKING:
     from napari_brainseg.core.reporting.key_pictures import Line
     from napari_brainseg.core.reporting.patient_report import PatientReport
 
-__all__ = ["NOT_FOR_DIAGNOSIS", "Figure", "FollowUpTable", "PageWords", "Section", "page_words"]
+__all__ = ["BRIEF", "FULL", "NOT_FOR_DIAGNOSIS", "Figure", "FollowUpTable", "Limits", "PageWords",
+           "Section", "page_words"]  # fmt: skip
 
 NOT_FOR_DIAGNOSIS = "Not for diagnosis. Research software, not a medical device."
-_LONGEST_NOTE = 240
-_LONGEST_VALUE = 90
-_MOST_WARNINGS = 3
-_MOST_MEASUREMENTS = 6
-_MOST_STUDIES = 6
 _FROM = {"prediction": "a prediction", "truth": "the ground truth", "empty": "an empty mask"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of what may be long is said; the page tells that there is more.
+
+    Parameters
+    ----------
+    note, value, warning : int
+        Letters.
+    warnings, measurements, studies : int
+        Lines.
+    """
+
+    note: int = 180
+    value: int = 64
+    warning: int = 160
+    warnings: int = 3
+    measurements: int = 6
+    studies: int = 6
+
+
+FULL = Limits()
+BRIEF = Limits(90, 40, 110, 2, 3, 4)
+"""Where the pictures would be too small otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +108,7 @@ class PageWords:
     foot: tuple[str, ...]
 
 
-def page_words(report: PatientReport) -> PageWords:
+def page_words(report: PatientReport, limits: Limits = FULL) -> PageWords:
     """Put a report into words."""
     about = [report.study_date and f"study of {report.study_date}"]
     about += [f"{name} {value}" for name, value in report.attributes.items()]
@@ -96,7 +117,9 @@ def page_words(report: PatientReport) -> PageWords:
         title=report.heading or "Segmentation report",
         patient=report.patient,
         about=_short(" · ".join(part for part in about if part), 160),
-        identity=tuple((name, _short(value)) for name, value in report.identity.items() if value),
+        identity=tuple(
+            (name, _short(value, limits.value)) for name, value in report.identity.items() if value
+        ),
         basis=basis,
         is_approved=report.basis is Basis.APPROVED,
         basis_detail=detail,
@@ -104,10 +127,10 @@ def page_words(report: PatientReport) -> PageWords:
         captions=tuple(_caption(report, position) for position in range(len(report.key_slices))),
         legend=tuple(LINES[name] for name in LINES if name in report.outlines),
         picture_note=_picture_note(report),
-        left=tuple(s for s in (_review(report), _model(report)) if s.rows),
-        right=tuple(s for s in (_study(report), _measurements(report)) if s.rows),
-        follow_up=None if report.follow_up is None else _follow_up(report.follow_up),
-        warnings=_warnings(report),
+        left=tuple(s for s in (_review(report, limits), _model(report)) if s.rows),
+        right=tuple(s for s in (_study(report, limits), _measurements(report, limits)) if s.rows),
+        follow_up=None if report.follow_up is None else _follow_up(report.follow_up, limits),
+        warnings=_warnings(report, limits),
         foot=_foot(report),
     )
 
@@ -199,7 +222,7 @@ def _picture_note(report: PatientReport) -> str:
     return "; ".join(parts) + "."
 
 
-def _review(report: PatientReport) -> Section:
+def _review(report: PatientReport, limits: Limits) -> Section:
     work, sign_off = report.work, report.sign_off
     rows: list[tuple[str, str]] = []
     if work is not None:
@@ -215,10 +238,10 @@ def _review(report: PatientReport) -> Section:
         if sign_off.second_reader:
             rows.append(("Second reader", sign_off.second_reader))
         if sign_off.note:
-            rows.append(("Note", _short(sign_off.note, _LONGEST_NOTE)))
+            rows.append(("Note", sign_off.note))
     elif work is not None:
         rows.append(("Approved", "no"))
-    return Section("Review", tuple((name, _short(value, 260)) for name, value in rows))
+    return Section("Review", tuple((name, _short(value, limits.note)) for name, value in rows))
 
 
 def _model(report: PatientReport) -> Section:
@@ -246,24 +269,24 @@ def _model(report: PatientReport) -> Section:
         )
         for agreement in report.agreements[1:]
     ]
-    return Section("Model", tuple((name, _short(value)) for name, value in rows))
+    return Section("Model", tuple((name, _short(value, FULL.value)) for name, value in rows))
 
 
-def _study(report: PatientReport) -> Section:
+def _study(report: PatientReport, limits: Limits) -> Section:
     rows = list(report.source)
     if report.spacing_mm is None:
         rows.append(("Voxel size", "unknown"))
     else:
         z, y, x = report.spacing_mm
         rows.append(("Voxel size", f"{_mm(y)} × {_mm(x)} mm, slices every {_mm(z)} mm"))
-    return Section("Study", tuple((name, _short(value)) for name, value in rows))
+    return Section("Study", tuple((name, _short(value, limits.value)) for name, value in rows))
 
 
-def _measurements(report: PatientReport) -> Section:
-    shown = report.measurements[:_MOST_MEASUREMENTS]
+def _measurements(report: PatientReport, limits: Limits) -> Section:
+    shown = report.measurements[: limits.measurements]
     rows = [
         (
-            _short(line.label or line.kind.capitalize(), 40),
+            _short(line.label or line.kind.capitalize(), 24),
             f"{length(line.value, line.unit)}, {line.plane}",
         )
         for line in shown
@@ -274,14 +297,14 @@ def _measurements(report: PatientReport) -> Section:
     return Section("Measurements", tuple(rows))
 
 
-def _follow_up(follow_up: FollowUp) -> FollowUpTable:
+def _follow_up(follow_up: FollowUp, limits: Limits) -> FollowUpTable:
     points = follow_up.points
     notes = ["Change from the first study, and from the smallest volume before (nadir)."]
-    if len(points) > _MOST_STUDIES:
+    if len(points) > limits.studies:
         this = next((p for p in points if p.is_this), points[-1])
         kept = {points[0].study, this.study}
         for point in reversed(points):
-            if len(kept) < _MOST_STUDIES:
+            if len(kept) < limits.studies:
                 kept.add(point.study)
         notes.append(f"{len(points) - len(kept)} studies between are in the chart only.")
         points = tuple(p for p in points if p.study in kept)
@@ -327,8 +350,8 @@ def _stands_on(point: FollowUpPoint) -> str:
     return str(point.basis)
 
 
-def _warnings(report: PatientReport) -> tuple[str, ...]:
-    shown = [_short(text, 200) for text in report.warnings[:_MOST_WARNINGS]]
+def _warnings(report: PatientReport, limits: Limits) -> tuple[str, ...]:
+    shown = [_short(text, limits.warning) for text in report.warnings[: limits.warnings]]
     more = len(report.warnings) - len(shown)
     if more:
         shown.append(f"{more} more; they stand in the window beside the case.")
@@ -353,7 +376,7 @@ def _mm(value: float) -> str:
     return number(value, 2).rstrip("0").rstrip(".")
 
 
-def _short(text: str, most: int = _LONGEST_VALUE) -> str:
+def _short(text: str, most: int) -> str:
     """One line of at most so many letters; an ellipsis tells that there is more."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
