@@ -33,8 +33,10 @@ from napari_brainseg.widgets.effect_cover import EffectCover
 from napari_brainseg.widgets.effect_panel import EffectPanel
 from napari_brainseg.widgets.effort_view import EffortView
 from napari_brainseg.widgets.fault_box import FaultBox
+from napari_brainseg.widgets.fold import Fold
 from napari_brainseg.widgets.health_line import HealthLine
 from napari_brainseg.widgets.look import stylesheet, text_colour
+from napari_brainseg.widgets.measure_set import MeasureSet
 from napari_brainseg.widgets.models_panel import ModelsPanel
 from napari_brainseg.widgets.next_act import Act, is_settled, next_act
 from napari_brainseg.widgets.predict_panel import PredictPanel
@@ -109,8 +111,18 @@ class BrainSegDock(QWidget):
         self.room = ReadingRoom(self._viewer, self.workbench, self.study.choose_folder, self)
         canvas = self._viewer.window._qt_viewer.canvas.native  # noqa: SLF001
         self.correct.tools.watch_keys(canvas)
+        self.measure = MeasureSet(self._viewer, self.workbench, canvas, self.room.planes, self)
+        measure = Fold(self.tr("Measure"), self.measure.panel)
+        measure.layout().setContentsMargins(8, 4, 8, 4)
+        self.ties.add(
+            self.measure.measuring.changed,
+            lambda what: what == "tool" and self._unfold_measure(),
+        )
+        self._measure_fold = measure
         self.tabs = QTabWidget()
-        reading = _column(self.study, self.views, self.show_panel, self.predict, self.start)
+        reading = _column(
+            self.study, self.views, self.show_panel, measure, self.predict, self.start
+        )
         correcting = _column(self.correct, self.export)
         self.cover = EffectCover(
             self._viewer,
@@ -241,6 +253,11 @@ class BrainSegDock(QWidget):
         if what == "tool":
             self.refresh_next()
 
+    def _unfold_measure(self) -> None:
+        # Taken by key: what is measured is listed where it can be seen.
+        if self.measure.measuring.tool is not None:
+            self._measure_fold.button.setChecked(True)
+
     def show_export(self, tab: int | None = None) -> None:
         """Open the window in which masks, pictures and the report leave."""
         if self.workbench.desk.case is None:
@@ -249,7 +266,11 @@ class BrainSegDock(QWidget):
             from napari_brainseg.widgets.export_window import ExportWindow
 
             self.export_window = ExportWindow(
-                self.workbench.desk, lambda: self._viewer.theme, parent=self.window()
+                self.workbench.desk,
+                lambda: self._viewer.theme,
+                make=self.workbench.view.editor.apply,
+                slice_on_show=lambda: self.workbench.view.slice_index,
+                parent=self.window(),
             )
         window = self.export_window
         window.show_tab(window.tabs.currentIndex() if tab is None else tab)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_brainseg.session.desk import Desk
+    from napari_brainseg.widgets.mask_import_box import MakesChange
 
 __all__ = ["MASKS", "PICTURES", "REPORT", "ExportWindow"]
 
@@ -32,9 +33,21 @@ class ExportWindow(QDialog):
         The state it exports.
     theme : callable
         Gives the name of napari's theme.
+    make : callable, optional
+        Makes the change of a mask that is loaded, and draws it.
+    slice_on_show : callable, optional
+        Gives the index of the slice on show.
     """
 
-    def __init__(self, desk: Desk, theme: Callable[[], str], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        theme: Callable[[], str],
+        *,
+        make: MakesChange | None = None,
+        slice_on_show: Callable[[], int] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         from napari_brainseg.widgets.mask_export_view import MaskExportView
         from napari_brainseg.widgets.pictures_view import PicturesView
@@ -46,8 +59,8 @@ class ExportWindow(QDialog):
         self._desk = desk
         self._theme = theme
         self.ties = Subscriptions(self)
-        self.masks = MaskExportView(desk)
-        self.pictures = PicturesView(desk)
+        self.masks = MaskExportView(desk, make)
+        self.pictures = PicturesView(desk, slice_on_show)
         self.report = ReportView(desk)
         self.tabs = QTabWidget()
         for view, title in (
@@ -70,6 +83,8 @@ class ExportWindow(QDialog):
         self.tabs.setCurrentIndex(tab)
         self.dress()
         self.refresh()
+        if not self.isVisible():
+            self._go_aside()
         self.show()
         self.raise_()
         self.activateWindow()
@@ -86,6 +101,14 @@ class ExportWindow(QDialog):
             if case is None or self._desk.preferences.get("hide_identifiers")
             else self.tr("Export: {patient}").format(patient=case.patient)
         )
+
+    def _go_aside(self) -> None:
+        """Stand at the right edge of the window: over the dock, not over the picture."""
+        parent = self.parentWidget()
+        if parent is not None:
+            frame = parent.frameGeometry()
+            corner = frame.topRight()
+            self.move(corner.x() - self.width(), corner.y() + (frame.height() - self.height()) // 4)
 
 
 def _scrolling(inside: QWidget) -> QScrollArea:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QRect, Qt
@@ -26,7 +27,7 @@ __all__ = ["HelpOverlay", "key_groups"]
 
 HELP_KEYS = ("?", "Shift+?")
 """A keyboard may or may not count the shift key that the question mark needs."""
-_MARGIN = 24
+_MARGIN = 18
 _GAP = 28
 _SIZES = (11.0, 10.0, 9.0, 8.0, 7.0)
 """Points, the largest that fits is taken."""
@@ -194,17 +195,17 @@ class HelpOverlay(QWidget):
 
 
 def _split(groups: tuple[tuple[str, tuple[tuple[str, str], ...]], ...], count: int) -> list[str]:
-    """Columns of about the same height, as rich text; a group is never torn apart."""
+    """Columns, the highest as low as can be, as rich text; a group is never torn apart."""
     weights = [len(rows) + 2 for _title, rows in groups]
-    goal = sum(weights) / count
-    columns: list[list[str]] = [[]]
-    filled = 0.0
-    for (title, rows), weight in zip(groups, weights, strict=True):
-        if columns[-1] and filled + weight / 2 > goal * len(columns) and len(columns) < count:
-            columns.append([])
-        columns[-1].append(_table(title, rows))
-        filled += weight
-    return ["<br>".join(column) for column in columns]
+
+    def highest(cuts: tuple[int, ...]) -> int:
+        return max(sum(weights[a:b]) for a, b in pairwise((0, *cuts, len(groups))))
+
+    best = min(combinations(range(1, len(groups)), min(count, len(groups)) - 1), key=highest)
+    return [
+        "<br>".join(_table(title, rows) for title, rows in groups[a:b])
+        for a, b in pairwise((0, *best, len(groups)))
+    ]
 
 
 def _table(title: str, rows: tuple[tuple[str, str], ...]) -> str:
