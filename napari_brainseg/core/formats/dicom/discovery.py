@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.formats.faults import Fault
@@ -14,7 +15,7 @@ from napari_brainseg.core.formats.probing import may_be_dicom
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from napari_brainseg.core.formats.dicom.headers import HeaderRecord
     from napari_brainseg.core.formats.dicom.index import DicomIndex
@@ -22,11 +23,19 @@ if TYPE_CHECKING:
 
 __all__ = ["dicom_file", "dicom_folders"]
 
-_CLIMB = 4
-"""Folders above a file that are looked at for more of its study."""
-_SIBLINGS = 60
-_PROBES = 4
-"""Files of a neighbouring folder that are asked for their study."""
+_CLIMB = 2
+"""Folders above that of a file whose other folders are asked for more of its study."""
+_NEIGHBOURS = 60
+"""Entries of such a folder that are looked at."""
+_PROBED_FOLDERS = 4
+_PROBED_FILES = 16
+"""Folders of a neighbour, and files of each, that are asked which study they are of."""
+_PROBED_IN_ALL = 1500
+
+_found_below: dict[Path, Path] = {}
+"""Files that stand for a study, for it shares its folder with others: the root each was found
+below, so that it is found whole again."""
+_REMEMBERED = 20_000
 
 _HINT = "Export the study again from the archive (PACS); a whole DICOM export is a folder of files."
 
@@ -69,7 +78,11 @@ def dicom_folders(
     from napari_brainseg.core.formats.dicom.index import index_folder
 
     index = index_folder(root, skip=skip, progress=progress, cancelled=cancelled)
-    return _sorted_out(root, index, skip)
+    folders, faults = _sorted_out(root, index, skip)
+    if len(_found_below) > _REMEMBERED:
+        _found_below.clear()
+    _found_below.update({f.path: root for f in folders if f.path in f.images})
+    return folders, faults
 
 
 def dicom_file(path: Path) -> StudyFolder:
@@ -90,7 +103,9 @@ def dicom_file(path: Path) -> StudyFolder:
             f"{path} holds no picture, but {_kind(header)}.",
             "Open a file of an image series, or the folder of the whole study.",
         )
-    folders, _ = _sorted_out(path.parent, index_folder(_top_of(path, header)), ())
+    known = _found_below.get(path)
+    top = known if known is not None and path.is_relative_to(known) else _top_of(path, header)
+    folders, _ = _sorted_out(path.parent, index_folder(top), ())
     for folder in folders:
         if any(path in series.files for series in folder.series):
             return folder
@@ -172,57 +187,55 @@ def _kind(header: HeaderRecord) -> str:
 
 
 def _top_of(path: Path, header: HeaderRecord) -> Path:
-    """Highest folder around a file that holds more of its study."""
+    """Folder around a file that holds all of its study, as far as a look around tells."""
+    from napari_brainseg.core.formats.dicom.index import index_folder
+
     top = place = path.parent
     if not header.study_uid:
         return top
     for _ in range(_CLIMB):
-        above = place.parent
-        if above == place:
+        place = place.parent
+        if place == place.parent:
             break
-        if (above / "DICOMDIR").is_file():
-            return above
-        if _holds_more(above, place, header.study_uid):
-            top = above
-        place = above
+        known = {record.sop_instance_uid for record in index_folder(top).records}
+        if _holds_more(place, top, header.study_uid, known):
+            top = place
     return top
 
 
-def _holds_more(above: Path, place: Path, study_uid: str) -> bool:
-    """Whether a folder holds files of a study besides those below one of its folders."""
+def _holds_more(place: Path, top: Path, study_uid: str, known: Collection[str]) -> bool:
+    """Whether other folders in a place hold files of a study; copies do not count."""
     try:
-        with os.scandir(above) as entries:
-            names = sorted(e.name for e in entries if not e.name.startswith("."))
+        with os.scandir(place) as entries:
+            names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
     except OSError:
         return False
-    for name in names[: _SIBLINGS * 2]:
-        beside = above / name
-        if beside == place:
-            continue
-        if any(_study_of(file) == study_uid for file in _probes(beside)):
+    neighbours = [place / name for name in names if not top.is_relative_to(place / name)]
+    files = (file for neighbour in neighbours[:_NEIGHBOURS] for file in _probes(neighbour))
+    for header in map(_header, islice(files, _PROBED_IN_ALL)):
+        if (
+            header is not None
+            and header.study_uid == study_uid
+            and header.sop_instance_uid not in known
+        ):
             return True
     return False
 
 
-def _probes(beside: Path) -> list[Path]:
-    if not beside.is_dir():
-        return [beside] if may_be_dicom(beside.name) else []
-    found: list[Path] = []
-    for place, below, names in islice(os.walk(beside), 8):
+def _probes(folder: Path) -> Iterator[Path]:
+    """Give some files of a folder and those below, by lot: even steps may meet one patient only."""
+    for place, below, names in islice(os.walk(folder), _PROBED_FOLDERS):
         below.sort()
         files = [name for name in sorted(names) if may_be_dicom(name)]
-        step = max(1, len(files) // _PROBES)
-        found += [Path(place, name) for name in files[::step][:_PROBES]]
-        if len(Path(place).relative_to(beside).parts) >= 2:
-            below.clear()
-    return found
+        if len(files) > _PROBED_FILES:
+            files = Random(0).sample(files, _PROBED_FILES)
+        yield from (Path(place, name) for name in files)
 
 
-def _study_of(path: Path) -> str:
+def _header(path: Path) -> HeaderRecord | None:
     from napari_brainseg.core.formats.dicom.index import header_of
 
     try:
-        header = header_of(path)
+        return header_of(path)
     except DataError:
-        return ""
-    return "" if header is None else header.study_uid
+        return None

@@ -33,6 +33,10 @@ _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation and label map segmentation storage (PS3.4, B.5)."""
 _NO_IMAGES = {"RTDOSE", "RTPLAN", "RTSTRUCT", "REG", "SR", "KO", "PR", "DOC", "RWV", "FID", "ECG"}
+_ALWAYS_PICTURES = tuple(
+    f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("2", "2.1", "4", "4.1", "4.3", "128", "130")
+)
+"""CT, MR and PET storage (PS3.4, B.5): without pixels such a file was cut off."""
 _FIRST_TAGS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 """Groups 0002 and 0008, both byte orders: how a file without the prefix starts."""
 
@@ -168,10 +172,17 @@ def read_header(path: Path) -> HeaderRecord | None:
         ) from error
     if elements.media_class == _DIRECTORY:
         return None
-    record = HeaderRecord(path=path, **_values(elements))
-    if not prefixed and not (record.sop_class_uid or record.series_uid):
-        return None
-    if record.is_image and not record.has_pixels:
+    try:
+        record = HeaderRecord(path=path, **_values(elements))
+    # Elements of a damaged file hold anything: numbers for sequences, nothing for numbers.
+    except Exception as error:
+        raise _broken(path, f"its header makes no sense ({type(error).__name__})") from error
+    if not (record.sop_class_uid or record.series_uid or record.is_image):
+        if not prefixed:
+            return None
+        raise _broken(path, "it says nothing of what it holds")
+    pictures = record.is_image or record.sop_class_uid in _ALWAYS_PICTURES
+    if pictures and not record.has_pixels:
         raise _broken(path, "it ends before its pixels")
     return record
 

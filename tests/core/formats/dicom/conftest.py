@@ -49,13 +49,17 @@ def _dataset(uid: str, series: str, study: str) -> Dataset:
 
 @pytest.fixture
 def write_series() -> SeriesWriter:
-    """Write a series; later arguments are elements by keyword, or functions of the slice."""
+    """Write a series; later arguments are elements by keyword, or functions of the slice.
+
+    Studies of one test are unlike those of all others, which may lie in the next folder.
+    """
+    own = generate_uid()[:40].rstrip(".")
 
     def write(
         folder: Path,
         slices: int = 10,
         *,
-        study: str = "1.2.3",
+        study: str = "1",
         series: str | None = None,
         first: int = 1,
         gap_mm: float = 5.0,
@@ -66,7 +70,7 @@ def write_series() -> SeriesWriter:
         uid = generate_uid() if series is None else series
         paths = []
         for n in range(slices):
-            dataset = _dataset(generate_uid(), uid, study)
+            dataset = _dataset(generate_uid(), uid, f"{own}.{study}")
             dataset.InstanceNumber = first + n
             said = elements.get("ImageOrientationPatient", AXIAL)
             row, column = np.reshape(AXIAL if callable(said) else said, (2, 3))
