@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["write_image", "write_labels", "write_segmentation"]
 
 _INTEGERS = (np.uint8, np.int16, np.int32)
+_MILLIMETRES = {
+    "meter": 1000.0,
+    "centimeter": 10.0,
+    "millimeter": 1.0,
+    "micrometer": 1e-3,
+    "nanometer": 1e-6,
+}
+"""Units of length as napari names them, in millimetres."""
 
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -169,18 +177,10 @@ def _study(facts: Mapping[str, Any]) -> Study:
 
 def _spacing(meta: Mapping[str, Any]) -> tuple[float, float, float] | None:
     """Distances in mm by scale and units; ``None`` where the units are no lengths."""
-    from pint import DimensionalityError, Quantity
-
-    scale, units = list(meta.get("scale", ())), list(meta.get("units") or ())
-    if not 2 <= len(scale) == len(units):
+    scale, units = list(meta.get("scale", ())), [str(unit) for unit in meta.get("units") or ()]
+    if not 2 <= len(scale) == len(units) or not all(unit in _MILLIMETRES for unit in units):
         return None
-    try:
-        steps = [
-            float(Quantity(abs(step), unit).to("millimeter").magnitude)
-            for step, unit in zip(scale, units, strict=True)
-        ]
-    except DimensionalityError:
-        return None
+    steps = [abs(float(s)) * _MILLIMETRES[unit] for s, unit in zip(scale, units, strict=True)]
     z, y, x = [steps[0], *steps][-3:]
     return (z, y, x) if min(z, y, x) > 0 else None
 
