@@ -23,6 +23,7 @@ _WHOLE = 1e-4
 _HALF = 0.5 + 1e-3
 """A voxel reaches half its size beyond its centre: that far out its value still holds."""
 _SLAB = 8
+_ROWS = 64
 _PROBES = 32
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -91,7 +92,7 @@ def resample(
         In the dtype of `data`, integers rounded. Where `data` does not reach: its lowest value,
         and 0 for labels. Half a voxel beyond the outermost centres still counts as within.
     """
-    # scipy knows neither the other byte order nor half floats.
+    # Half floats and the other byte order are slow, and rounded on the way.
     if not data.dtype.isnative:
         data = data.astype(data.dtype.newbyteorder("="))
     if data.dtype == np.float16:
@@ -101,15 +102,17 @@ def resample(
     out = np.empty(shape, data.dtype)
     off = np.abs(matrix[:3, :3] - np.diag(np.diag(matrix[:3, :3])))
     parallel = (off @ (np.array(shape) - 1)).max() < SAME_GRID_VOXELS
-    work = _Parallel(data, matrix, out, order, fill) if parallel else None
+    if parallel:
+        plane = _Parallel(data, matrix, out, order, fill).plane
+    else:
+        data = np.ascontiguousarray(data)
+
+        def plane(z: int) -> None:
+            _turned(data, matrix, out, z, order, fill)
 
     def slab(first: int) -> None:
-        part = slice(first, min(first + _SLAB, shape[0]))
-        if work is not None:
-            for z in range(part.start, part.stop):
-                work.plane(z)
-        else:
-            _turned(data, matrix, out, part, order, fill)
+        for z in range(first, min(first + _SLAB, shape[0])):
+            plane(z)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="brainseg-resample") as pool:
         list(pool.map(slab, range(0, shape[0], _SLAB)))
@@ -199,27 +202,61 @@ def _turned(
     data: NDArray[Any],
     matrix: NDArray[np.float64],
     out: NDArray[Any],
-    part: slice,
+    z: int,
     order: Literal[0, 1],
     fill: Any,
 ) -> None:
-    """Fill some planes of the result where the axes are turned against each other."""
-    from scipy import ndimage
+    """Fill one plane of the result where the axes are turned against each other.
 
-    start = matrix[:3, 3] + matrix[:3, 0] * part.start
-    shape = (part.stop - part.start, *out.shape[1:])
-    planes: NDArray[Any] = np.empty(shape, data.dtype if order == 0 else _working(data.dtype))
-    ndimage.affine_transform(
-        data, matrix[:3, :3], start, output=planes, order=order, mode="nearest"
-    )
-    if out.dtype.kind in "iu" and order:
-        np.rint(planes, out=planes)
-    axes = [np.arange(part.start, part.stop), *(np.arange(n) for n in out.shape[1:])]
-    inside = np.ones(shape, bool)
-    for row, n in zip(matrix[:3], data.shape, strict=True):
-        inside &= _inside(_coordinate(row, [axis.astype(np.float32) for axis in axes]), n)
-    out[part] = planes
-    out[part][~inside] = fill
+    Several times as fast as `scipy.ndimage.affine_transform`, and as exact: few operations on
+    whole arrays, some rows at a time so that they stay in the processor's cache.
+    """
+    _, height, width = out.shape
+    strides = (data.shape[1] * data.shape[2], data.shape[2], 1)
+    flat, working = data.reshape(-1), _working(data.dtype)
+    across = np.arange(width, dtype=np.float32)
+    for first in range(0, height, _ROWS):
+        rows = slice(first, min(first + _ROWS, height))
+        down = np.arange(rows.start, rows.stop, dtype=np.float32)
+        inside = np.ones((len(down), width), bool)
+        index = np.zeros(inside.shape, np.intp)
+        shares = []
+        for row, n, stride in zip(matrix[:3], data.shape, strides, strict=True):
+            at = _coordinate(row, [np.array([z], np.float32), down, across])[0]
+            inside &= _inside(at, n)
+            np.clip(at, 0, n - 1, out=at)
+            # The last voxel has none behind it: it is all of the way there from the one before.
+            low = (at + np.float32(0.5) if order == 0 else np.minimum(at, max(n - 2, 0))).astype(
+                np.int32
+            )
+            at -= low
+            index += low * np.intp(stride)
+            shares.append((at, stride if n > 1 else 0))
+        plane = _corner(flat, index, shares if order else [], 0, working)
+        if out.dtype.kind in "iu" and order:
+            np.rint(plane, out=plane)
+        part = out[z, rows]
+        part[...] = plane
+        part[~inside] = fill
+
+
+def _corner(
+    flat: NDArray[Any],
+    index: NDArray[np.intp],
+    shares: list[tuple[NDArray[np.float32], int]],
+    offset: int,
+    dtype: Any,
+) -> NDArray[Any]:
+    """Blend the corners around each place: two ends of the first axis, each of the others."""
+    if not shares:
+        taken: NDArray[Any] = flat[offset:].take(index, mode="clip").astype(dtype)
+        return taken
+    (share, stride), *others = shares
+    low = _corner(flat, index, others, offset, dtype)
+    way: NDArray[Any] = _corner(flat, index, others, offset + stride, dtype) - low
+    way *= share
+    way += low
+    return way
 
 
 def _between(affine_from: Affine, affine_to: Affine) -> NDArray[np.float64]:

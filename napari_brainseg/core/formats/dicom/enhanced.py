@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.formats.dicom.frames import (
     Frame,
+    Header,
     PixelFacts,
     number,
     numbers,
-    open_dataset,
+    read_header,
     text,
 )
 from napari_brainseg.core.imaging import DataError
@@ -51,14 +52,16 @@ def frames_of(path: Path) -> tuple[list[Frame], Dataset]:
     DataError
         If the file cannot be read, is in colour, or claims a size that it cannot have.
     """
-    dataset = open_dataset(path, pixels=False)
-    facts = _pixel_facts(path, dataset)
+    header = read_header(path)
+    dataset = header.dataset
+    facts = _pixel_facts(path, header)
     groups = _groups(dataset)
     frames = [_frame(path, dataset, facts, index, groups) for index in range(facts.frames)]
     return frames, dataset
 
 
-def _pixel_facts(path: Path, dataset: Dataset) -> PixelFacts:
+def _pixel_facts(path: Path, header: Header) -> PixelFacts:
+    dataset = header.dataset
     rows, columns = (int(number(dataset, word) or 0) for word in ("Rows", "Columns"))
     if rows < 1 or columns < 1:
         raise DataError(
@@ -90,6 +93,10 @@ def _pixel_facts(path: Path, dataset: Dataset) -> PixelFacts:
         photometric=photometric,
         transfer_syntax=text(meta, "TransferSyntaxUID"),
         padding=(ends[0], ends[1]) if ends else None,
+        at=header.pixels_at,
+        length=header.pixels_length,
+        vr=header.pixels_vr,
+        extended_offsets="ExtendedOffsetTable" in dataset,
     )
     if facts.samples != 1 or photometric not in _GREY:
         raise DataError(

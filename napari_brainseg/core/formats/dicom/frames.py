@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
-    from typing import BinaryIO
 
     from pydicom import Dataset
+    from pydicom.tag import BaseTag
 
-__all__ = ["Frame", "PixelFacts", "number", "numbers", "open_dataset", "quiet", "text"]
+__all__ = [
+    "Frame",
+    "Header",
+    "PixelFacts",
+    "number",
+    "numbers",
+    "quiet",
+    "read_header",
+    "read_whole",
+    "text",
+]
 
-_TAGS = (
+_WORDS = (
     "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "StudyDate", "Modality",
     "Manufacturer", "ManufacturerModelName", "StudyDescription", "AccessionNumber",
     "ReferringPhysicianName", "InstitutionName", "PatientName", "PatientID", "PatientBirthDate",
@@ -33,8 +45,12 @@ _TAGS = (
     "PerFrameFunctionalGroupsSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
     "PixelData", "FloatPixelData", "DoubleFloatPixelData",
 )  # fmt: skip
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_META_BYTES = 1024
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_HEAD_BYTES = 1 << 16
+"""Read at first; headers of single slices take 5 to 60 KB."""
+_UNDEFINED = 0xFFFFFFFF
+_PIXELS = 0x7FE00010
+_LAST = (0x7FE00008, 0x7FE00009, _PIXELS)
 _MOST_INFLATED = 1 << 28
 """A deflated file that grows beyond this is not unpacked (bytes)."""
 
@@ -57,6 +73,12 @@ class PixelFacts:
         UID.
     padding : tuple of int, length 2, or None
         Lowest and highest stored value that stands for no measurement.
+    at, length : int
+        Where the pixels are in the file, in bytes; -1 where that is not known.
+    vr : str
+        How they are represented, ``OW`` or ``OB``.
+    extended_offsets : bool
+        Whether an extended offset table says where compressed frames start.
     """
 
     rows: int
@@ -71,6 +93,10 @@ class PixelFacts:
     photometric: str
     transfer_syntax: str
     padding: tuple[int, int] | None = None
+    at: int = -1
+    length: int = -1
+    vr: str = "OW"
+    extended_offsets: bool = False
 
     @property
     def claimed_bytes(self) -> int:
@@ -136,63 +162,87 @@ class Frame:
     doubts: tuple[str, ...] = ()
 
 
-def quiet() -> AbstractContextManager[Any]:
+@contextmanager
+def quiet() -> Iterator[None]:
     """Silence pydicom's warnings: what breaks a rule is said in our own words, or harmless."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def silenced() -> Iterator[None]:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pydicom")
-            warnings.filterwarnings("ignore", module="pylibjpeg|openjpeg|libjpeg|rle")
-            yield
-
-    return silenced()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pydicom")
+        warnings.filterwarnings("ignore", module="pylibjpeg|openjpeg|libjpeg|rle")
+        yield
 
 
-def open_dataset(path: Path, *, pixels: bool) -> Dataset:
-    """Read the elements of a file that an image needs.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Elements of a file before its pixels, and where those are.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What an image needs, pixels left out.
+    pixels_at, pixels_length : int
+        First byte and number of bytes of the pixels in the file; -1 where they must be read
+        with the whole file.
+    pixels_vr : str
+        How they are represented, ``OW`` or ``OB``.
+    """
+
+    dataset: Dataset
+    pixels_at: int = -1
+    pixels_length: int = -1
+    pixels_vr: str = "OW"
+
+
+def read_header(path: Path) -> Header:
+    """Read the elements of a file that an image needs, without its pixels.
 
     Parameters
     ----------
     path : Path
         A DICOM file, with or without the prefix of PS3.10, section 7.1.
-    pixels : bool
-        Whether to read the pixels too.
 
     Raises
     ------
     DataError
         If it cannot be read.
     """
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
+    with _said_in_our_words(path), path.open("rb", buffering=0) as file:
+        head = file.read(_HEAD_BYTES)
+        size = file.seek(0, 2)
+        if _is_deflated(head):
+            return Header(_inflated(path, pixels=False))
+        while True:
+            watch = _Watch()
+            watch.file = BytesIO(head)
+            try:
+                dataset = _parse(watch.file, watch)
+            except Exception:  # cut off here, or broken: all of the file tells
+                if len(head) >= size:
+                    raise
+                dataset = None
+            if dataset is not None and (watch.ended or len(head) >= size):
+                break
+            file.seek(len(head))
+            head += file.read(15 * len(head))
+    if watch.ended != _PIXELS:
+        return Header(dataset)
+    left = size - watch.at
+    length = left if watch.length == _UNDEFINED else min(left, watch.length)
+    return Header(dataset, watch.at, length, watch.vr)
 
-    try:
-        with path.open("rb") as file:
-            head = file.read(_META_BYTES)
-            if _DEFLATED.encode() in head:
-                return _inflated(path, file, pixels)
-            size = file.seek(0, 2)
-            file.seek(0)
-            bounded: Any = _Bounded(file, size)
-            return dcmread(
-                bounded, stop_before_pixels=not pixels, force=True, specific_tags=list(_TAGS)
-            )
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror or error}.",
-            "Check the permissions, and that the disk or network drive is connected.",
-        ) from error
-    except InvalidDicomError as error:
-        raise DataError(f"{path} is no DICOM file.", "Move it away.") from error
-    except Exception as error:  # pydicom raises anything for a broken file
-        raise DataError(
-            f"{path} is a broken DICOM file: {error or type(error).__name__}.",
-            "Export it again from the archive (PACS), or move it away.",
-        ) from error
+
+def read_whole(path: Path) -> Dataset:
+    """Read the elements of a file that an image needs, pixels too.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    with _said_in_our_words(path):
+        if _is_deflated(_first_bytes(path)):
+            return _inflated(path, pixels=True)
+        # A header may claim any length: what reads from memory makes no more room than there is.
+        return _parse(BytesIO(path.read_bytes()), None)
 
 
 def number(dataset: Any, keyword: str) -> float | None:
@@ -223,40 +273,84 @@ def text(dataset: Any, keyword: str) -> str:
         return ""
 
 
-class _Bounded:
-    """A file that never makes room for more bytes than it has, whatever a header claims."""
+class _Watch:
+    """Stops before the pixels, and notes where they are."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._size = file, size
-        self.name = file.name
-        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+    def __init__(self) -> None:
+        self.file = BytesIO()
+        self.ended = self.at = self.length = 0
+        self.vr = "OW"
 
-    def read(self, count: int = -1) -> bytes:
-        """Read `count` bytes, or as many as are left."""
-        left = max(0, self._size - self._file.tell())
-        return self._file.read(left if count < 0 else min(count, left))
+    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
+        """Whether to stop before this element."""
+        if int(tag) not in _LAST:
+            return False
+        self.ended, self.at, self.length = int(tag), self.file.tell(), length
+        self.vr = vr or "OW"
+        return True
 
 
-def _inflated(path: Path, file: BinaryIO, pixels: bool) -> Dataset:
+@contextmanager
+def _said_in_our_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}.",
+            "Check the permissions, and that the disk or network drive is connected.",
+        ) from error
+    except Exception as error:  # pydicom raises anything for a broken file
+        raise DataError(
+            f"{path} is a broken DICOM file: {error or type(error).__name__}.",
+            "Export it again from the archive (PACS), or move it away.",
+        ) from error
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _is_deflated(head: bytes) -> bool:
+    return _DEFLATED in head[:1024]
+
+
+@cache
+def _tags() -> tuple[BaseTag, ...]:
+    from pydicom.tag import Tag
+
+    return tuple(Tag(word) for word in _WORDS)
+
+
+def _parse(file: BytesIO, watch: _Watch | None) -> Dataset:
+    from pydicom.filereader import read_partial
+
+    tags: Any = list(_tags())
+    found: Dataset = read_partial(file, stop_when=watch, force=True, specific_tags=tags)
+    return found
+
+
+def _inflated(path: Path, *, pixels: bool) -> Dataset:
     """Read a deflated file (PS3.5, A.5), unless it grows out of all measure."""
     import zlib
-    from io import BytesIO
 
     from pydicom.filereader import read_dataset, read_file_meta_info
 
     meta = read_file_meta_info(path)
     start = 128 + 4 + 12 + int(meta.FileMetaInformationGroupLength)
-    file.seek(start)
     worker = zlib.decompressobj(-zlib.MAX_WBITS)
-    body = worker.decompress(file.read(), _MOST_INFLATED)
+    body = worker.decompress(path.read_bytes()[start:], _MOST_INFLATED)
     if worker.unconsumed_tail:
         raise DataError(
             f"{path} is deflated and grows beyond {_MOST_INFLATED >> 20} MB.",
             "Export it again, uncompressed.",
         )
-    stop = None if pixels else (lambda tag, vr, length: tag >= 0x7FE00000)
-    dataset = read_dataset(BytesIO(body), False, True, stop_when=stop)
-    result: Dataset = dataset
-    result.file_meta = meta
-    result.set_original_encoding(False, True, dataset.get("SpecificCharacterSet", "ISO_IR 6"))
+    watch = _Watch()
+    watch.file = BytesIO(body)
+    found: Any = read_dataset(watch.file, False, True, stop_when=None if pixels else watch)
+    found.file_meta = meta
+    found.set_original_encoding(False, True, found.get("SpecificCharacterSet", "ISO_IR 6"))
+    result: Dataset = found
     return result

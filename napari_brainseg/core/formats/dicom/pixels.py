@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_brainseg.core.formats.dicom.frames import open_dataset
+from napari_brainseg.core.formats.dicom.frames import read_whole
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from pydicom import Dataset
 
     from napari_brainseg.core.formats.dicom.frames import Frame, PixelFacts
 
@@ -87,11 +86,10 @@ def read_frames(path: Path, wanted: Sequence[tuple[Frame, NDArray[Any]]]) -> lis
     DataError
         If the pixels cannot be decoded or are cut off.
     """
-    dataset = open_dataset(path, pixels=True)
     order = sorted(range(len(wanted)), key=lambda k: wanted[k][0].index)
     facts = wanted[0][0].pixels
     found: dict[int, Reach] = {}
-    planes = _decode(path, dataset, facts, [wanted[k][0].index for k in order])
+    planes = _decode(path, facts, [wanted[k][0].index for k in order])
     for k, plane in zip(order, planes, strict=True):
         frame, out = wanted[k]
         if plane.shape != out.shape:
@@ -100,10 +98,8 @@ def read_frames(path: Path, wanted: Sequence[tuple[Frame, NDArray[Any]]]) -> lis
     return [found[k] for k in range(len(wanted))]
 
 
-def _decode(
-    path: Path, dataset: Dataset, facts: PixelFacts, indices: list[int]
-) -> Iterator[NDArray[Any]]:
-    """Decode frames, ascending; each array may be a view that the next overwrites."""
+def _decode(path: Path, facts: PixelFacts, indices: list[int]) -> Iterator[NDArray[Any]]:
+    """Decode frames, ascending; of files without compression they are views."""
     from pydicom.pixels.decoders.base import get_decoder
 
     syntax = facts.transfer_syntax or "1.2.840.10008.1.2"
@@ -113,20 +109,45 @@ def _decode(
         raise _unreadable(path, syntax) from error
     if not decoder.is_available:
         raise _unreadable(path, syntax)
-    if not any(word in dataset for word in ("PixelData", *_FLOATS)):
-        raise _broken(path, "it holds no pixels")
-    if decoder.is_native and "PixelData" in dataset:
-        _check_length(path, len(dataset["PixelData"].value or b""), facts)
+    source, options = _source(path, facts)
+    if decoder.is_native and options:
+        _check_length(path, len(source), facts)
     try:
-        # Frames of native pixels are views; encapsulated ones are decoded one at a time.
         for plane, _ in decoder.iter_array(
-            dataset, indices=indices, raw=True, view_only=decoder.is_native
+            source, indices=indices, raw=True, view_only=decoder.is_native, **options
         ):
             yield plane
     except DataError:
         raise
     except Exception as error:  # decoders raise anything for broken pixels
         raise _broken(path, _first_line(error)) from error
+
+
+def _source(path: Path, facts: PixelFacts) -> tuple[Any, dict[str, Any]]:
+    """Give what pydicom decodes: the bytes of the pixels and what they are, or a data set."""
+    if facts.at < 0 or facts.extended_offsets:
+        dataset = read_whole(path)
+        if not any(word in dataset for word in ("PixelData", *_FLOATS)):
+            raise _broken(path, "it holds no pixels")
+        return dataset, {}
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(facts.at)
+            source = file.read(facts.length)
+    except OSError as error:
+        raise _broken(path, error.strerror or str(error)) from error
+    return source, {
+        "rows": facts.rows,
+        "columns": facts.columns,
+        "number_of_frames": facts.frames,
+        "samples_per_pixel": facts.samples,
+        "bits_allocated": facts.bits_allocated,
+        "bits_stored": facts.bits_stored,
+        "pixel_representation": int(facts.signed),
+        "photometric_interpretation": facts.photometric or "MONOCHROME2",
+        "pixel_keyword": "PixelData",
+        "pixel_vr": facts.vr,
+    }
 
 
 def _check_length(path: Path, held: int, facts: PixelFacts) -> None:
