@@ -28,6 +28,12 @@ def choices(qtbot):
     return made
 
 
+@pytest.fixture(autouse=True)
+def _priority(monkeypatch):
+    """Draw at once, also beside the other tests."""
+    monkeypatch.setattr("napari_brainseg.session.background_loop.lower_priority", lambda: None)
+
+
 def case_with(**masks):
     study = SimpleNamespace(missing_modalities=("pre-contrast",))
     there = {"truth": None, "prediction": None, "correction": None, **masks}

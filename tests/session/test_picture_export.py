@@ -33,6 +33,12 @@ A, B, C = (f"TEST_AB_000{n}_20200101" for n in range(1, 4))
 QUICK = (PictureKind.TRIPTYCH,)
 
 
+@pytest.fixture(autouse=True)
+def _priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw at once, also beside the other tests."""
+    monkeypatch.setattr("napari_brainseg.session.background_loop.lower_priority", lambda: None)
+
+
 @pytest.fixture
 def desk(
     workspace: Workspace,
