@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -152,7 +153,10 @@ class Elements:
     @property
     def media_class(self) -> str:
         """SOP class by the meta information; tells a DICOMDIR."""
-        return self._text(0x00020002)
+        with warnings.catch_warnings():
+            # A damaged UID is no reason to speak of it on the terminal.
+            warnings.filterwarnings("ignore", module="pydicom")
+            return self._text(0x00020002)
 
     def values(self, names: Collection[str]) -> dict[str, Any]:
         """All that is there, by the names of `HeaderRecord`; broken values are left out."""

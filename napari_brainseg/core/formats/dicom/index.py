@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections import OrderedDict
 from itertools import islice
@@ -118,6 +119,9 @@ def _outcome(path: str) -> HeaderRecord | DataError | None:
         found = Path(path).stat()
     except OSError as error:
         return DataError(f"{path} cannot be read: {error.strerror or error}.", "Check the link.")
+    if not stat.S_ISREG(found.st_mode):
+        # A pipe or a device would be waited for without end.
+        return None
     with _lock:
         known = _known.get(path)
         if known is not None and (known.size, known.mtime_ns) == (found.st_size, found.st_mtime_ns):
