@@ -22,6 +22,10 @@ __all__ = ["Tour"]
 PATIENTS = 6
 SEED = 42
 EDITOR = "Demo"
+OBLIQUE_DEG = (4.0, -3.0, 2.0)
+"""Heads are never quite straight."""
+HANDED_ON = "handed-on"
+"""Folder of what leaves as DICOM SEG and report."""
 
 
 @dataclass
@@ -99,6 +103,7 @@ class Tour:
             self._correct(hands, dock)
             self._export(hands, dock)
             self._fine_tune(hands, dock)
+            self._clinical(hands, dock)
         except BrainSegError:
             hands.picture(self.output / "fault.png")
             raise
@@ -174,6 +179,22 @@ class Tour:
         from napari_brainseg.widgets.training_tour import fine_tune
 
         self.facts |= fine_tune(hands, dock, self._stepwise(hands))
+
+    def _clinical(self, hands: Hands, dock: BrainSegDock) -> None:
+        from napari_brainseg.core.dataset.phantom import phantom_study
+        from napari_brainseg.core.dataset.phantom.dicom import write_dicom_phantom
+        from napari_brainseg.widgets.clinical_tour import clinical
+
+        study = phantom_study(SEED, PATIENTS, lesions=1, missing=())
+        source = self.scratch / "dicom" / "export"
+        write_dicom_phantom(source, study, oblique_deg=OBLIQUE_DEG)
+        output = self.output / HANDED_ON
+        output.mkdir(parents=True, exist_ok=True)
+        for old in output.glob("PT-*"):
+            old.unlink()
+        self.facts |= clinical(
+            hands, dock, self._stepwise(hands), source=source, output=output, editor=EDITOR
+        )
 
     def _show(self, hands: Hands, name: str, title: str, text: str, start: float) -> None:
         seconds = time.perf_counter() - start

@@ -30,7 +30,7 @@ def test_the_whole_job_without_a_screen(tmp_path: Path) -> None:
     assert [p.stem[3:] for p in pictures] == [
         "open", "prediction", "linked", "3d", "modalities", "overlays", "worklist", "keys",
         "correction", "preview", "history", "export", "preflight", "training", "gate", "effect",
-        "in-use",
+        "in-use", "dicom-open", "dicom-approved", "dicom-seg", "dicom-report",
     ]  # fmt: skip
     assert all(p.stat().st_size > 20_000 for p in pictures), "a blank screen is smaller"
 
@@ -45,5 +45,8 @@ def test_the_whole_job_without_a_screen(tmp_path: Path) -> None:
     assert new["in use"]
     assert not any(version["in use"] for version in bundled)
     assert new["version"].startswith("fine-tuned-")
+    (segmentation,) = (output / "handed-on").glob("PT-*.dcm")
+    assert facts["dicom_seg"] == segmentation.name
+    assert {p.suffix for p in (output / "handed-on").glob("PT-*report.*")} == {".html", ".pdf"}
     page = (output / "report.html").read_text()
     assert page.count("data:image/png;base64,") == len(pictures)
