@@ -93,7 +93,7 @@ def standing_of(source: HasCatalogue | Catalogue, case: Case) -> Standing:
     DataError
         If there is no mask, or the catalogue cannot be read.
     """
-    from napari_brainseg.session.recorded_work import basis_of, recorded_work
+    from napari_brainseg.session.recorded_work import basis_of, recorded_work, sign_off_of
     from napari_brainseg.session.review_log import reviews_of
 
     catalogue = _catalogue(source)
@@ -109,8 +109,10 @@ def standing_of(source: HasCatalogue | Catalogue, case: Case) -> Standing:
             added_vox=meter.added_vox,
             removed_vox=meter.removed_vox,
         )
-        basis = basis_of(mask, reviews_of(catalogue, case.id), case.status)
-        return Standing(basis, mask, correction.base_mask, work, recorded.sign_off, case.id)
+        reviews = reviews_of(catalogue, case.id)
+        basis = basis_of(mask, reviews, case.status)
+        sign_off = sign_off_of(catalogue, correction.id, reviews, basis)
+        return Standing(basis, mask, correction.base_mask, work, sign_off, case.id)
     if case.is_blind:
         raise DataError(
             f"{case.patient} is read blind: a report would show what is withheld.",

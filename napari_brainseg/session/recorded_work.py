@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.session.catalogue import Catalogue
 
-__all__ = ["RecordedWork", "case_of", "recorded_work"]
+__all__ = ["RecordedWork", "basis_of", "case_of", "recorded_work", "sign_off_of"]
 
 _WORDS = {
     ReviewAct.APPROVE: "approved",
@@ -96,7 +96,8 @@ def recorded_work(
     saved = None if shape is None else active_correction(catalogue, case_id, shape)
     reviews = reviews_of(catalogue, case_id)
     if saved is None:
-        return RecordedWork(case_id, None, None, None, _sign_off(catalogue, None, reviews), None)
+        sign_off = sign_off_of(catalogue, None, reviews, None)
+        return RecordedWork(case_id, None, None, None, sign_off, None)
     mask = saved.base_mask.copy()
     StrokeHistory(catalogue, saved.id).replay(mask)
     added = int(np.count_nonzero((mask != 0) & (saved.base_mask == 0)))
@@ -128,14 +129,9 @@ def recorded_work(
         added_vox=added,
         removed_vox=removed,
     )
-    return RecordedWork(
-        case_id,
-        mask,
-        saved.base_mask,
-        work,
-        _sign_off(catalogue, saved.id, reviews),
-        basis_of(mask, reviews, CaseStatus(status)),
-    )
+    basis = basis_of(mask, reviews, CaseStatus(status))
+    sign_off = sign_off_of(catalogue, saved.id, reviews, basis)
+    return RecordedWork(case_id, mask, saved.base_mask, work, sign_off, basis)
 
 
 def basis_of(
@@ -144,37 +140,63 @@ def basis_of(
     """Tell what a correction is worth: an approval holds for the mask that was approved only."""
     from napari_brainseg.core.dataset.hashing import sha256_of_arrays
 
-    decided = reviews[-1] if reviews else None
-    if decided is None or decided.act is not ReviewAct.APPROVE:
+    approved = _last_approval(reviews)
+    if approved is None:
         return Basis.CORRECTION
-    if decided.mask_sha256 is None:
+    is_last = approved is reviews[-1]
+    if approved.mask_sha256 is None:
         # A status that was set in the list names no mask.
-        return Basis.APPROVED if status is CaseStatus.APPROVED else Basis.CORRECTION
-    return Basis.APPROVED if decided.mask_sha256 == sha256_of_arrays(mask) else Basis.CHANGED
+        is_approved = is_last and status is CaseStatus.APPROVED
+        return Basis.APPROVED if is_approved else Basis.CORRECTION
+    if approved.mask_sha256 != sha256_of_arrays(mask):
+        return Basis.CHANGED
+    return Basis.APPROVED if is_last else Basis.CORRECTION
 
 
-def _sign_off(
-    catalogue: Catalogue, correction_id: int | None, reviews: tuple[ReviewRecord, ...]
+def sign_off_of(
+    catalogue: Catalogue,
+    correction_id: int | None,
+    reviews: tuple[ReviewRecord, ...],
+    basis: Basis | None,
 ) -> SignOff | None:
-    decided = reviews[-1] if reviews else None
-    if decided is None or decided.act not in _WORDS:
+    """Return the decision that stands; of a mask that was changed since, the former approval."""
+    if not reviews:
+        return None
+    decided = reviews[-1]
+    if basis is Basis.CHANGED:
+        decided = _last_approval(reviews) or decided
+    if decided.act not in _WORDS:
         return None
     return SignOff(
         act=_WORDS[decided.act],
         by=decided.editor,
         at=_time(decided.created),
-        second_reader=_second_reader(catalogue, correction_id, reviews),
+        second_reader=_second_reader(catalogue, correction_id, reviews, decided),
         note=decided.note,
     )
 
 
+def _last_approval(reviews: tuple[ReviewRecord, ...]) -> ReviewRecord | None:
+    """Last approval, unless something but reopening came after it: painting on reopens a case."""
+    for record in reversed(reviews):
+        if record.act is ReviewAct.APPROVE:
+            return record
+        if record.act is not ReviewAct.REOPEN:
+            return None
+    return None
+
+
 def _second_reader(
-    catalogue: Catalogue, correction_id: int | None, reviews: tuple[ReviewRecord, ...]
+    catalogue: Catalogue,
+    correction_id: int | None,
+    reviews: tuple[ReviewRecord, ...],
+    approved: ReviewRecord,
 ) -> str | None:
     """Who read second what was approved: as `SecondReading.second_reader` tells it then."""
-    if len(reviews) < 2 or [r.act for r in reviews[-2:]] != [ReviewAct.ASK, ReviewAct.APPROVE]:
+    before = reviews[: reviews.index(approved)]
+    if approved.act is not ReviewAct.APPROVE or not before or before[-1].act is not ReviewAct.ASK:
         return None
-    asked, approved = reviews[-2:]
+    asked = before[-1]
     if not is_same_reader(approved.editor, asked.editor):
         return approved.editor
     strokes = tables.strokes.c

@@ -159,6 +159,8 @@ def _basis(report: PatientReport) -> tuple[str, str]:
         detail = f"Taken over from {start} by {' and '.join(work.editors)} without changes."
     if sign_off is not None:
         detail += f" {sign_off.act.capitalize()} by {sign_off.by} on {moment(sign_off.at)}."
+        if report.basis is Basis.CHANGED:
+            detail += " Painted on since: this is not the mask that was approved."
     return words[0].upper() + words[1:], _short(detail, 300)
 
 
