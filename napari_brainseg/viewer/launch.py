@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.viewer import shortcuts
 from napari_brainseg.viewer.modes import set_reading
+from napari_brainseg.viewer.reader import prefer_own_reader
 from napari_brainseg.viewer.workbench import attach, unwrapped, workbench_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def open_window(
     _prevent_binding_notice()
     # Keys that were changed stand in napari's settings, which a new window looks through.
     shortcuts.prepare()
+    prefer_own_reader()
     viewer = napari.Viewer(title="BrainSeg", show=False)
     window: Any = viewer.window
     if desk is not None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari.viewer import Viewer
+
     from napari_brainseg.core.imaging import Geometry, Modality, SourceGrid, Study
 
-__all__ = ["GEOMETRY", "GRID", "layer_metadata", "layer_space", "space_of"]
+__all__ = ["GEOMETRY", "GRID", "give_units", "layer_metadata", "layer_space", "space_of"]
 
 GEOMETRY = "geometry"
 """Key of the `Geometry` in a layer's metadata."""
@@ -34,6 +36,13 @@ def layer_space(study: Study) -> dict[str, Any]:
         "units": ("pixel" if spacing is None else "millimeter",) * 3,
         "axis_labels": _AXES,
     }
+
+
+def give_units(viewer: Viewer, units: tuple[str, str, str]) -> None:
+    """Give all volumes of a viewer the same units: napari does not mix millimetres and pixels."""
+    for layer in viewer.layers:
+        if layer.ndim == len(units) and tuple(map(str, layer.units)) != units:
+            layer.units = units
 
 
 def layer_metadata(study: Study, modality: Modality | None = None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_brainseg.viewer.layer_metadata import give_units, layer_metadata, layer_space
 from napari_brainseg.viewer.modality_layers import AXES, ModalityLayers
 from napari_brainseg.viewer.overlay_layers import (
     CORRECTION_NAME,
@@ -134,6 +135,7 @@ class CaseLayers:
             self.show_overlay(PREVIEW_NAME, None)
         if self._viewer.dims.axis_labels != AXES:
             self._viewer.dims.axis_labels = AXES
+        self._describe(study)
         if self.correction is not None:
             self._viewer.layers.selection.active = self.correction
 
@@ -165,6 +167,19 @@ class CaseLayers:
     def reveal_masks(self) -> None:
         """Show again what `hide_masks` hid."""
         self.overlays.hidden = False
+
+    def _describe(self, study: Study) -> None:
+        """Tell napari, and plugins that save a layer, where its voxels lie and whose they are."""
+        for modality in self.images.known:
+            layer = self.images.layer(modality)
+            if layer is not None:
+                layer.metadata = layer_metadata(study, modality)
+        facts = layer_metadata(study)
+        for name in STACK:
+            layer = self.overlays.layer(name)
+            if layer is not None:
+                layer.metadata = facts
+        give_units(self._viewer, layer_space(study)["units"])
 
     def _mask(self, name: str) -> Labels | None:
         found: Labels | None = self.overlays.shown(name)

@@ -11,6 +11,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_brainseg.viewer.assign import assign
+from napari_brainseg.viewer.layer_metadata import layer_space
 from napari_brainseg.viewer.thumbnails import rest_unseen
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ class SeedScribbles:
             np.zeros(self._case.shape, np.uint8),
             name=SEEDS_NAME,
             scale=self._scale(),
+            units=layer_space(self._case.study)["units"],
             opacity=_OPACITY,
             visible=False,
             colormap=DirectLabelColormap(

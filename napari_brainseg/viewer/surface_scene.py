@@ -258,6 +258,9 @@ class SurfaceScene:
 
     def _add(self, layer: Layer) -> None:
         active = self._viewer.layers.selection.active
+        beside = next((other for other in self._viewer.layers if other.ndim == layer.ndim), None)
+        if beside is not None and tuple(layer.units) != tuple(beside.units):
+            layer.units = beside.units
         # At the bottom: whoever looks for the uppermost layers must not find these.
         self._viewer.layers.insert(0, layer)
         self._viewer.layers.selection.active = active

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Discovery", "Fault", "discover", "is_study_path"]
 
-_LEVELS = 2
-"""Patients may lie in the root itself or one folder deeper (``root/kaggle_3m/PATIENT``)."""
+_LEVELS = 3
+"""Patients may lie in the root itself or deeper: ``root/kaggle_3m/PATIENT``, or as in BIDS
+``root/sub-01/ses-01/anat``."""
 
 _DICOM_LEVELS = 6
 """Exports of DICOM nest patient, study and series, and more."""
