@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QUrl
@@ -88,7 +88,7 @@ class MaskExportView(QWidget):
         self.ties.add(desk.prediction_ready, lambda _prediction: self.refresh())
         self.ties.add(desk.correction_started, lambda _correction: self._on_correction())
         self.ties.add(desk.closed, self.refresh)
-        self.ties.add(desk.corrected, lambda _meter: self._describe())
+        self.ties.add(desk.corrected, lambda _meter: self._on_stroke())
         self.refresh()
 
     @property
@@ -143,7 +143,17 @@ class MaskExportView(QWidget):
         self._follow_choice()
         self._background.run(act, self._on_written, self._on_failed)
 
+    def showEvent(self, event: Any) -> None:
+        """Catch up with strokes that were made while nobody looked."""
+        super().showEvent(event)
+        self.refresh()
+
     # inside -----------------------------------------------------------------------------------
+
+    def _on_stroke(self) -> None:
+        # Voxels are counted only where somebody reads the number.
+        if self.isVisible():
+            self._describe()
 
     def _make(self) -> None:
         self.which = QComboBox()

@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from napari_brainseg.core.formats.dicom.segmentation import encode_segmentation
 from napari_brainseg.core.formats.masks import MaskMaker, describe_mask, read_mask
@@ -445,6 +446,44 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         read_mask(path, study)
     with pytest.raises(DataError, match="no segmentation"):
         read_mask(study.grid.frames[0].path, study)
+
+
+def test_any_damage_is_a_message_that_names_the_file(tmp_path: Path) -> None:
+    study = sources.dicom_study(tmp_path / "s")
+    sound = written(study, some_mask(study), tmp_path).read_bytes()
+    path = tmp_path / "broken.dcm"
+    said = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        content = bytearray(sound[: rng.integers(200, len(sound))] if seed % 4 == 0 else sound)
+        for _ in range(rng.integers(1, 12)):
+            content[rng.integers(132, len(content))] = rng.choice([0, 1, 0x7F, 0xFF])
+        path.write_bytes(content)
+        try:
+            read_mask(path, study)
+        except DataError as error:
+            said.append(str(error))
+    assert said
+    assert all("broken.dcm" in text for text in said)
+
+
+def test_a_deflated_file_is_read_and_a_bomb_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = sources.dicom_study(tmp_path / "s")
+    mask = some_mask(study)
+    path = written(study, mask, tmp_path)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+
+    np.testing.assert_array_equal(read_mask(path, study).data, mask)
+
+    monkeypatch.setattr(
+        "napari_brainseg.core.formats.dicom.segmentation_reading._MOST_BYTES", 2**10
+    )
+    with pytest.raises(DataError, match=r"mask\.dcm is deflated and grows"):
+        read_mask(path, study)
 
 
 # what other programs make of ours -----------------------------------------------------------

@@ -130,7 +130,7 @@ def _source_of(study: Study) -> SourceGrid:
 
 def _levels(probability: NDArray[Any]) -> NDArray[np.uint8]:
     """Round probabilities to the steps of the file; 0.5 and over stays so."""
-    values = np.asarray(probability, np.float64)
+    values = np.asarray(probability, np.float32)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise DataError(
             f"Probabilities reach from {values.min():.3g} to {values.max():.3g}; they must lie "
@@ -176,7 +176,7 @@ def _segmentation(
     series = _series_number(source)
     return hd.seg.Segmentation(
         source_images=[plane.header for plane in planes],
-        pixel_array=levels / _LEVELS if fractional else levels,
+        pixel_array=levels / np.float32(_LEVELS) if fractional else levels,
         segmentation_type="FRACTIONAL" if fractional else "BINARY",
         segment_descriptions=[_segment(source, maker)],
         series_instance_uid=hd.UID(),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["on_grid", "place_segmentation"]
 
-_MOST_VOXELS = 2**31
+_MOST_VOXELS = 2**29
 
 
 def place_segmentation(

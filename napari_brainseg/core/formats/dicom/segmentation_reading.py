@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import warnings
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,11 @@ __all__ = ["Segment", "Segmentation", "is_segmentation", "read_segmentation"]
 
 _STORAGE = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation and label map segmentation storage (PS3.4, B.5)."""
-_MOST_VOXELS = 2**31
+_MOST_VOXELS = 2**29
+_MOST_BYTES = 2**29
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_HEAD_BYTES = 2048
+"""The file meta information lies within."""
 _HALF = 0.5
 """Least probability, or share of a voxel, that counts as lesion."""
 
@@ -152,7 +158,8 @@ def read_segmentation(path: Path) -> Segmentation:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path)
+            # From memory: a length that a header claims makes no more room than there is.
+            dataset = pydicom.dcmread(io.BytesIO(_content(path)))
             if str(dataset.get("SOPClassUID", "")) not in _STORAGE:
                 raise DataError(
                     f"{path} is DICOM, but no segmentation.",
@@ -170,6 +177,25 @@ def read_segmentation(path: Path) -> Segmentation:
             f"The DICOM segmentation {path} cannot be read: {type(error).__name__}: {error}.",
             "Export it again.",
         ) from error
+
+
+def _content(path: Path) -> bytes:
+    """Read a file; one that inflates beyond all measure is refused."""
+    content = path.read_bytes()
+    if _DEFLATED not in content[:_HEAD_BYTES]:
+        return content
+    from pydicom.filereader import read_file_meta_info
+
+    # Prefix, and the element that tells how long the meta information is (PS3.10, section 7.1).
+    start = 128 + 4 + 12 + int(read_file_meta_info(path).FileMetaInformationGroupLength)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater.decompress(content[start:], _MOST_BYTES)
+    if inflater.unconsumed_tail:
+        raise DataError(
+            f"{path} is deflated and grows beyond {_MOST_BYTES >> 20} MB.",
+            "Export it again, uncompressed.",
+        )
+    return content
 
 
 def _parsed(path: Path, dataset: Dataset) -> Segmentation:
