@@ -208,8 +208,8 @@ class Elements:
             return "" if value is None else str(value).strip(" \0")
         value = value[:_LONGEST_TEXT]
         try:
-            text = value.decode("ascii") if value.isascii() and b"\x1b" not in value else ""
-            text = text or self._decode(value)
+            plain = value.isascii() and b"\x1b" not in value
+            text = value.decode("ascii") if plain else self._decode(value)
         except (LookupError, UnicodeError, ValueError):
             text = value.decode("latin-1")
         return text.replace("\0", "").strip()
@@ -222,11 +222,10 @@ class Elements:
             said = raw.decode("latin-1") if isinstance(raw, bytes) else raw or ""
             terms = said.split("\\") if isinstance(said, str) else [str(term) for term in said]
             terms = [term.strip(" \0") for term in terms]
-            self._encodings = [python_encoding.get(term, "latin-1") for term in terms]
-            if not any(terms):
-                # Nothing said means ASCII; what is not is mostly one of these.
-                self._encodings = [_guess(value)]
-        return str(decode_bytes(value, self._encodings, set()))
+            known = [python_encoding.get(term, "latin-1") for term in terms]
+            self._encodings = known if any(terms) else []
+        # Nothing said means ASCII; what is not is mostly UTF-8 or Latin 1.
+        return str(decode_bytes(value, self._encodings or [_guess(value)], set()))
 
     def _numbers(self, tag: int) -> tuple[float, ...]:
         value, vr, little = self._raw(tag)
