@@ -86,6 +86,7 @@ class SliceViewer:
             self._slider = Slider(
                 figure.add_axes((0.12, 0.55 * low, 0.5, 0.25 * low)), "slice",
                 0, len(self._drawing) - 1, valinit=self.slice, valstep=1, color=FAINT,
+                initcolor="none",
             )  # fmt: skip
             self._slider.label.set_color(TEXT)
             self._slider.valtext.set_color(TEXT)
@@ -223,7 +224,9 @@ def show_interactive(
         )
     count = 1 + len(marks_of(study, masks))
     size = (PANEL_INCHES * max(count, LEAST_PANELS), PANEL_INCHES + HEAD_INCHES + FOOT_INCHES)
-    figure = plt.figure(study.patient, figsize=size, clear=True)
+    # A new one, not the same cleared: the old one's slider and boxes would answer still.
+    plt.close(study.patient)
+    figure = plt.figure(study.patient, figsize=size)
     viewer = SliceViewer(study, masks, figure, modality=modality, model=model)
     plt.show(block=block)
     return viewer

@@ -165,3 +165,10 @@ def test_a_window_is_made_by_pyplot(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown == [False]
     assert plt.get_figlabels() == ["P_A"]
     assert viewer.figure is plt.gcf()
+    # As when a cell of a notebook runs again.
+    again = show_interactive(make_study(), {}, block=False)
+    again.figure.canvas.draw()
+    scroll(again, 1)
+    assert again.slice == 7
+    assert viewer.figure is not again.figure
+    assert plt.get_figlabels() == ["P_A"]
