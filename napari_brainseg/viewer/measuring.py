@@ -107,6 +107,7 @@ class Measuring:
         self._held: tuple[int, int] | None = None
         self._places: list[Place] = []
         self._chosen: int | None = None
+        self._under: tuple[object, Intensities | None] = (None, None)
         measurements.changed.connect(self._on_items, thread="main")
         view.shown.connect(self._on_shown)
         view.display.changed.connect(self._on_display)
@@ -315,11 +316,16 @@ class Measuring:
         case = self._view.case
         if item.kind is not Kind.AREA or case is None:
             return None
-        volume = case.study.shown(self._view.display.modality)
-        if not 0 <= item.plane < volume.shape[item.axis]:
-            return None
-        plane = cut(volume, Plane(item.axis), item.plane)
-        return intensities(plane, within_plane(item.points, item.axis))
+        modality = self._view.display.modality
+        key = (case.id, item, modality)
+        # Asked for at every step of zooming.
+        if self._under[0] != key:
+            volume, found = case.study.shown(modality), None
+            if 0 <= item.plane < volume.shape[item.axis]:
+                plane = cut(volume, Plane(item.axis), item.plane)
+                found = intensities(plane, within_plane(item.points, item.axis))
+            self._under = (key, found)
+        return self._under[1]
 
     def end(self) -> None:
         """Stop following; the window is going."""

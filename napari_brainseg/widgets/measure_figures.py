@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainterPath, QPen, QPolygonF
+from qtpy.QtGui import QColor, QPen, QPolygonF
 
 from napari_brainseg.session.measurements import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from qtpy.QtGui import QPainter
 
-__all__ = ["COLOUR", "Figure", "laid_out", "text_font"]
+__all__ = ["COLOUR", "Figure"]
 
 COLOUR = "#F0E442"
 """Yellow of the Okabe-Ito palette; no mask has it."""
@@ -23,8 +21,6 @@ MANY_CORNERS = 16
 """An outline with more corners was drawn by hand: it has no ends to take hold of."""
 _SHADE = QColor(0, 0, 0, 190)
 _PLATE = QColor(0, 0, 0, 150)
-_POINTS = 9.0
-_PAD, _GAP = 4.0, 8.0
 _HANDLE, _TICK = 3.5, 5.0
 _ROOM = 8.0
 
@@ -48,7 +44,7 @@ class Figure:
     id : int or None
         Of the measurement; `None` while it is being drawn.
     plate : QRectF
-        Where the text stands; `laid_out` finds a place.
+        Where the text stands; `measure_layout` finds a place.
     """
 
     kind: Kind
@@ -99,85 +95,6 @@ class Figure:
             painter.fillRect(self.plate, _PLATE)
             painter.setPen(QColor(COLOUR))
             painter.drawText(self.plate, Qt.AlignmentFlag.AlignCenter, self.text)
-
-
-def laid_out(figures: Iterable[Figure], font: QFont, room: QRectF) -> list[Figure]:
-    """Find a place for each text: beside its figure, within a room, and not over another text."""
-    metrics = QFontMetricsF(font)
-    done: list[Figure] = []
-    drawn = list(figures)
-    for figure in drawn:
-        if figure.text and figure.points:
-            rows = figure.text.split("\n")
-            width = max(metrics.horizontalAdvance(row) for row in rows) + 2 * _PAD
-            height = metrics.height() * len(rows) + 2
-            plates = [other.plate for other in done if other.plate is not None]
-            lines = [_outline(other) for other in drawn if other is not figure]
-            figure.plate = _free_place(figure, width, height, room, plates, lines)
-        done.append(figure)
-    return done
-
-
-def text_font(font: QFont) -> QFont:
-    """Font of the values, whatever the widget has."""
-    own = QFont(font)
-    own.setPointSizeF(_POINTS)
-    return own
-
-
-def _free_place(
-    figure: Figure,
-    width: float,
-    height: float,
-    room: QRectF,
-    taken: list[QRectF],
-    lines: list[QPainterPath],
-) -> QRectF:
-    """Find the first place beside a figure that is in the room and free; else squeeze it in."""
-    tried = [QRectF(at.x(), at.y(), width, height) for at in _places(figure, width, height)]
-    fitting = [
-        plate
-        for plate in tried
-        if room.contains(plate) and not any(plate.intersects(other) for other in taken)
-    ]
-    for plate in fitting:
-        if not any(line.intersects(plate) for line in lines):
-            return plate
-    if fitting:
-        return fitting[0]
-    plate = tried[0]
-    plate.moveLeft(min(max(plate.left(), room.left()), room.right() - width))
-    plate.moveTop(min(max(plate.top(), room.top()), room.bottom() - height))
-    for other in taken:
-        if plate.intersects(other):
-            plate.moveTop(other.bottom() + 2)
-    return plate
-
-
-def _outline(figure: Figure) -> QPainterPath:
-    path = QPainterPath()
-    path.addPolygon(QPolygonF(figure.points))
-    return path
-
-
-def _places(figure: Figure, width: float, height: float) -> list[QPointF]:
-    """Return upper left corners of a text: to the right, below, above and to the left."""
-    if figure.kind is Kind.RULER:
-        # Beyond its ends, first that which lies farther to the right.
-        last = max(figure.points, key=lambda p: (p.x(), p.y()))
-        first = min(figure.points, key=lambda p: (p.x(), p.y()))
-    else:
-        box = QPolygonF(figure.points).boundingRect()
-        last = QPointF(box.right(), box.center().y())
-        first = QPointF(box.left(), box.center().y())
-    box = QPolygonF(figure.points).boundingRect()
-    middle = box.center().x() - width / 2
-    return [
-        QPointF(last.x() + _GAP, last.y() - height / 2),
-        QPointF(middle, box.bottom() + _GAP),
-        QPointF(middle, box.top() - _GAP - height),
-        QPointF(first.x() - _GAP - width, first.y() - height / 2),
-    ]
 
 
 def _ticks(first: QPointF, last: QPointF) -> tuple[QPointF, QPointF, QPointF, QPointF]:

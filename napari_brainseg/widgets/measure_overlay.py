@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
 from qtpy.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPolygonF
-from qtpy.QtWidgets import QToolTip, QWidget
+from qtpy.QtWidgets import QLabel, QToolTip, QWidget
 
 from napari_brainseg.session.measurements import Kind
-from napari_brainseg.widgets.measure_figures import Figure, laid_out, text_font
+from napari_brainseg.widgets.measure_figures import Figure
+from napari_brainseg.widgets.measure_layout import lay_out, text_font
 from napari_brainseg.widgets.measure_words import intensity_words
 from napari_brainseg.widgets.subscriptions import Subscriptions
 
@@ -92,9 +93,8 @@ class MeasureOverlay(QWidget):
         plane = pane.plane
         self._figures = []
         if plane is not None and measuring.is_shown:
-            self._figures = laid_out(
-                self._wanted(plane), self.font(), QRectF(pane.widget.rect()).adjusted(4, 4, -4, -4)
-            )
+            room = QRectF(pane.widget.rect()).adjusted(4, 4, -4, -4)
+            self._figures = lay_out(self._wanted(plane), self.font(), room, self._written())
         if not self._figures:
             self.hide()
             return
@@ -124,6 +124,9 @@ class MeasureOverlay(QWidget):
         kind = event.type()
         if kind in (QEvent.Type.Resize, QEvent.Type.Show):
             self.follow()
+        elif kind == QEvent.Type.FocusOut:
+            # The key may be let go in another window.
+            self._space = False
         elif isinstance(event, QKeyEvent):
             return self._has_keys and self._on_key(event)
         elif kind == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
@@ -157,6 +160,12 @@ class MeasureOverlay(QWidget):
             points = tuple(pane.to_widget(*place) for place in draft.places)
             figures.append(Figure(draft.kind, points, draft.text, draft.closed, True))
         return figures
+
+    def _written(self) -> list[QRectF]:
+        """Where other texts stand on the picture."""
+        direct = Qt.FindChildOption.FindDirectChildrenOnly
+        labels = self._pane.widget.findChildren(QLabel, options=direct)
+        return [QRectF(label.geometry()) for label in labels if not label.isHidden()]
 
     # mouse ------------------------------------------------------------------------------------
 
@@ -287,7 +296,9 @@ class MeasureOverlay(QWidget):
                 measuring.remove_chosen,
             ),
             Qt.Key.Key_Escape: (
-                drawing or measuring.tool is not None or measuring.chosen is not None,
+                drawing
+                or measuring.tool is not None
+                or (measuring.chosen is not None and measuring.is_hand_free),
                 measuring.escape,
             ),
         }
