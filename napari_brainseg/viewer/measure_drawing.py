@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_brainseg.core.imaging.measuring import trim_ends
+from napari_brainseg.core.imaging.outlines import trim_ends
 from napari_brainseg.session.measurements import Kind
 
 if TYPE_CHECKING:

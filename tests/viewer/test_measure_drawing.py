@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_brainseg.core.imaging.measuring import crosses_itself
+from napari_brainseg.core.imaging.outlines import crosses_itself
 from napari_brainseg.session.measurements import Kind
 from napari_brainseg.viewer.measure_drawing import MeasureDrawing, in_volume
 

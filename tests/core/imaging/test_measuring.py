@@ -12,12 +12,11 @@ from napari_brainseg.core.imaging.measuring import (
     Quantity,
     Unit,
     area,
-    crosses_itself,
     intensities,
     length,
-    trim_ends,
     within_plane,
 )
+from napari_brainseg.core.imaging.outlines import crosses_itself, trim_ends
 
 FLAT = Geometry((5.0, 0.5, 0.8))
 BOW_TIE = [(0, 0), (4, 4), (4, 0), (0, 4)]
