@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path  # noqa: TC003 (typer reads it)
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,7 +16,7 @@ from napari_brainseg.cli.console import (
     say_fault,
     warn,
 )
-from napari_brainseg.core.imaging import BrainSegError, DataError, Modality
+from napari_brainseg.core.imaging import BrainSegError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,15 +59,13 @@ def convert(
         ),
     ] = False,
     flair: Annotated[
-        str | None,
-        typer.Option("--flair", help="Series that is FLAIR: its key or a part of its description."),
-    ] = None,
-    pre: Annotated[
-        str | None, typer.Option("--pre", help="Series that is pre-contrast T1.")
-    ] = None,
-    post: Annotated[
-        str | None, typer.Option("--post", help="Series that is post-contrast T1.")
-    ] = None,
+        str,
+        typer.Option(
+            "--flair", help="Series that is FLAIR: its key, number or a part of its description."
+        ),
+    ] = "",
+    pre: Annotated[str, typer.Option("--pre", help="Series that is pre-contrast T1.")] = "",
+    post: Annotated[str, typer.Option("--post", help="Series that is post-contrast T1.")] = "",
     patients: Annotated[
         Path | None,
         typer.Option("--patients", help="Only these: a text file with one name a line."),
@@ -149,35 +148,12 @@ def _search(source: Path) -> Discovery:
         return discover(source, progress=lambda done: bar.update(task, completed=done))
 
 
-def _chooser(
-    flair: str | None, pre: str | None, post: str | None
-) -> Callable[[StudyFolder], StudyFolder] | None:
-    options = {Modality.FLAIR: flair, Modality.PRE: pre, Modality.POST: post}
-    asked = {modality: text for modality, text in options.items() if text}
-    if not asked:
+def _chooser(flair: str, pre: str, post: str) -> Callable[[StudyFolder], StudyFolder] | None:
+    if not (flair or pre or post):
         return None
+    from napari_brainseg.core.formats.dicom.series_roles import roles_from_options
 
-    def choose(folder: StudyFolder) -> StudyFolder:
-        chosen = {modality: _series(folder, text) for modality, text in asked.items()}
-        taken = set(chosen.values())
-        kept = {m: key for m, key in folder.roles if m not in chosen and key not in taken}
-        return folder.with_roles({**kept, **chosen})
-
-    return choose
-
-
-def _series(folder: StudyFolder, text: str) -> str:
-    hits = [s for s in folder.series if s.key == text] or [
-        s for s in folder.series if text.lower() in f"{s.key} {s.description}".lower()
-    ]
-    hits = [s for s in hits if not s.is_mask]
-    if len(hits) != 1:
-        known = ", ".join(s.description or s.key for s in folder.series) or "none"
-        raise DataError(
-            f"{folder.patient} has {len(hits)} series called {text!r}; it has: {known}.",
-            "Give more of the description, or the key.",
-        )
-    return hits[0].key
+    return partial(roles_from_options, flair=flair, pre=pre, post=post)
 
 
 def _say(report: ConversionReport, done: str) -> None:
