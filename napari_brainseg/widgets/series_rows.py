@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -62,7 +63,7 @@ class SeriesRow(QWidget):
                 else self.tr("{n} slices").format(n=series.slices)
             )
         facts = ", ".join(part for part in (slices, series.details) if part)
-        self.facts = hint_label(_breakable(facts.replace(" x ", " × ")))
+        self.facts = hint_label(_breakable(_figures_together(facts)))
         self.why = hint_label(_breakable(series.why[:1].upper() + series.why[1:]))
         self.box = _RoleBox()
         for value, word in roles:
@@ -71,6 +72,8 @@ class SeriesRow(QWidget):
         self.box.setToolTip(self.tr("What this series stands for"))
         self.box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.box.setMinimumContentsLength(max(len(word) for _, word in roles))
         self.box.activated.connect(self._on_activated)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 3, 0, 3)
@@ -90,6 +93,16 @@ class SeriesRow(QWidget):
 
     def _on_activated(self, index: int) -> None:
         self.changed.emit(self.series.key, str(self.box.itemData(index)))
+
+
+def _figures_together(facts: str) -> str:
+    """Keep numbers with their names and units on one line."""
+    text = facts.replace(" x ", "\u00a0×\u00a0")
+    return re.sub(r"\b(TE|TR|TI|b|time) (?=\d)|(?<=\d) (?=m|s/)", _unbroken, text)
+
+
+def _unbroken(match: re.Match[str]) -> str:
+    return match[0].replace(" ", "\u00a0")
 
 
 def _breakable(text: str) -> str:
