@@ -82,16 +82,16 @@ def _places(
     """Return upper left corners of a text, the best first: beyond the ends, then at the middle."""
     box = QPolygonF(points).boundingRect()
     if figure.kind is Kind.RULER:
-        last = max(points, key=lambda p: (p.x(), p.y()))
+        last = low = high = max(points, key=lambda p: (p.x(), p.y()))
         first = min(points, key=lambda p: (p.x(), p.y()))
     else:
         last, first = QPointF(box.right(), box.center().y()), QPointF(box.left(), box.center().y())
+        low, high = QPointF(box.center().x(), box.bottom()), QPointF(box.center().x(), box.top())
     middle = points[len(points) // 2]
-    across = box.center().x() - width / 2
     return [
         QPointF(last.x() + _GAP, last.y() - height / 2),
-        QPointF(across, box.bottom() + _GAP),
-        QPointF(across, box.top() - _GAP - height),
+        QPointF(low.x() - width / 2, low.y() + _GAP),
+        QPointF(high.x() - width / 2, high.y() - _GAP - height),
         QPointF(first.x() - _GAP - width, first.y() - height / 2),
         QPointF(middle.x() + _GAP, middle.y() + _GAP),
         QPointF(middle.x() + _GAP, middle.y() - _GAP - height),
