@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,6 +39,7 @@ _SEEN = 0.01
 _COARSER = 2.0
 """Spacings that differ by more than this factor are worth a warning."""
 _SLAB = 8
+_THREADS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,9 +136,8 @@ def assemble(
     missing = tuple(modality for modality in KAGGLE_ORDER if modality not in native)
     image = np.empty((len(KAGGLE_ORDER), *onto.reference.shape), np.uint8)
     stand_in = image[KAGGLE_ORDER.index(first)]
-    with ThreadPoolExecutor(len(native), thread_name_prefix="brainseg-encode") as pool:
-        channels = [image[KAGGLE_ORDER.index(modality)] for modality in native]
-        list(pool.map(_encode, native.values(), channels))
+    for modality, volume in native.items():
+        _encode(volume, image[KAGGLE_ORDER.index(modality)])
     for modality in missing:
         image[KAGGLE_ORDER.index(modality)] = stand_in
     geometry = onto.geometry
@@ -276,9 +277,13 @@ class _Onto:
 
 def _encode(volume: NDArray[Any], out: NDArray[np.uint8]) -> None:
     line = eight_bit(volume)
-    # A slice at a time stays in the processor's cache.
-    for plane, encoded in zip(volume, out, strict=True):
-        encoded[...] = line.encode(plane)
+
+    def encode(z: int) -> None:
+        # A slice at a time stays in the processor's cache.
+        out[z] = line.encode(volume[z])
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="brainseg-encode") as pool:
+        list(pool.map(encode, range(len(volume))))
 
 
 def _millimetres(spacing: tuple[float, float, float]) -> str:

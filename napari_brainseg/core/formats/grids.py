@@ -23,7 +23,7 @@ _WHOLE = 1e-4
 _HALF = 0.5 + 1e-3
 """A voxel reaches half its size beyond its centre: that far out its value still holds."""
 _SLAB = 8
-_ROWS = 64
+_ROWS = 32
 _PROBES = 32
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -217,27 +217,47 @@ def _turned(
     across = np.arange(width, dtype=np.float32)
     for first in range(0, height, _ROWS):
         rows = slice(first, min(first + _ROWS, height))
-        down = np.arange(rows.start, rows.stop, dtype=np.float32)
-        inside = np.ones((len(down), width), bool)
-        index = np.zeros(inside.shape, np.intp)
+        down = np.arange(rows.start, rows.stop)
+        reached = np.zeros(len(down), np.intp), np.full(len(down), width, np.intp)
+        index = np.zeros((len(down), width), np.intp)
         shares = []
         for row, n, stride in zip(matrix[:3], data.shape, strides, strict=True):
-            at = _coordinate(row, [np.array([z], np.float32), down, across])[0]
-            inside &= _inside(at, n)
+            begin = row[0] * z + row[1] * down + row[3]
+            reached = _reached(begin, row[2], n, reached)
+            at = begin.astype(np.float32)[:, None] + np.float32(row[2]) * across
             np.clip(at, 0, n - 1, out=at)
-            # The last voxel has none behind it: it is all of the way there from the one before.
-            low = (at + np.float32(0.5) if order == 0 else np.minimum(at, max(n - 2, 0))).astype(
-                np.int32
-            )
+            low = np.floor(at + np.float32(0.5) if order == 0 else at)
             at -= low
-            index += low * np.intp(stride)
-            shares.append((at, stride if n > 1 else 0))
+            steps = low.astype(np.intp)
+            steps *= stride
+            index += steps
+            # At the last voxel the share is 0: what lies beyond does not count.
+            shares.append((at, stride))
         plane = _corner(flat, index, shares if order else [], 0, working)
         if out.dtype.kind in "iu" and order:
             np.rint(plane, out=plane)
         part = out[z, rows]
         part[...] = plane
-        part[~inside] = fill
+        for line, start, stop in zip(part, *reached, strict=True):
+            line[:start] = fill
+            line[max(start, stop) :] = fill
+
+
+def _reached(
+    begin: NDArray[np.float64],
+    step: float,
+    n: int,
+    reached: tuple[NDArray[np.intp], NDArray[np.intp]],
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Narrow down, row by row, which columns lie within an axis of `n` voxels."""
+    start, stop = reached
+    if abs(step) < _WHOLE**2:
+        return start, np.where(_inside(begin, n), stop, 0)
+    ends = np.stack([(-_HALF - begin) / step, (n - 1 + _HALF - begin) / step])
+    # Far outside, the ends lie beyond what an index can be.
+    low, high = np.clip([ends.min(axis=0), ends.max(axis=0)], -1e9, 1e9)
+    first, last = np.ceil(low).astype(np.intp), np.floor(high).astype(np.intp) + 1
+    return np.maximum(start, first), np.clip(last, 0, stop)
 
 
 def _corner(

@@ -83,8 +83,13 @@ def eight_bit(volume: NDArray[Any]) -> EightBit:
     low, high = float(flat.min()), float(flat.max())
     low, high = max(low, -_LARGEST), min(high, _LARGEST)
     sample = flat[:: max(1, flat.size // _SAMPLES)]
-    kind = np.float64 if max(-low, high) > _LARGE else np.float32
-    top = float(np.quantile(np.clip(sample, low, high).astype(kind), _TOP_QUANTILE))
+    if volume.dtype.kind in "iu":
+        # In their own dtype: as floats the sample would take more room than many a volume.
+        rank = round(_TOP_QUANTILE * (sample.size - 1))
+        top = float(np.partition(sample, rank)[rank])
+    else:
+        kind = np.float64 if max(-low, high) > _LARGE else np.float32
+        top = float(np.quantile(np.clip(sample, low, high).astype(kind), _TOP_QUANTILE))
     if top > low:
         high = min(high, low + _HEADROOM * (top - low))
     # Noise of rounding around one value, or differences too small to divide by, are no contrast.
