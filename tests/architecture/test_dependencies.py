@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 OWN = {"napari_brainseg", "training"}
 WINDOW_ROOMS = ("viewer/", "widgets/", "demo", "cli/window.py")
 """Places of the plugin that need the extra ``gui``."""
-EXTRAS = {"training/experiments/cluster.py": "cluster"}
+EXTRAS = {
+    "training/experiments/cluster.py": "cluster",
+    "napari_brainseg/core/dataset/phantom/dicom_compressed.py": "dev",
+}
 """Files that need another extra, and say so where it is missing."""
 
 

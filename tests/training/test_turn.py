@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -189,9 +188,13 @@ def test_the_order_does_not_depend_on_the_clock(
     before = ahead()
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now - 86_400)
-    threading.Timer(0.3, before.unlink).start()
     heard: list[Event] = []
-    events = EventStream(None, show=heard.append)
+
+    def hear(event: Event) -> None:
+        heard.append(event)
+        before.unlink(missing_ok=True)
+
+    events = EventStream(None, show=hear)
     with turn(tmp_path / "run", events, StopFlag(), folder=tmp_path):
         assert [json.loads(e.model_dump_json())["ahead"] for e in heard] == [1]
 
