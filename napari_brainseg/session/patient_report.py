@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from napari_brainseg.core.imaging import DataError
+from napari_brainseg.core.imaging import DataError, Modality, StudyFormat
 from napari_brainseg.core.reporting.follow_up import FollowUpPoint
 from napari_brainseg.core.reporting.patient_report import (
     Agreement,
@@ -39,11 +39,8 @@ __all__ = ["Standing", "point_of", "report_of", "report_of_study", "standing_of"
            "standing_of_study"]  # fmt: skip
 
 KEY_SLICES = 6
-_ATTRIBUTES = (
-    "age", "sex", "study date", "study", "study description", "description", "scanner",
-    "field strength",
-)  # fmt: skip
-"""Clinical attributes that a report shows, in this order; the others are codes for research."""
+_ATTRIBUTES = ("Study date", "Age", "Sex", "Study", "Scanner", "Field strength")
+"""What a report shows of the files' attributes, in this order; see `core.formats.dicom.about`."""
 _PLANES = ("axial slice", "coronal slice", "sagittal slice")
 
 
@@ -216,7 +213,8 @@ def report_of_study(
         base=standing.base_mask,
         truth=truth if standing.basis is not Basis.TRUTH else None,
     )
-    day = day_of(study.patient)
+    day, attributes = day_of(study.patient), _attributes(study)
+    dated = attributes.pop("Study date", "")
     geometry = study.image.geometry
     report = PatientReport(
         patient=study.patient,
@@ -224,8 +222,8 @@ def report_of_study(
         lesion=lesion,
         heading=heading.strip(),
         identity=dict(study.identity) if identifiers else {},
-        study_date="" if day is None else day.isoformat(),
-        attributes=_attributes(study),
+        study_date=dated if day is None else day.isoformat(),
+        attributes=attributes,
         key_slices=key_pictures(study, masks, slices, lesion.diameters),
         outlines=tuple(name for name in LINES if masks.get(name) is not None),
         agreements=_agreements(study, standing, prediction),
@@ -407,8 +405,8 @@ def _source(study: Study) -> tuple[tuple[str, str], ...]:
     """Format and series; no paths and no UIDs, which may tell who the patient is."""
     rows = [("Format", str(study.format))]
     known = {series.key: series for series in study.series}
-    for modality, key in study.roles.items():
-        series = known.get(key)
+    for modality in (Modality.FLAIR, Modality.PRE, Modality.POST):
+        series = known.get(study.roles.get(modality, ""))
         if series is not None and series.description:
             rows.append((str(modality), series.description))
     if study.missing_modalities:
@@ -416,11 +414,8 @@ def _source(study: Study) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def _attributes(study: Study) -> Mapping[str, str]:
-    if study.format == "kaggle_3m":
-        # Columns of data.csv: codes of clusters, grades and sex that nobody reads as they stand.
+def _attributes(study: Study) -> dict[str, str]:
+    """Age, sex, scanner and the like; columns of data.csv are codes that nobody reads."""
+    if study.format is StudyFormat.KAGGLE_3M:
         return {}
-    found = {name.casefold(): (name, value) for name, value in study.attributes.items()}
-    return {
-        found[name][0]: found[name][1] for name in _ATTRIBUTES if name in found and found[name][1]
-    }
+    return {name: text for name in _ATTRIBUTES if (text := study.attributes.get(name, ""))}

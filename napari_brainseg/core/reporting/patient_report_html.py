@@ -77,7 +77,7 @@ ul { margin: 2px 0; padding-left: 14px; } li { font-size: 8pt; overflow-wrap: br
   font-size: 7.5pt; }
 .studies td:last-child, .studies th:last-child { padding-left: 10px; }
 .studies .number { text-align: right; white-space: nowrap; }
-.this td { font-weight: bold; }
+.this td { font-weight: bold; } .this td:last-child { font-weight: normal; }
 .foot { border-top: 1px solid #c9d0d7; margin-top: 8px; padding-top: 3px; font-size: 6.5pt;
   color: #57606a; }
 .foot p { font-size: 6.5pt; } .foot .last { font-weight: bold; }
@@ -125,7 +125,7 @@ def _head(words: PageWords) -> Iterator[str]:
         f'<td class="never">{escape(NOT_FOR_DIAGNOSIS)}</td></tr></table>'
     )
     if words.identity:
-        yield f"<p>{' &nbsp; '.join(_named(*pair) for pair in words.identity)}</p>"
+        yield f"<p>{' &ensp; '.join(_named(*pair) for pair in words.identity)}</p>"
     kind = "basis approved" if words.is_approved else "basis"
     yield (
         f'<table class="{kind}" role="presentation"><tr><td class="bar"></td><td>'

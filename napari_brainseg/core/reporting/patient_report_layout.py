@@ -16,7 +16,7 @@ __all__ = ["CHART_MM", "GAP_MM", "HEIGHT_MM", "LEAST_MM", "NAMES_MM", "STUDIES_M
 WIDTH_MM, HEIGHT_MM = 186.0, 257.0
 """Room of the text: A4 (210 x 297) is narrower, Letter (216 x 279) is lower; 11 mm are margins."""
 GAP_MM = 3.0
-CHART_MM = (76.0, 36.0)
+CHART_MM = (66.0, 36.0)
 """Chart of the volume over time."""
 NAMES_MM = 29.0
 """Column of names beside their values."""

@@ -151,7 +151,7 @@ def _story(report: PatientReport, words: PageWords, layout: Layout) -> Iterator[
         [WIDTH_MM - 54, 54],
     )
     if words.identity:
-        yield _markup("   ".join(
+        yield _markup(" \u2002 ".join(
             f'<font color="{_SOFT}">{escape(name)}</font> <b>{escape(value)}</b>'
             for name, value in words.identity
         ), 8)  # fmt: skip
@@ -301,7 +301,7 @@ def _follow_up(report: PatientReport, words: PageWords) -> Iterator[Any]:
     rows = [[_text(name, 7, _SOFT, align=_side(i)) for i, name in enumerate(table.head)]]
     rows += [
         [
-            _text(cell, 7.5, bold=number == table.this_row, align=_side(i))
+            _text(cell, 7.5, bold=number == table.this_row and i < 4, align=_side(i))
             for i, cell in enumerate(row)
         ]
         for number, row in enumerate(table.rows)

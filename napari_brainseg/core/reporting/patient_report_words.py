@@ -111,7 +111,7 @@ class PageWords:
 def page_words(report: PatientReport, limits: Limits = FULL) -> PageWords:
     """Put a report into words."""
     about = [report.study_date and f"study of {report.study_date}"]
-    about += [f"{name} {value}" for name, value in report.attributes.items()]
+    about += report.attributes.values()
     basis, detail = _basis(report)
     return PageWords(
         title=report.heading or "Segmentation report",
@@ -348,7 +348,7 @@ def _stands_on(point: FollowUpPoint) -> str:
     if point.basis is None:
         return DASH
     if point.basis is Basis.PREDICTION:
-        return f"prediction, {point.model_version}" if point.model_version else "prediction"
+        return f"prediction by {point.model_version}" if point.model_version else "prediction"
     return str(point.basis)
 
 

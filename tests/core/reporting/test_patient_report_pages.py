@@ -136,7 +136,7 @@ class Page(HTMLParser):
 
 SAID = (
     "Klinik für Neuroradiologie <Süd>", "PT-3fa9c1d07e_20010208", "study of 2001-02-08",
-    "Age 58 y", "Approved correction", "Ada Lovelace and Jürgen Weiß", "23 strokes, 4 min",
+    "58 y", "Approved correction", "Ada Lovelace and Jürgen Weiß", "23 strokes, 4 min",
     "Approved by Ελένη Παπαδοπούλου on 2026-11-22 14:03", "68.2 ml", "14 043 voxels",
     "62.6 × 37.0 mm", "slice 19, product 2 319 mm²", "in 8 of 28 slices", "0.908",
     "HD95 2.7 mm", "0.31 bit", "Slice 1 – largest cross-section", "ground truth",
@@ -144,7 +144,7 @@ SAID = (
     "default-3", "OpenVINO on CPU", "DSC 0.893, HD95 4.5 mm", "DSC 0.979 with the plain one",
     "DICOM", "AX T2 FLAIR", "post-contrast", "0.94 × 0.94 mm, slices every 5.5 mm",
     "midline shift", "4.2 mm, axial slice 9", "312 mm², coronal slice 10", "2000-09-08",
-    "60.0 ml", "−20 % *", "+14 % *", "−9 %", "prediction, default-2",
+    "60.0 ml", "−20 % *", "+14 % *", "−9 %", "prediction by default-2",
     "stand on different things", "another frame of reference", "10.1200/JCO.2009.26.3541",
     "Not for diagnosis.", "2026-11-22 14:03.",
 )  # fmt: skip
