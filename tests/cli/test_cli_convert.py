@@ -13,6 +13,7 @@ import zipfile
 import pytest
 
 from napari_brainseg.core.dataset.convert_manifest import read_conversion
+from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.dataset.phantom import phantom_study
 from napari_brainseg.core.dataset.phantom.dicom import write_dicom_phantom
 
@@ -105,32 +106,24 @@ def test_the_destination_in_the_source_is_refused(brainseg, patients):
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a signal")
 def test_ctrl_c_leaves_no_half_patient(tmp_path):
-    from napari_brainseg.core.dataset.phantom import write_phantoms
-
-    write_phantoms(tmp_path / "in", patients=2, seed=1)
-    for index in range(2, 8):
-        name, source = f"PHANTOM_0001_{index:04d}", tmp_path / "in" / "PHANTOM_0001_0000"
-        (tmp_path / "in" / name).mkdir()
-        for path in source.iterdir():
-            target = tmp_path / "in" / name / path.name.replace("_0000_", f"_{index:04d}_", 1)
-            os.link(path, target)
+    study = phantom_study(1, 0, slices=30, size=64, lesions=1)
+    for index in range(8):
+        write_patient(
+            tmp_path / "in", f"PH_{index}", study.image, study.truth, study.slice_numbers,
+            durable=False,
+        )  # fmt: skip
     program = "from napari_brainseg.cli import app; app()"
     child = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            program,
-            "convert",
-            tmp_path / "in",
-            tmp_path / "out",
-            "--to",
-            "png",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    while not (tmp_path / "out" / "manifest.json").exists() and child.poll() is None:
-        time.sleep(0.01)
+        [sys.executable, "-c", program, "convert", tmp_path / "in", tmp_path / "out",
+         "--to", "png"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    out = tmp_path / "out"
+    while child.poll() is None:
+        # The first patient stands, and the next one is being written.
+        if list(out.glob("PH*")) and list(out.glob(".PH*.new-*")):
+            break
+        time.sleep(0.001)
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=60)
     assert child.returncode == 130, said

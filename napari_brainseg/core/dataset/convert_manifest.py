@@ -194,16 +194,25 @@ def read_conversion(folder: Path) -> dict[str, ConvertedPatient]:
 def enter(folder: Path, patient: ConvertedPatient) -> None:
     """Add a patient to the manifest, or replace it; the file is whole at any time.
 
+    Whatever stops it, Ctrl-C too, the manifest tells what it told before.
+
     Raises
     ------
     DataError
         If the manifest is damaged or cannot be written; it stays as it was then.
     """
     with file_lock(folder / _LOCK):
-        patients = {**read_conversion(folder), patient.name: patient}
-        # One patient a line: people can read and compare it.
-        lines = ",\n".join(
-            patients[name].model_dump_json(exclude_defaults=False) for name in sorted(patients)
-        )
-        text = f'{{"schema": {_SCHEMA}, "patients": [\n{lines}\n]}}\n'
-        write_atomically(folder / CONVERSION_MANIFEST, text.encode())
+        before = read_conversion(folder)
+        try:
+            _write(folder, {**before, patient.name: patient})
+        except BaseException:
+            if read_conversion(folder) != before:
+                _write(folder, before)
+            raise
+
+
+def _write(folder: Path, patients: dict[str, ConvertedPatient]) -> None:
+    # One patient a line: people can read and compare it.
+    lines = ",\n".join(patients[name].model_dump_json() for name in sorted(patients))
+    text = f'{{"schema": {_SCHEMA}, "patients": [\n{lines}\n]}}\n'
+    write_atomically(folder / CONVERSION_MANIFEST, text.encode())
