@@ -73,7 +73,6 @@ class SeriesRow(QWidget):
         self.box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.box.setMinimumContentsLength(max(len(word) for _, word in roles))
         self.box.activated.connect(self._on_activated)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 3, 0, 3)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ class Elements:
         from pydicom.filereader import read_partial
 
         watch = _Watch()
-        dataset = read_partial(file, stop_when=watch, force=True, specific_tags=_wanted())
+        dataset = read_partial(file, stop_when=watch, force=True, specific_tags=list(_wanted()))
         return cls(dataset.file_meta, dataset, watch.ended)
 
     @classmethod
@@ -145,7 +147,8 @@ class Elements:
         from pydicom.uid import DeflatedExplicitVRLittleEndian
 
         watch = _Watch()
-        dataset = read_dataset(BytesIO(body), False, True, None, watch, specific_tags=_wanted())
+        tags = list(_wanted())
+        dataset = read_dataset(BytesIO(body), False, True, None, watch, specific_tags=tags)
         elements = cls({}, dataset, watch.ended)
         elements._meta = {0x00020010: str(DeflatedExplicitVRLittleEndian)}
         return elements
@@ -212,7 +215,8 @@ class Elements:
             text = value.decode("ascii") if plain else self._decode(value)
         except (LookupError, UnicodeError, ValueError):
             text = value.decode("latin-1")
-        return text.replace("\0", "").strip()
+        # Thousands of files say the same.
+        return sys.intern(text.replace("\0", "").strip())
 
     def _decode(self, value: bytes) -> str:
         from pydicom.charset import decode_bytes, python_encoding
@@ -281,13 +285,12 @@ class _Watch:
         return self.ended != 0
 
 
-def _wanted() -> list[Any]:
-    return [tag for tag in _TAGS if tag >> 16 != 2] + [
-        _CHARACTER_SET,
-        _SEGMENTS,
-        _SHARED_GROUPS,
-        _FRAME_GROUPS,
-    ]
+@lru_cache(maxsize=1)
+def _wanted() -> tuple[Any, ...]:
+    from pydicom.tag import Tag
+
+    tags = [tag for tag in _TAGS if tag >> 16 != 2]
+    return tuple(map(Tag, [*tags, _CHARACTER_SET, _SEGMENTS, _SHARED_GROUPS, _FRAME_GROUPS]))
 
 
 def _numbers_of(value: Any) -> tuple[float, ...]:

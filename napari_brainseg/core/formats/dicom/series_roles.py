@@ -119,8 +119,8 @@ def plane_of(record: HeaderRecord) -> str:
     normal = normal_of(record)
     if normal is None:
         return ""
-    for name, share in zip(("sagittal", "coronal", "axial"), abs(normal), strict=True):
-        if share > _AXIAL:
+    for name, share in zip(("sagittal", "coronal", "axial"), normal, strict=True):
+        if abs(share) > _AXIAL:
             return name
     return "oblique"
 

@@ -8,15 +8,15 @@ slices of one volume (trigger times, interleaved acquisitions) must not tear it 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from functools import lru_cache
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-    from numpy.typing import NDArray
 
     from napari_brainseg.core.formats.dicom.headers import HeaderRecord
 
@@ -59,36 +59,30 @@ def split_series(records: Iterable[HeaderRecord]) -> list[tuple[HeaderRecord, ..
         stacks in the order of their first instance number.
     """
     hard: dict[Any, list[HeaderRecord]] = defaultdict(list)
-    directions: list[NDArray[np.float64]] = []
+    directions: list[tuple[float, ...]] = []
     for record in records:
         hard[_hard_key(record, directions)].append(record)
     stacks = [stack for group in hard.values() for stack in _by_repeats(group)]
     return sorted((_ordered(stack) for stack in stacks), key=_first)
 
 
-def normal_of(record: HeaderRecord) -> NDArray[np.float64] | None:
-    """Direction across the slice, LPS, length 3; `None` where it is unknown."""
-    if record.orientation is None:
-        return None
-    row, column = np.asarray(record.orientation[:3]), np.asarray(record.orientation[3:])
-    normal = np.cross(row, column)
-    length = float(np.linalg.norm(normal))
-    return normal / length if length > 1e-6 else None
+def normal_of(record: HeaderRecord) -> tuple[float, float, float] | None:
+    """Direction across the slice, LPS, of length 1; `None` where it is unknown."""
+    return None if record.orientation is None else _normal(record.orientation)
 
 
 def distance_mm(stack: Sequence[HeaderRecord]) -> float | None:
     """Distance of neighbouring slices in millimetres, the median; `None` where it is unknown."""
     places = [place for place in map(_place, stack) if place is not None]
     if len(places) == len(stack) > 1:
-        steps = np.diff(sorted(places))
-        steps = steps[steps > POSITION_TOLERANCE_MM]
-        if len(steps):
-            return float(np.median(steps))
+        steps = [b - a for a, b in pairwise(sorted(places)) if b - a > POSITION_TOLERANCE_MM]
+        if steps:
+            return median(steps)
     first = stack[0]
     return first.slice_spacing_mm or first.slice_thickness_mm
 
 
-def _hard_key(record: HeaderRecord, directions: list[NDArray[np.float64]]) -> Any:
+def _hard_key(record: HeaderRecord, directions: list[tuple[float, ...]]) -> Any:
     if record.frames > 1:
         return record.path
     size = (record.rows, record.columns, record.samples_per_pixel)
@@ -97,13 +91,13 @@ def _hard_key(record: HeaderRecord, directions: list[NDArray[np.float64]]) -> An
     return (size, spacing, kind, _direction(record, directions))
 
 
-def _direction(record: HeaderRecord, directions: list[NDArray[np.float64]]) -> int:
+def _direction(record: HeaderRecord, directions: list[tuple[float, ...]]) -> int:
     """Index of a direction among those that came before."""
-    if record.orientation is None:
+    own = record.orientation
+    if own is None:
         return -1
-    own = np.asarray(record.orientation)
     for index, known in enumerate(directions):
-        if float(np.abs(own - known).max()) < _DIRECTION_TOLERANCE:
+        if all(abs(a - b) < _DIRECTION_TOLERANCE for a, b in zip(own, known, strict=True)):
             return index
     directions.append(own)
     return len(directions) - 1
@@ -145,12 +139,24 @@ def _by_fact(
     return list(parts.values())
 
 
+@lru_cache(maxsize=4096)
+def _normal(orientation: tuple[float, ...]) -> tuple[float, float, float] | None:
+    # Plain arithmetic: numpy takes fifty times as long for three numbers, of 5,000 files.
+    a, b, c, d, e, f = orientation
+    normal = (b * f - c * e, c * d - a * f, a * e - b * d)
+    length = math.hypot(*normal)
+    if length < 1e-6:
+        return None
+    x, y, z = normal
+    return x / length, y / length, z / length
+
+
 def _place(record: HeaderRecord) -> float | None:
     """Position along the normal in millimetres."""
     normal = normal_of(record)
     if normal is None or record.position is None:
         return None
-    return float(np.dot(normal, record.position))
+    return sum(n * p for n, p in zip(normal, record.position, strict=True))
 
 
 def _ordered(stack: list[HeaderRecord]) -> tuple[HeaderRecord, ...]:
