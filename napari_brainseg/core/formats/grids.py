@@ -23,7 +23,7 @@ _WHOLE = 1e-4
 _HALF = 0.5 + 1e-3
 """A voxel reaches half its size beyond its centre: that far out its value still holds."""
 _SLAB = 8
-_ROWS = 32
+_ROWS = 128
 _PROBES = 32
 _THREADS = min(4, os.cpu_count() or 1)
 
