@@ -148,8 +148,8 @@ def place_folder(
                 "Choose another folder, or ask for it to be overwritten.",
             )
         scratch = root / f".{patient}.new-{uuid.uuid4().hex[:8]}"
-        scratch.mkdir()
         try:
+            scratch.mkdir()
             write(scratch)
             _swap(scratch, target, record)
         except BaseException:

@@ -7,10 +7,12 @@ directory of the archive is checked before a byte is written, and what is writte
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -142,8 +144,13 @@ def _unpack_to(
                     progress(count + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise _damaged(zip_path, str(error)) from error
-    except (RuntimeError, OverflowError, UnicodeError) as error:
+    except (RuntimeError, OverflowError, UnicodeError, lzma.LZMAError, struct.error) as error:
         raise _damaged(zip_path, str(error)) from error
+    except OSError as error:
+        # bz2 says so of damaged data; errors of the disk have a number.
+        if error.errno is None:
+            raise _damaged(zip_path, str(error)) from error
+        raise
     if not total:
         raise DataError(f"The archive {zip_path} is empty.", "Export it again.")
     return len(entries), total
