@@ -126,6 +126,8 @@ class Elements:
     def __init__(self, meta: Any, dataset: Any, ended: int) -> None:
         self._meta = meta
         self._dataset = dataset
+        # Plain integers: pydicom's tags compare in Python, a hundred times a file.
+        self._held = {int(tag): element for tag, element in dataset.items()}
         self._encodings: list[str] | None = None
         self.ended = ended
 
@@ -165,14 +167,14 @@ class Elements:
         """All that is there, by the names of `HeaderRecord`; broken values are left out."""
         found: dict[str, Any] = {}
         for tag, (name, kind) in _TAGS.items():
-            if name not in names or found.get(name) is not None:
+            if (tag not in self._held and tag >> 16 != 2) or name not in names or name in found:
                 continue
             value = self._value(tag, name, kind)
             if value not in (None, "", ()):
                 found[name] = value
-        if _SHARED_GROUPS in self._dataset or _FRAME_GROUPS in self._dataset:
+        if _SHARED_GROUPS in self._held or _FRAME_GROUPS in self._held:
             self._from_groups(found)
-        if _SEGMENTS in self._dataset:
+        if _SEGMENTS in self._held:
             found["segment_algorithms"] = self._algorithms()
         return found
 
@@ -197,9 +199,9 @@ class Elements:
             held = self._meta.get(tag)
             value = getattr(held, "value", held)
             return (b"" if value is None else value), "UI", True
-        if tag not in self._dataset:
+        element = self._held.get(tag)
+        if element is None:
             return b"", "", True
-        element = self._dataset.get_item(tag)
         vr = getattr(element, "VR", None)
         if vr in (None, "UN"):
             vr = _WIDE.get(tag, "")
@@ -243,8 +245,8 @@ class Elements:
                 order = "<" if little else ">"
                 numbers = struct.unpack(f"{order}{count}{letter}", value[: count * size])
             else:
-                text = value[:_LONGEST_TEXT].decode("ascii").replace("\0", "")
-                numbers = tuple(float(part) for part in text.split("\\") if part.strip())
+                parts = value[:_LONGEST_TEXT].replace(b"\0", b"").split(b"\\")
+                numbers = tuple(float(part) for part in parts if part.strip())
         except (struct.error, ValueError):
             return ()
         return tuple(float(n) for n in numbers) if all(map(math.isfinite, numbers)) else ()
@@ -252,7 +254,7 @@ class Elements:
     def _from_groups(self, found: dict[str, Any]) -> None:
         """Fill in what a multi-frame file says in its functional groups, of the first frame."""
         for tag in (_SHARED_GROUPS, _FRAME_GROUPS):
-            if tag not in self._dataset:
+            if tag not in self._held:
                 continue
             item = self._dataset[tag].value[0]
             for name, (group, keyword, kind) in _IN_GROUPS.items():
@@ -280,9 +282,11 @@ class _Watch:
     def __call__(self, tag: int, vr: str | None, length: int) -> bool:
         """Whether to stop before this element."""
         del vr, length
-        if tag >= _AFTER_HEADER:
-            self.ended = int(tag)
-        return self.ended != 0
+        number = int(tag)
+        if number < _AFTER_HEADER:
+            return False
+        self.ended = number
+        return True
 
 
 @lru_cache(maxsize=1)
