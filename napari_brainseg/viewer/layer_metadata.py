@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari.layers import Layer
     from napari.viewer import Viewer
 
     from napari_brainseg.core.imaging import Geometry, Modality, SourceGrid, Study
 
-__all__ = ["GEOMETRY", "GRID", "give_units", "layer_metadata", "layer_space", "space_of"]
+__all__ = [
+    "GEOMETRY",
+    "GRID",
+    "give_units",
+    "layer_metadata",
+    "layer_space",
+    "space_of",
+    "take_units",
+]
 
 GEOMETRY = "geometry"
 """Key of the `Geometry` in a layer's metadata."""
@@ -43,6 +52,13 @@ def give_units(viewer: Viewer, units: tuple[str, str, str]) -> None:
     for layer in viewer.layers:
         if layer.ndim == len(units) and tuple(map(str, layer.units)) != units:
             layer.units = units
+
+
+def take_units(viewer: Viewer, layer: Layer) -> None:
+    """Give a layer that is about to join a viewer the units of those that are there."""
+    beside = next((other for other in viewer.layers if other.ndim == layer.ndim), None)
+    if beside is not None and tuple(layer.units) != tuple(beside.units):
+        layer.units = beside.units
 
 
 def layer_metadata(study: Study, modality: Modality | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from psygnal import Signal
 from napari_brainseg.core.imaging import Modality
 from napari_brainseg.viewer.assign import assign
 from napari_brainseg.viewer.contrast import Tissue, tissue_of
+from napari_brainseg.viewer.layer_metadata import take_units
 from napari_brainseg.viewer.overlay_layers import lock
 from napari_brainseg.viewer.thumbnails import rest_unseen
 from napari_brainseg.viewer.window_level import clamped
@@ -96,6 +97,7 @@ class ModalityLayers:
             np.broadcast_to(np.uint8(0), shape), name=str(modality), colormap="gray", visible=False
         )
         lock(layer)
+        take_units(self._viewer, layer)
         rest_unseen(self._viewer, layer)
         layer.events.visible.connect(self._on_visible)
         self._viewer.layers.insert(min(index, len(self._viewer.layers)), layer)

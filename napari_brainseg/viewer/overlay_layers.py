@@ -17,6 +17,7 @@ from psygnal import Signal
 
 from napari_brainseg.viewer import colours, difference
 from napari_brainseg.viewer.assign import assign
+from napari_brainseg.viewer.layer_metadata import take_units
 from napari_brainseg.viewer.preview_picture import PREVIEW_COLOURS, PREVIEW_NAME
 from napari_brainseg.viewer.thumbnails import rest_unseen
 
@@ -156,6 +157,7 @@ class OverlayLayers:
         self._layers[name] = layer
         self._there.discard(name)
         self._dress(name)
+        take_units(self._viewer, layer)
         self._viewer.layers.insert(self._place_of(name), layer)
 
     def set_data(

@@ -11,7 +11,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_brainseg.viewer.assign import assign
-from napari_brainseg.viewer.layer_metadata import layer_space
+from napari_brainseg.viewer.layer_metadata import take_units
 from napari_brainseg.viewer.thumbnails import rest_unseen
 
 if TYPE_CHECKING:
@@ -167,7 +167,6 @@ class SeedScribbles:
             np.zeros(self._case.shape, np.uint8),
             name=SEEDS_NAME,
             scale=self._scale(),
-            units=layer_space(self._case.study)["units"],
             opacity=_OPACITY,
             visible=False,
             colormap=DirectLabelColormap(
@@ -187,6 +186,7 @@ class SeedScribbles:
         layer.events.paint.connect(lambda _event: self.changed.emit())
         layer.events.selected_label.connect(self._keep_known)
         self._layer = layer
+        take_units(self._viewer, layer)
         self._viewer.layers.append(layer)
         _forget(layer)
         return layer

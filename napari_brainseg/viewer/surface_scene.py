@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image, Labels, Surface
 from psygnal import Signal
 
+from napari_brainseg.viewer.layer_metadata import take_units
 from napari_brainseg.viewer.overlay_layers import OVERLAYS, lock
 from napari_brainseg.viewer.surface_job import NOTHING, KeptSurfaces, joined, shades_of_masks
 
@@ -258,9 +259,7 @@ class SurfaceScene:
 
     def _add(self, layer: Layer) -> None:
         active = self._viewer.layers.selection.active
-        beside = next((other for other in self._viewer.layers if other.ndim == layer.ndim), None)
-        if beside is not None and tuple(layer.units) != tuple(beside.units):
-            layer.units = beside.units
+        take_units(self._viewer, layer)
         # At the bottom: whoever looks for the uppermost layers must not find these.
         self._viewer.layers.insert(0, layer)
         self._viewer.layers.selection.active = active

@@ -1,4 +1,4 @@
-"""A DICOM study taken through the job: open, predict, correct, approve; DICOM SEG and report out."""
+"""A DICOM study from the scanner's files to an approved mask, DICOM SEG and report."""
 
 from __future__ import annotations
 

@@ -81,11 +81,12 @@ class ExportWindow(QDialog):
     def show_tab(self, tab: int) -> None:
         """Come to the front with a tab."""
         self.tabs.setCurrentIndex(tab)
-        self.dress()
         self.refresh()
         if not self.isVisible():
             self._go_aside()
         self.show()
+        # Not before: a style sheet given to a window that was never shown is lost on its children.
+        self.dress()
         self.raise_()
         self.activateWindow()
 

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_brainseg.core.formats.mask_kinds import MaskFormat
-from napari_brainseg.core.imaging import BrainSegError
+from napari_brainseg.core.imaging import BrainSegError, StudyFormat
 from napari_brainseg.session.mask_export import (
     WhichMask,
     export_mask,
@@ -89,6 +89,7 @@ class MaskExportView(QWidget):
         self.ties.add(desk.correction_started, lambda _correction: self._on_correction())
         self.ties.add(desk.closed, self.refresh)
         self.ties.add(desk.corrected, lambda _meter: self._on_stroke())
+        self._suggest()
         self.refresh()
 
     @property
@@ -349,7 +350,14 @@ class MaskExportView(QWidget):
     def _on_opened(self) -> None:
         self._forget()
         self.which.clear()
+        self._suggest()
         self.refresh()
+
+    def _suggest(self) -> None:
+        """Offer first what the other programs of a DICOM patient's house read."""
+        case = self.desk.case
+        if case is not None and case.study.format is StudyFormat.DICOM:
+            self.formats[MaskFormat.DICOM_SEG].setChecked(True)
 
     def _on_correction(self) -> None:
         """Offer what a person made first."""

@@ -36,6 +36,7 @@ def tool_word(tool: str) -> str:
         "take prediction": tr("Tool", "Take prediction"),
         "take truth": tr("Tool", "Take ground truth"),
         "clear slice": tr("Tool", "Clear slice"),
+        "import": tr("Tool", "Mask from a file"),
         "other": tr("Tool", "Other change"),
     }
     return words.get(tool, tool.capitalize())

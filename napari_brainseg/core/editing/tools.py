@@ -32,4 +32,5 @@ class Tool(StrEnum):
     TAKE_PREDICTION = "take prediction"
     TAKE_TRUTH = "take truth"
     CLEAR_SLICE = "clear slice"
+    IMPORT = "import"
     OTHER = "other"

@@ -55,13 +55,15 @@ class Reorientation:
         """View a stored array (..., a, b, c) upright, (..., z, y, x); nothing is copied."""
         lead = stored.ndim - 3
         turned = stored.transpose(*range(lead), *(lead + axis for axis in self.axes))
-        view: NDArray[Any] = turned[(..., *_steps(self.flips))]
+        z, y, x = _steps(self.flips)
+        view: NDArray[Any] = turned[..., z, y, x]
         return view
 
     def undo(self, upright: NDArray[Any]) -> NDArray[Any]:
         """View an upright array (..., z, y, x) in the stored order; nothing is copied."""
         lead = upright.ndim - 3
-        back = upright[(..., *_steps(self.flips))]
+        z, y, x = _steps(self.flips)
+        back = upright[..., z, y, x]
         view: NDArray[Any] = back.transpose(
             *range(lead), *(lead + self.axes.index(axis) for axis in range(3))
         )
@@ -119,7 +121,7 @@ def upright(affine_lps: Affine, shape: tuple[int, int, int]) -> tuple[Reorientat
         ),
     )
     flips = tuple(bool(cosines[row, axis] < 0) for row, axis in zip(along, axes, strict=True))
-    found = Reorientation(axes, (flips[0], flips[1], flips[2]))
+    found = Reorientation((axes[0], axes[1], axes[2]), (flips[0], flips[1], flips[2]))
     result = np.eye(4)
     origin = matrix[:3, 3].copy()
     for target, (axis, flip) in enumerate(zip(axes, flips, strict=True)):
@@ -139,5 +141,5 @@ def spacing_of(affine_lps: Affine) -> tuple[float, float, float]:
     return float(a), float(b), float(c)
 
 
-def _steps(flips: tuple[bool, bool, bool]) -> tuple[slice, ...]:
-    return tuple(slice(None, None, -1 if flip else 1) for flip in flips)
+def _steps(flips: tuple[bool, bool, bool]) -> list[slice]:
+    return [slice(None, None, -1 if flip else 1) for flip in flips]

@@ -131,7 +131,8 @@ class PhantomSeries:
         return tuple(tuple(float(v) for v in line) for line in found), counts
 
     def _covering(self, extent_mm: NDArray[Any]) -> tuple[int, int, int]:
-        normal = np.cross(*(np.array(axis) for axis in _PLANES[self.plane]))
+        row, column = (np.array(axis, float) for axis in _PLANES[self.plane])
+        normal = np.cross(row, column)
         between, rows, columns = self.spacing_mm
         return (
             max(1, round(float(np.abs(normal) @ extent_mm) / between)),
