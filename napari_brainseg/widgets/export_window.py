@@ -21,7 +21,7 @@ __all__ = ["MASKS", "PICTURES", "REPORT", "ExportWindow"]
 MASKS, PICTURES, REPORT = range(3)
 """The tabs."""
 _WIDTH_CHARS = 62
-_HEIGHT_LINES = 34
+_HEIGHT_LINES = 38
 
 
 class ExportWindow(QDialog):
