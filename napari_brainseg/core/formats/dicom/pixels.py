@@ -119,8 +119,11 @@ def _decode(path: Path, facts: PixelFacts, indices: list[int]) -> Iterator[NDArr
             yield plane
     except DataError:
         raise
-    except Exception as error:  # decoders raise anything for broken pixels
-        raise _broken(path, _first_line(error)) from error
+    except BaseException as error:
+        # Decoders raise anything for broken pixels; those in Rust panic, which is no Exception.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise _broken(path, _first_line(error)) from error
+        raise
 
 
 def _source(path: Path, facts: PixelFacts) -> tuple[Any, dict[str, Any]]:
@@ -176,7 +179,9 @@ def _convert(frame: Frame, plane: NDArray[Any], out: NDArray[Any]) -> Reach:
     if frame.slope != 1 or frame.intercept != 0:
         # Doubles hold 32 bits times a slope; the result is rounded once.
         plane = plane * np.float64(frame.slope) + np.float64(frame.intercept)
-    out[...] = plane
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A slope that makes no sense leaves infinite values, which are said later.
+        out[...] = plane
     if padded is None:
         return Reach(float(out.min()), float(out.max()), False)
     measured = out[~padded]
@@ -220,7 +225,7 @@ def _unreadable(path: Path, syntax: str) -> DataError:
     return DataError(f"{path} is compressed as {name}, which cannot be read here.", hint)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     """Give what an error says, without what each of several decoders said."""
     lines = str(error).strip().splitlines()
     text = " ".join(line.strip() for line in lines[:2]) if lines else type(error).__name__
