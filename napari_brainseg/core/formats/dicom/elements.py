@@ -18,6 +18,8 @@ __all__ = ["Elements"]
 _AFTER_HEADER = 0x7FE00008
 _CHARACTER_SET = 0x00080005
 _SEGMENTS = 0x00620002
+_AGENTS = 0x00180012
+"""Contrast agents of multi-frame files, coded (PS3.3, C.8.13.3.1)."""
 _SHARED_GROUPS = 0x52009229
 _FRAME_GROUPS = 0x52009230
 _LONGEST_TEXT = 1024
@@ -65,6 +67,7 @@ _TAGS: dict[int, _Entry] = {
     0x00181042: _Entry("contrast_start_time", "text"),
     0x00181060: _Entry("trigger_time_ms", "float"),
     0x00181314: _Entry("flip_angle_deg", "float"),
+    0x00189005: _Entry("sequence_name", "text"),
     0x00189087: _Entry("b_value", "float"),
     # Siemens' and GE's own, from before there was a standard element.
     0x0019100C: _Entry("b_value", "float"),
@@ -176,6 +179,9 @@ class Elements:
             self._from_groups(found)
         if _SEGMENTS in self._held:
             found["segment_algorithms"] = self._algorithms()
+        if _AGENTS in self._held and "contrast_agent" not in found:
+            agents = self._dataset[_AGENTS].value
+            found["contrast_agent"] = ", ".join(str(a.get("CodeMeaning", "coded")) for a in agents)
         return found
 
     def _value(self, tag: int, name: str, kind: str) -> Any:
@@ -294,7 +300,9 @@ def _wanted() -> tuple[Any, ...]:
     from pydicom.tag import Tag
 
     tags = [tag for tag in _TAGS if tag >> 16 != 2]
-    return tuple(map(Tag, [*tags, _CHARACTER_SET, _SEGMENTS, _SHARED_GROUPS, _FRAME_GROUPS]))
+    return tuple(
+        map(Tag, [*tags, _CHARACTER_SET, _SEGMENTS, _AGENTS, _SHARED_GROUPS, _FRAME_GROUPS])
+    )
 
 
 def _numbers_of(value: Any) -> tuple[float, ...]:

@@ -80,12 +80,17 @@ def index_folder(
     """
     records: list[HeaderRecord] = []
     broken: list[tuple[Path, DataError]] = []
-    for count, entry in enumerate(_candidates(root, {os.fspath(path) for path in skip})):
-        if count % _TOLD_EVERY == 0:
+    count = 0
+    for entry in _candidates(root, {os.fspath(path) for path in skip}):
+        # A folder without candidates takes its time, too.
+        if count % _TOLD_EVERY == 0 or not entry:
             if cancelled is not None and cancelled():
                 raise CancelledError(f"The search of {root} was stopped.")
-            if progress is not None:
+            if progress is not None and entry:
                 progress(count)
+        if not entry:
+            continue
+        count += 1
         outcome = _outcome(entry)
         if isinstance(outcome, HeaderRecord):
             records.append(outcome)
@@ -140,7 +145,7 @@ def _outcome(path: str) -> HeaderRecord | DataError | None:
 
 
 def _candidates(root: Path, skip: Collection[str]) -> Iterator[str]:
-    """Paths of the files that may be DICOM, folder by folder, each sorted by name."""
+    """Paths of the files that may be DICOM, each folder's sorted by name behind an empty one."""
     seen: set[tuple[int, int]] = set()
     waiting = [(os.fspath(root), 0)]
     while waiting:
@@ -164,5 +169,6 @@ def _candidates(root: Path, skip: Collection[str]) -> Iterator[str]:
         except OSError:
             # What may not be looked into holds nothing for this user.
             continue
+        yield ""
         yield from sorted(names)
         waiting.extend(sorted(below, reverse=True))

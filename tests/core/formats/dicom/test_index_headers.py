@@ -186,6 +186,15 @@ def test_enhanced_multi_frame(tmp_path):
     assert header.is_image
 
 
+def test_coded_contrast_agents(tmp_path, write_series):
+    agent = Dataset()
+    agent.CodeMeaning = "Gadobutrol"
+    (path,) = write_series(tmp_path, 1, ContrastBolusAgentSequence=[agent])
+    assert read_header(path).contrast_agent == "Gadobutrol"
+    (path,) = write_series(tmp_path / "b", 1, ContrastBolusAgentSequence=[])
+    assert read_header(path).contrast_agent == ""
+
+
 def test_gone_while_reading_folders(tmp_path, write_series):
     from napari_brainseg.core.formats.dicom.index import index_folder
 

@@ -339,6 +339,12 @@ def test_progress_and_cancel(tmp_path, write_study):
         dicom_folders(root, cancelled=lambda: True)
 
 
+def test_a_search_of_folders_without_dicom_stops_too(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    with pytest.raises(CancelledError):
+        dicom_folders(tmp_path, cancelled=lambda: True)
+
+
 def test_links_in_a_circle_end(tmp_path, write_study):
     root = write_study(tmp_path / "a")
     (root / "again").symlink_to(tmp_path, target_is_directory=True)
