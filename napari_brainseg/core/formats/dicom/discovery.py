@@ -28,9 +28,9 @@ _CLIMB = 2
 _NEIGHBOURS = 60
 """Entries of such a folder that are looked at."""
 _PROBED_FOLDERS = 4
-_PROBED_FILES = 16
+_PROBED_FILES = 8
 """Folders of a neighbour, and files of each, that are asked which study they are of."""
-_PROBED_IN_ALL = 1500
+_PROBED_IN_ALL = 400
 
 _found_below: dict[Path, Path] = {}
 """Files that stand for a study, for it shares its folder with others: the root each was found

@@ -7,7 +7,15 @@ import struct
 import sys
 import warnings
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from napari_brainseg.core.formats.dicom.header_tags import (
+    FORMATS,
+    IN_GROUPS,
+    LENGTHS,
+    TAGS,
+    VRS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,97 +32,6 @@ _SHARED_GROUPS = 0x52009229
 _FRAME_GROUPS = 0x52009230
 _LONGEST_TEXT = 1024
 """Bytes of a value that are looked at: descriptions have 64 at most."""
-
-
-class _Entry(NamedTuple):
-    name: str
-    kind: str
-    """text, texts, int, float or floats."""
-
-
-_TAGS: dict[int, _Entry] = {
-    0x00020010: _Entry("transfer_syntax_uid", "text"),
-    0x00080008: _Entry("image_type", "texts"),
-    0x00080016: _Entry("sop_class_uid", "text"),
-    0x00080018: _Entry("sop_instance_uid", "text"),
-    0x00080020: _Entry("study_date", "text"),
-    0x00080021: _Entry("series_date", "text"),
-    0x00080022: _Entry("acquisition_date", "text"),
-    0x00080030: _Entry("study_time", "text"),
-    0x00080032: _Entry("acquisition_time", "text"),
-    0x00080033: _Entry("content_time", "text"),
-    0x00080060: _Entry("modality", "text"),
-    0x00081030: _Entry("study_description", "text"),
-    0x0008103E: _Entry("series_description", "text"),
-    0x00100010: _Entry("patient_name", "text"),
-    0x00100020: _Entry("patient_id", "text"),
-    0x00100021: _Entry("patient_issuer", "text"),
-    0x00100030: _Entry("birth_date", "text"),
-    0x00180010: _Entry("contrast_agent", "text"),
-    0x00180015: _Entry("body_part", "text"),
-    0x00180020: _Entry("scanning_sequence", "texts"),
-    0x00180021: _Entry("sequence_variant", "texts"),
-    0x00180023: _Entry("acquisition_type", "text"),
-    0x00180024: _Entry("sequence_name", "text"),
-    0x00180050: _Entry("slice_thickness_mm", "float"),
-    0x00180080: _Entry("repetition_time_ms", "float"),
-    0x00180081: _Entry("echo_time_ms", "float"),
-    0x00180082: _Entry("inversion_time_ms", "float"),
-    0x00180086: _Entry("echo_number", "int"),
-    0x00180088: _Entry("slice_spacing_mm", "float"),
-    0x00180091: _Entry("echo_train_length", "int"),
-    0x00181030: _Entry("protocol_name", "text"),
-    0x00181042: _Entry("contrast_start_time", "text"),
-    0x00181060: _Entry("trigger_time_ms", "float"),
-    0x00181314: _Entry("flip_angle_deg", "float"),
-    0x00189005: _Entry("sequence_name", "text"),
-    0x00189087: _Entry("b_value", "float"),
-    # Siemens' and GE's own, from before there was a standard element.
-    0x0019100C: _Entry("b_value", "float"),
-    0x00431039: _Entry("b_value", "float"),
-    0x0020000D: _Entry("study_uid", "text"),
-    0x0020000E: _Entry("series_uid", "text"),
-    0x00200011: _Entry("series_number", "int"),
-    0x00200012: _Entry("acquisition_number", "int"),
-    0x00200013: _Entry("instance_number", "int"),
-    0x00200032: _Entry("position", "floats"),
-    0x00200037: _Entry("orientation", "floats"),
-    0x00200052: _Entry("frame_of_reference_uid", "text"),
-    0x00200100: _Entry("temporal_position", "int"),
-    0x00280002: _Entry("samples_per_pixel", "int"),
-    0x00280004: _Entry("photometric", "text"),
-    0x00280008: _Entry("frames", "int"),
-    0x00280010: _Entry("rows", "int"),
-    0x00280011: _Entry("columns", "int"),
-    0x00280030: _Entry("pixel_spacing_mm", "floats"),
-    0x00280100: _Entry("bits_allocated", "int"),
-}
-
-_IN_GROUPS: dict[str, tuple[str, str, str]] = {
-    # name: (functional group, attribute in it, kind) (PS3.3, C.7.6.16.2 and C.8.13.5)
-    "orientation": ("PlaneOrientationSequence", "ImageOrientationPatient", "floats"),
-    "position": ("PlanePositionSequence", "ImagePositionPatient", "floats"),
-    "pixel_spacing_mm": ("PixelMeasuresSequence", "PixelSpacing", "floats"),
-    "slice_thickness_mm": ("PixelMeasuresSequence", "SliceThickness", "float"),
-    "slice_spacing_mm": ("PixelMeasuresSequence", "SpacingBetweenSlices", "float"),
-    "echo_time_ms": ("MREchoSequence", "EffectiveEchoTime", "float"),
-    "repetition_time_ms": ("MRTimingAndRelatedParametersSequence", "RepetitionTime", "float"),
-    "inversion_time_ms": ("MRModifierSequence", "InversionTimes", "float"),
-    "b_value": ("MRDiffusionSequence", "DiffusionBValue", "float"),
-}
-
-_FORMATS = {
-    "US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"
-}  # fmt: skip
-_WIDE = {
-    # Binary elements have no VR in implicit files.
-    0x00280002: "US",
-    0x00280010: "US",
-    0x00280011: "US",
-    0x00280100: "US",
-    0x00189087: "FD",
-}
-_LENGTHS = {"position": 3, "orientation": 6, "pixel_spacing_mm": 2}
 
 
 class Elements:
@@ -169,7 +86,7 @@ class Elements:
     def values(self, names: Collection[str]) -> dict[str, Any]:
         """All that is there, by the names of `HeaderRecord`; broken values are left out."""
         found: dict[str, Any] = {}
-        for tag, (name, kind) in _TAGS.items():
+        for tag, (name, kind) in TAGS.items():
             if (tag not in self._held and tag >> 16 != 2) or name not in names or name in found:
                 continue
             value = self._value(tag, name, kind)
@@ -191,7 +108,7 @@ class Elements:
             return tuple(part.strip() for part in self._text(tag).split("\\") if part.strip())
         numbers = self._numbers(tag)
         if kind == "floats":
-            return numbers if len(numbers) == _LENGTHS[name] else None
+            return numbers if len(numbers) == LENGTHS[name] else None
         if not numbers:
             return None
         if name == "b_value":
@@ -210,7 +127,7 @@ class Elements:
             return b"", "", True
         vr = getattr(element, "VR", None)
         if vr in (None, "UN"):
-            vr = _WIDE.get(tag, "")
+            vr = VRS.get(tag, "")
         return element.value, vr, bool(getattr(element, "is_little_endian", True))
 
     def _text(self, tag: int) -> str:
@@ -243,7 +160,7 @@ class Elements:
         value, vr, little = self._raw(tag)
         if not isinstance(value, bytes):
             return _numbers_of(value)
-        letter = _FORMATS.get(vr)
+        letter = FORMATS.get(vr)
         try:
             if letter is not None:
                 size = struct.calcsize(letter)
@@ -263,13 +180,13 @@ class Elements:
             if tag not in self._held:
                 continue
             item = self._dataset[tag].value[0]
-            for name, (group, keyword, kind) in _IN_GROUPS.items():
+            for name, (group, keyword, kind) in IN_GROUPS.items():
                 inner = item.get(group)
                 if found.get(name) is not None or not inner:
                     continue
                 numbers = _numbers_of(inner[0].get(keyword))
                 if kind == "floats":
-                    if len(numbers) == _LENGTHS[name]:
+                    if len(numbers) == LENGTHS[name]:
                         found[name] = numbers
                 elif numbers:
                     found[name] = numbers[0]
@@ -299,7 +216,7 @@ class _Watch:
 def _wanted() -> tuple[Any, ...]:
     from pydicom.tag import Tag
 
-    tags = [tag for tag in _TAGS if tag >> 16 != 2]
+    tags = [tag for tag in TAGS if tag >> 16 != 2]
     return tuple(
         map(Tag, [*tags, _CHARACTER_SET, _SEGMENTS, _AGENTS, _SHARED_GROUPS, _FRAME_GROUPS])
     )

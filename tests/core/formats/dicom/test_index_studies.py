@@ -75,13 +75,13 @@ def test_a_study_of_three_series(tmp_path, write_study):
 
 
 def test_nobody_is_named(tmp_path, write_study):
-    root = write_study(tmp_path, PatientName="Geheim^Gerda", PatientID="4711")
+    root = write_study(tmp_path, PatientName="Geheim^Gerda", PatientID="NUMBER-4711")
     (study,) = discover(root).folders
     assert study.patient.startswith("PT-")
     assert study.patient.endswith("_20200131")
     said = repr(index.index_folder(root).records)
     assert "Geheim" not in said
-    assert "4711" not in said
+    assert "NUMBER-4711" not in said
 
 
 def test_mixed_patients_and_studies_in_one_folder_stay_apart(tmp_path, write_series):
