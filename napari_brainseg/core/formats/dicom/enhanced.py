@@ -34,7 +34,8 @@ _UNCOMPRESSED = {
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _MOST_RATIO = 20_000
 """A blank slice compresses well, but hardly better than this."""
-_MOST_FRAME_BYTES = 1 << 28
+_MOST_FRAME_BYTES = 1 << 26
+"""Of a compressed frame: more than any scanner makes (a mammogram takes 50 MB)."""
 
 
 def frames_of(path: Path) -> tuple[list[Frame], Dataset]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_brainseg.core.formats.dicom.codestreams import codestream_size
 from napari_brainseg.core.formats.dicom.frames import read_whole
 from napari_brainseg.core.imaging import DataError
 
@@ -112,6 +113,8 @@ def _decode(path: Path, facts: PixelFacts, indices: list[int]) -> Iterator[NDArr
     source, options = _source(path, facts)
     if decoder.is_native and options:
         _check_length(path, len(source), facts)
+    if syntax in _PACKAGES:
+        _check_codestreams(path, source, facts)
     try:
         for plane, _ in decoder.iter_array(
             source, indices=indices, raw=True, view_only=decoder.is_native, **options
@@ -163,6 +166,27 @@ def _check_length(path: Path, held: int, facts: PixelFacts) -> None:
             f"it says {facts.bits_allocated} bits a pixel and {facts.frames} frames, which takes "
             f"{needed:,} bytes, but holds {held:,}",
         )
+
+
+def _check_codestreams(path: Path, source: Any, facts: PixelFacts) -> None:
+    """Refuse compressed frames of another size than the header says, before a decoder trusts it."""
+    from pydicom.encaps import generate_frames
+
+    held = source if isinstance(source, bytes) else source.PixelData
+    try:
+        for frame in generate_frames(held, number_of_frames=facts.frames):
+            size = codestream_size(frame)
+            if size != (facts.rows, facts.columns, 1):
+                told = "nothing" if size is None else f"{size.rows} x {size.columns} pixels"
+                raise _broken(
+                    path,
+                    f"{facts.rows} x {facts.columns} pixels were said, the compressed picture "
+                    f"says {told}",
+                )
+    except DataError:
+        raise
+    except Exception as error:  # pydicom raises anything for broken fragments
+        raise _broken(path, _first_line(error)) from error
 
 
 def _convert(frame: Frame, plane: NDArray[Any], out: NDArray[Any]) -> Reach:

@@ -141,8 +141,15 @@ def _load(series: SeriesInfo, workers: int | None) -> tuple[Loaded, Dataset]:
     if stack.affine_lps is not None:
         turned, affine = upright(stack.affine_lps, shape)
     a, b, c = turned.axes
-    data = np.empty((shape[a], shape[b], shape[c]), dtype_of(stack.there))
-    _fill(stack, turned.undo(data), workers)
+    try:
+        data = np.empty((shape[a], shape[b], shape[c]), dtype_of(stack.there))
+        _fill(stack, turned.undo(data), workers)
+    except MemoryError as error:
+        raise DataError(
+            f"The series {series.description or series.key} in {first.path.parent} has {shape[0]} "
+            f"slices of {shape[1]} x {shape[2]} pixels, too many for the memory of this computer.",
+            "Close other programs, or choose another series.",
+        ) from error
     dataset = next(d for frames, d in headers if first in frames)
     grid = SourceGrid(
         shape=shape,

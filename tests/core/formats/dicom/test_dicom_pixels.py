@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_brainseg.core.dataset.phantom.dicom import (
     write_dicom_phantom,
 )
 from napari_brainseg.core.formats import discover, load_study
+from napari_brainseg.core.formats.dicom.codestreams import codestream_size
 from napari_brainseg.core.imaging import DataError, Modality
 
 if TYPE_CHECKING:
@@ -232,6 +234,48 @@ def test_an_unknown_syntax_is_said(tmp_path: Path, phantom: Study) -> None:
         dataset.save_as(path)
     with pytest.raises(DataError, match="MPEG2"):
         load_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "marker", "at", "size"),
+    [
+        (JPEG2000Lossless, b"\xff\x4f\xff\x51", 8, struct.pack(">II", 60_000, 60_000)),
+        (JPEGLSLossless, b"\xff\xf7", 5, struct.pack(">HH", 60_000, 60_000)),
+        (JPEGLosslessSV1, b"\xff\xc3", 5, struct.pack(">HH", 60_000, 60_000)),
+    ],
+)
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_a_codestream_that_claims_gigabytes_meets_no_decoder(
+    tmp_path: Path, phantom: Study, syntax, marker, at, size, enhanced
+) -> None:
+    pytest.importorskip("imagecodecs")
+    pytest.importorskip("libjpeg")
+    _write(tmp_path, phantom, transfer_syntax=syntax, enhanced=enhanced)
+    path = _first(tmp_path)
+    data = bytearray(path.read_bytes())
+    start = data.index(marker) + at
+    data[start : start + len(size)] = size
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="says 60000 x 60000 pixels") as caught:
+        load_study(tmp_path)
+    assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xff\xd8",
+        b"\xff\xd8\xff\xff\xff",
+        b"\xff\xd8\xff\xe0\x00\x00",
+        b"\xff\xd8\xff\xc0\x00\x11\x08",
+        b"\xff\x4f\xff\x51\x00\x29",
+        b"\xff\x4f\xff\x51\x00\x29\x00\x00" + struct.pack(">8IH", 9, 9, 0, 0, 0, 0, 0, 0, 1),
+        b"\xff\x4f\xff\x51\x00\x29\x00\x00" + struct.pack(">8IH", 9999, 9999, 0, 0, 1, 1, 0, 0, 1),
+    ],
+)
+def test_broken_headers_of_codestreams_have_no_size(frame: bytes) -> None:
+    assert codestream_size(frame) is None
 
 
 def test_garbage_instead_of_a_codestream(tmp_path: Path, phantom: Study) -> None:
