@@ -170,9 +170,9 @@ def read_header(path: Path) -> HeaderRecord | None:
             f"{path} cannot be read: {error.strerror or error}.",
             "Check the permissions, and that the disk or network drive is connected.",
         ) from error
-    if elements.media_class == _DIRECTORY:
-        return None
     try:
+        if elements.media_class == _DIRECTORY:
+            return None
         record = HeaderRecord(path=path, **_values(elements))
     # Elements of a damaged file hold anything: numbers for sequences, nothing for numbers.
     except Exception as error:
