@@ -258,7 +258,7 @@ def _model(report: PatientReport) -> Section:
                 ("Mirrored view", f"DSC {1 - report.model.disagreement:.3f} with the plain one")
             )
     if base and (report.model is None or base != report.model.version):
-        rows.append(("Corrected model", base))
+        rows.append(("Started from", base))
     rows += [
         (
             f"{agreement.of.capitalize()}, truth",

@@ -24,6 +24,8 @@ Ends = tuple[tuple[float, float], tuple[float, float]]
 
 _TOUCH = 1e-9
 """Relative to the length of the line: points so near to a line lie on it."""
+_SEGMENTS = 64
+"""Of an outline, in one stretch of it: few enough to hold each against each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def bidimensional(
     from scipy import ndimage
 
     step = np.array((1.0, 1.0) if spacing_mm is None else spacing_mm[1:], dtype=float)
-    best: tuple[float, int, NDArray[np.float64], NDArray[np.float64]] | None = None
+    best: tuple[float, int, NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]] | None
+    best = None
     lesion = np.asarray(mask) != 0
     for z in np.flatnonzero(lesion.any(axis=(1, 2))).tolist():
         labels, _ = ndimage.label(lesion[z])
@@ -105,14 +108,14 @@ def bidimensional(
             if best is not None and math.hypot(*(extent * step)) <= best[0]:
                 continue
             corner = np.array([side.start for side in box], dtype=float)
-            segments = (_outline(labels[box] == number) + corner) * step
-            length, ends = _longest(segments[:, 0])
+            island = labels[box] == number
+            length, ends = _longest((_rim(island) + corner) * step)
             if best is None or length > best[0]:
-                best = length, z, ends, segments
+                best = length, z, ends, island, corner
     if best is None:
         return None
-    length, z, ends, segments = best
-    across, across_ends = _perpendicular(ends, segments)
+    length, z, ends, island, corner = best
+    across, across_ends = _perpendicular(ends, (_outline(island) + corner) * step)
     return Bidimensional(
         slice_index=z,
         longest=length,
@@ -121,6 +124,21 @@ def bidimensional(
         longest_ends=_voxels(ends, step),
         perpendicular_ends=_voxels(across_ends, step),
     )
+
+
+def _rim(island: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Outermost points of the outline in each row and column, shape (N, 2); its hull is theirs."""
+    points = []
+    # The island fills its box: no row and no column is without lesion.
+    for axis in (0, 1):
+        lines = island if axis == 0 else island.T
+        count = lines.shape[1]
+        near = lines.argmax(axis=1) - 0.5
+        far = count - 0.5 - lines[:, ::-1].argmax(axis=1)
+        for reach in (near, far):
+            ends = (np.arange(len(lines)), reach)
+            points.append(np.stack(ends if axis == 0 else ends[::-1], axis=1))
+    return np.concatenate(points)
 
 
 def _outline(island: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -157,24 +175,61 @@ def _perpendicular(
     across = np.array([-along[1], along[0]])
     from_start = segments - ends[0]
     t, s = from_start @ along, from_start @ across
-    # Between corners of the outline the extent is convex, so that it is largest at a corner.
-    places = np.unique(t[:, 0])
-    low, high = t.min(axis=1), t.max(axis=1)
-    touch = length * _TOUCH
-    meets = (places[:, None] >= low - touch) & (places[:, None] <= high + touch)
+    lowest, highest = t.min(axis=1), t.max(axis=1)
+    # The outline is cut into stretches no shorter than a segment: each touches two at the most.
+    span = highest.max() - lowest.min()
+    stretch = max(float((highest - lowest).max()), span * _SEGMENTS / len(t))
+    first = ((lowest - lowest.min()) / stretch).astype(np.intp)
+    last = ((highest - lowest.min()) / stretch).astype(np.intp)
+    top, bottom = (np.full(last.max() + 1, end) for end in (-np.inf, np.inf))
+    for touched in (first, last):
+        np.maximum.at(top, touched, s.max(axis=1))
+        np.minimum.at(bottom, touched, s.min(axis=1))
+    # A segment that touches two stretches is listed with both.
+    touched_by = np.concatenate([first, last])
+    order = np.argsort(touched_by, kind="stable")
+    starts = np.searchsorted(touched_by[order], np.arange(len(top) + 1))
+    best, at, ends_across = -np.inf, 0.0, (0.0, 0.0)
+    room = top - bottom
+    for part in np.argsort(-room, kind="stable"):
+        if room[part] <= best:
+            break
+        here = order[starts[part] : starts[part + 1]] % len(t)
+        # Between corners of the outline the extent is convex, so that it is largest at a corner.
+        places = np.unique(t[here])
+        low, high = _extent(places, t[here], s[here], length * _TOUCH)
+        widest = int((high - low).argmax())
+        if high[widest] - low[widest] > best:
+            at, ends_across = float(places[widest]), (float(low[widest]), float(high[widest]))
+            best = ends_across[1] - ends_across[0]
+    foot = ends[0] + at * along
+    return best, np.stack([foot + reach * across for reach in ends_across])
+
+
+def _extent(
+    places: NDArray[np.float64], t: NDArray[np.float64], s: NDArray[np.float64], touch: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest point of an outline on lines across it.
+
+    Parameters
+    ----------
+    places : ndarray, shape (P,)
+        Where the lines cross.
+    t, s : ndarray, shape (N, 2)
+        Along and across, of both ends of each segment of the outline.
+    touch : float
+        Segments so near to a line meet it.
+    """
+    meets = (places[:, None] >= t.min(axis=1) - touch) & (places[:, None] <= t.max(axis=1) + touch)
     run = t[:, 1] - t[:, 0]
-    share = np.where(
-        np.abs(run) > touch,
-        (places[:, None] - t[:, 0]) / np.where(np.abs(run) > touch, run, 1.0),
-        0.0,
-    ).clip(0.0, 1.0)
+    is_level = np.abs(run) <= touch
+    share = (places[:, None] - t[:, 0]) / np.where(is_level, 1.0, run)
+    share = np.where(is_level, 0.0, share).clip(0.0, 1.0)
     reach = s[:, 0] + share * (s[:, 1] - s[:, 0])
-    top = np.where(meets, reach, -np.inf).max(axis=1)
-    bottom = np.where(meets, reach, np.inf).min(axis=1)
-    best = int((top - bottom).argmax())
-    foot = ends[0] + places[best] * along
-    line = np.stack([foot + bottom[best] * across, foot + top[best] * across])
-    return float(top[best] - bottom[best]), line
+    return (
+        np.where(meets, reach, np.inf).min(axis=1),
+        np.where(meets, reach, -np.inf).max(axis=1),
+    )
 
 
 def _voxels(ends: NDArray[np.float64], step: NDArray[np.float64]) -> Ends:

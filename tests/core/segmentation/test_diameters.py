@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from scipy.spatial.distance import cdist
+from skimage.measure import find_contours
 
 from napari_brainseg.core.segmentation.diameters import bidimensional
 
@@ -137,6 +138,38 @@ def test_both_lines_lie_on_the_outline_and_none_is_longer(
         for part in range(1, count + 1):
             longest = max(longest, _brute(parts == part, step))
     assert found.longest == pytest.approx(longest)
+
+
+def test_no_line_across_is_longer_than_the_perpendicular() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(12):
+        blobs = ndimage.gaussian_filter(rng.random((1, 60, 70)), (0, 3, 3))
+        mask = blobs > np.quantile(blobs, 0.75)
+        found = bidimensional(mask, (5.0, 0.8, 1.1))
+        assert found is not None
+        step = np.array([0.8, 1.1])
+        labels, _ = ndimage.label(mask[0])
+        ends = np.array(found.longest_ends)
+        number = labels[tuple(_nearest(mask[0], ends[0]))]
+        outline = max(find_contours(np.pad(labels == number, 1).astype(float), 0.5), key=len)
+        points = (outline - 1) * step
+        along = (ends[1] - ends[0]) * step / found.longest
+        across = np.array([-along[1], along[0]])
+        t, s = (points - ends[0] * step) @ along, (points - ends[0] * step) @ across
+        for place in np.linspace(t.min(), t.max(), 37):
+            crossed = [
+                s[i] + (place - t[i]) / (t[i + 1] - t[i]) * (s[i + 1] - s[i])
+                for i in range(len(t) - 1)
+                if min(t[i], t[i + 1]) <= place <= max(t[i], t[i + 1]) and t[i] != t[i + 1]
+            ]
+            if crossed:
+                assert max(crossed) - min(crossed) <= found.perpendicular + 1e-6
+
+
+def _nearest(plane: np.ndarray, point: np.ndarray) -> np.ndarray:
+    centres = np.argwhere(plane)
+    nearest: np.ndarray = centres[np.abs(centres - point).max(axis=1).argmin()]
+    return nearest
 
 
 def _brute(island: np.ndarray, step: np.ndarray) -> float:
