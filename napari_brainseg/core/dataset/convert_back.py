@@ -202,7 +202,9 @@ def _write_nifti(
     from napari_brainseg.core.formats.nifti.writing import write_nifti
 
     geometry = Geometry(patient.spacing_mm, patient.affine_lps)
-    grid = None if patient.stored is None else patient.stored.grid()
+    # The order of a DICOM series (slice, row, column) is none that programs expect in NIfTI.
+    by_file = patient.format is StudyFormat.NIFTI and patient.stored is not None
+    grid = patient.stored.grid() if by_file and patient.stored is not None else None
     for channel in patient.channels:
         if channel.modality in channels:
             standard = f"{patient.name}_{SUFFIXES[channel.modality]}.nii.gz"

@@ -19,6 +19,7 @@ from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.dataset.phantom import phantom_study
 from napari_brainseg.core.dataset.phantom.dicom import PhantomPatient, write_dicom_phantom
 from napari_brainseg.core.formats import discover, load_study
+from napari_brainseg.core.formats.nifti.reading import read_nifti_mask
 from napari_brainseg.core.imaging import CancelledError, DataError, Geometry, Modality
 
 if TYPE_CHECKING:
@@ -203,6 +204,23 @@ def test_an_import_of_dicom_names_nobody(tmp_path, to) -> None:
         assert kept.image.geometry.spacing_mm == pytest.approx(
             load_study(source).image.geometry.spacing_mm
         )
+
+
+def test_a_mask_made_on_an_import_of_dicom_goes_back_onto_its_grid(tmp_path) -> None:
+    source = _dicom(tmp_path / "in")
+    study = load_study(source)
+    report = convert(source, tmp_path / "out", "kaggle_3m", durable=False)
+    (folder,) = report.written
+    nothing = convert_back(tmp_path / "out", tmp_path / "none")
+    assert "no mask" in str(nothing.faults[0].error)
+    mask = np.zeros(study.image.grid_shape, np.uint8)
+    mask[1, 4:9, 3:12] = 1
+    for z, plane in enumerate(mask, start=1):
+        tifffile.imwrite(folder / f"{folder.name}_{z}_mask.tif", plane * np.uint8(255))
+    back = convert_back(tmp_path / "out", tmp_path / "back", durable=False)
+    (path,) = back.written[0].iterdir()
+    assert path.name == f"{folder.name}_seg.nii.gz"
+    assert np.array_equal(read_nifti_mask(path, study).data, mask)
 
 
 def test_identifiers_are_kept_where_asked_for(tmp_path) -> None:
