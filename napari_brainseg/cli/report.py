@@ -95,6 +95,12 @@ def report(
         found = discover(patients)
         target = destination.absolute()
         _refuse_to_touch(found, target)
+        if not overwrite:
+            # Before an hour of predictions, not after it.
+            for folder in found.folders:
+                report_files.refuse_existing(
+                    report_files.report_paths(target, folder.patient, html=html, pdf=pdf)
+                )
         if workspace is not None and not Workspace(workspace).catalogue.is_file():
             raise DataError(
                 f"{workspace} is no workspace: it has no {Workspace(workspace).catalogue.name}.",

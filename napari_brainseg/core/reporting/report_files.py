@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from napari_brainseg.core.reporting.patient_report import PatientReport
     from napari_brainseg.core.reporting.patient_report_pdf import Paper
 
-__all__ = ["INDEX_NAME", "IndexRow", "index_row", "report_path", "write_index", "write_report"]
+__all__ = ["INDEX_NAME", "IndexRow", "index_row", "refuse_existing", "report_paths",
+           "write_index", "write_report"]  # fmt: skip
 
 INDEX_NAME = "index.html"
 _COLUMNS = ("Study", "PDF", "Stands on", "Volume", "Largest diameters", "DSC", "Decided")
@@ -29,10 +30,13 @@ IndexRow = tuple[str | Link, ...]
 """Cells of one report in the index."""
 
 
-def report_path(folder: Path, patient: str, kind: str) -> Path:
-    """Where the report of a patient lies: ``PATIENT_report.pdf``."""
+def report_paths(
+    folder: Path, patient: str, *, html: bool = True, pdf: bool = True
+) -> tuple[Path, ...]:
+    """Where the report of a patient lies: ``PATIENT_report.html`` and ``PATIENT_report.pdf``."""
     name = re.sub(r"[^\w.-]+", "_", patient).strip(".") or "patient"
-    return folder / f"{name}_report.{kind}"
+    kinds = (("html", html), ("pdf", pdf))
+    return tuple(folder / f"{name}_report.{kind}" for kind, asked in kinds if asked)
 
 
 def write_report(
@@ -68,18 +72,24 @@ def write_report(
     DataError
         If a file is there already, or the place cannot be written.
     """
-    targets = {kind: report_path(folder, report.patient, kind) for kind in ("html", "pdf")}
-    wanted = [targets[kind] for kind, asked in (("html", html), ("pdf", pdf)) if asked]
+    wanted = report_paths(folder, report.patient, html=html, pdf=pdf)
+    if not overwrite:
+        refuse_existing(wanted)
     for path in wanted:
-        if path.exists() and not overwrite:
+        if path.suffix == ".html":
+            write_atomically(path, render_html(report).encode())
+        else:
+            render_pdf(report, path, paper=paper)
+    return wanted
+
+
+def refuse_existing(paths: Iterable[Path]) -> None:
+    """Raise `DataError` if one of the files is there already."""
+    for path in paths:
+        if path.exists():
             raise DataError(
                 f"{path} is there already.", "Choose another folder, or replace the reports there."
             )
-    if html:
-        write_atomically(targets["html"], render_html(report).encode())
-    if pdf:
-        render_pdf(report, targets["pdf"], paper=paper)
-    return tuple(wanted)
 
 
 def index_row(report: PatientReport, written: Iterable[Path]) -> IndexRow:

@@ -28,7 +28,7 @@ from napari_brainseg.core.reporting.patient_report import (
 from napari_brainseg.core.reporting.patient_report_html import render_html
 from napari_brainseg.core.reporting.patient_report_pdf import fitted, pdf_bytes, render_pdf
 from napari_brainseg.core.reporting.patient_report_words import page_words
-from napari_brainseg.core.reporting.report_files import report_path, write_index, write_report
+from napari_brainseg.core.reporting.report_files import report_paths, write_index, write_report
 from napari_brainseg.core.segmentation.diameters import Bidimensional
 
 if TYPE_CHECKING:
@@ -307,7 +307,7 @@ def test_files_are_named_by_the_study_and_not_overwritten_unasked(
         write_report(report, tmp_path / "new")
     write_report(report, tmp_path / "new", html=False, overwrite=True)
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == sorted([html.name, pdf.name])
-    assert report_path(tmp_path, "../a b/ü", "pdf") == tmp_path / "_a_b_ü_report.pdf"
+    assert report_paths(tmp_path, "../a b/ü", html=False) == (tmp_path / "_a_b_ü_report.pdf",)
 
 
 def test_a_place_that_cannot_be_written_is_a_fault(report: PatientReport, tmp_path: Path) -> None:
