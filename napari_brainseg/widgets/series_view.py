@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_brainseg.core.imaging import KAGGLE_ORDER, Modality
@@ -16,6 +16,8 @@ from napari_brainseg.widgets.series_rows import SeriesRow
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from qtpy.QtGui import QResizeEvent
+
     from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.imaging import SeriesInfo, Study
 
@@ -25,8 +27,8 @@ _UNUSED = ""
 _TRUTH = "truth"
 _MOST_ROWS = 200
 """A perfusion series may come as hundreds of stacks; beyond this nobody finds anything."""
-_SHOWN_ROWS = 4
-"""Rows that are seen without scrolling, about."""
+_SHOWN_LINES = 26
+"""Lines of text that are seen without scrolling."""
 
 
 class SeriesView(QWidget):
@@ -61,6 +63,9 @@ class SeriesView(QWidget):
         self._area = QScrollArea(widgetResizable=True)
         self._area.setFrameShape(QFrame.Shape.NoFrame)
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # A fold has its new height only after Qt laid it out.
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._fit)
         self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.reset_button = QPushButton(self.tr("As recognised"))
         self.reset_button.setToolTip(
@@ -80,6 +85,7 @@ class SeriesView(QWidget):
         layout.addWidget(self.missing)
         layout.addWidget(self._area)
         layout.addLayout(buttons)
+        layout.addStretch(1)
         self._refresh()
 
     @property
@@ -150,9 +156,21 @@ class SeriesView(QWidget):
             column.addWidget(self._folded(others[:_MOST_ROWS], len(others)))
         column.addStretch(1)
         self._area.setWidget(content)
-        line = self.fontMetrics().lineSpacing()
-        rows = min(_SHOWN_ROWS, max(2, len(used) + len(fitting) + bool(others)))
-        self._area.setMinimumHeight(rows * 5 * line)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Follow the width: rows wrap."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Make the list as high as its rows, up to a limit from which on it scrolls."""
+        content = self._area.widget()
+        if content is None:
+            return
+        width = max(1, self._area.viewport().width())
+        wanted = content.layout().totalHeightForWidth(width)
+        self._area.setFixedHeight(min(wanted + 2, _SHOWN_LINES * self.fontMetrics().lineSpacing()))
 
     def _folded(self, others: Sequence[SeriesInfo], count: int) -> Fold:
         below = QWidget()
@@ -167,6 +185,7 @@ class SeriesView(QWidget):
         text = self.tr("1 other series") if count == 1 else self.tr("{n} other series")
         fold = Fold(text.format(n=count), below)
         fold.button.setChecked(len(self._before) < len(KAGGLE_ORDER))
+        fold.button.toggled.connect(lambda _on: self._soon.start())
         return fold
 
     def _row(self, series: SeriesInfo) -> SeriesRow:

@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_brainseg.core.formats import StudyFolder
 from napari_brainseg.core.imaging import Modality, SeriesInfo, StudyFormat
@@ -143,6 +143,15 @@ def test_others_are_folded_away_but_there_when_something_is_missing(view):
     assert not fold.button.isChecked()
     view.show_series(SERIES, {PRE: "3"}, "")
     assert view.findChildren(Fold)[-1].button.isChecked()
+
+
+def test_the_list_is_as_high_as_its_rows(view, qtbot):
+    view.show_series((*SERIES[:2], SERIES[2], series("7", "T1 +C", POST)), {**ROLES, POST: "7"})
+    area = view.findChild(QScrollArea)
+    before = area.height()
+    assert area.verticalScrollBar().maximum() == 0
+    view.findChildren(Fold)[-1].button.click()
+    qtbot.waitUntil(lambda: area.height() > before)
 
 
 def test_the_wheel_scrolls_and_changes_no_role(view):

@@ -245,7 +245,7 @@ def _details(stack: Stack) -> str:
         ("TI", first.inversion_time_ms),
     ):
         if value:
-            parts.append(f"{name} {value:.4g} ms")
+            parts.append(f"{name} {round(value, 1):.6g} ms")
     if first.b_value is not None:
         parts.append(f"b {first.b_value:g} s/mm²")
     if first.temporal_position is not None and first.temporal_position > 1:
