@@ -261,8 +261,8 @@ def _model(report: PatientReport) -> Section:
         rows.append(("Started from", base))
     rows += [
         (
-            f"{agreement.of.capitalize()}, truth",
-            f"DSC {agreement.dsc:.3f}"
+            f"DSC of {agreement.of}",
+            f"{agreement.dsc:.3f}"
             + (
                 ""
                 if math.isnan(agreement.hd95)

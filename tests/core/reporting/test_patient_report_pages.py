@@ -141,7 +141,7 @@ SAID = (
     "62.6 × 37.0 mm", "slice 19, product 2 319 mm²", "in 8 of 28 slices", "0.908",
     "HD95 2.7 mm", "0.31 bit", "Slice 1 – largest cross-section", "ground truth",
     "patient's right on the left", "1 204 added, 388 removed", "Анна Ковалёва", "Coil artefact.",
-    "default-3", "OpenVINO on CPU", "DSC 0.893, HD95 4.5 mm", "DSC 0.979 with the plain one",
+    "default-3", "OpenVINO on CPU", "DSC of prediction", "0.893, HD95 4.5 mm", "DSC 0.979 with the plain one",
     "DICOM", "AX T2 FLAIR", "post-contrast", "0.94 × 0.94 mm, slices every 5.5 mm",
     "midline shift", "4.2 mm, axial slice 9", "312 mm², coronal slice 10", "2000-09-08",
     "60.0 ml", "−20 % *", "+14 % *", "−9 %", "prediction by default-2",
