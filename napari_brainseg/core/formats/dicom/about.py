@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from napari_brainseg.core.formats.dicom.frames import number, text
+from napari_brainseg.core.formats.dicom.files import number, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_brainseg.core.formats.dicom.frames import (
-    Frame,
+from napari_brainseg.core.formats.dicom.files import (
     Header,
-    PixelFacts,
     number,
     numbers,
-    read_header,
+    read_before_pixels,
     text,
 )
+from napari_brainseg.core.formats.dicom.frames import Frame, PixelFacts
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def frames_of(path: Path) -> tuple[list[Frame], Dataset]:
     DataError
         If the file cannot be read, is in colour, or claims a size that it cannot have.
     """
-    header = read_header(path)
+    header = read_before_pixels(path)
     dataset = header.dataset
     facts = _pixel_facts(path, header)
     groups = _groups(dataset)
@@ -72,14 +71,9 @@ def _pixel_facts(path: Path, header: Header) -> PixelFacts:
     frames = max(1, int(number(dataset, "NumberOfFrames") or 1))
     allocated = int(number(dataset, "BitsAllocated") or 16)
     stored = int(number(dataset, "BitsStored") or allocated)
+    stored = stored if 0 < stored <= allocated else allocated
+    signed = number(dataset, "PixelRepresentation") == 1
     photometric = text(dataset, "PhotometricInterpretation").upper()
-    padding = number(dataset, "PixelPaddingValue")
-    limit = number(dataset, "PixelPaddingRangeLimit")
-    ends = (
-        sorted((int(padding), int(padding if limit is None else limit)))
-        if (padding is not None)
-        else None
-    )
     meta: Any = getattr(dataset, "file_meta", {})
     facts = PixelFacts(
         rows=rows,
@@ -87,13 +81,13 @@ def _pixel_facts(path: Path, header: Header) -> PixelFacts:
         frames=frames,
         samples=max(1, int(number(dataset, "SamplesPerPixel") or 1)),
         bits_allocated=allocated,
-        bits_stored=stored if 0 < stored <= allocated else allocated,
-        signed=number(dataset, "PixelRepresentation") == 1,
+        bits_stored=stored,
+        signed=signed,
         floating=False,
         inverted=photometric == "MONOCHROME1",
         photometric=photometric,
         transfer_syntax=text(meta, "TransferSyntaxUID"),
-        padding=(ends[0], ends[1]) if ends else None,
+        padding=_padding(dataset, allocated, signed),
         at=header.pixels_at,
         length=header.pixels_length,
         vr=header.pixels_vr,
@@ -107,6 +101,20 @@ def _pixel_facts(path: Path, header: Header) -> PixelFacts:
         )
     _check_claim(path, facts)
     return facts
+
+
+def _padding(dataset: Dataset, bits: int, signed: bool) -> tuple[int, int] | None:
+    """Give the range of stored values that stand for no measurement (PS3.3, C.7.5.1.1.2)."""
+    value = number(dataset, "PixelPaddingValue")
+    if value is None:
+        return None
+    limit = number(dataset, "PixelPaddingRangeLimit")
+    ends = [int(value), int(value if limit is None else limit)]
+    # Some files write the value of signed pixels as if it had no sign, and the other way round.
+    span = 1 << bits
+    least = -(span >> 1) if signed else 0
+    low, high = sorted((end - least) % span + least for end in ends)
+    return low, high
 
 
 def _check_claim(path: Path, facts: PixelFacts) -> None:

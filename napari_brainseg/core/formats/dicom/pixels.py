@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_brainseg.core.formats.dicom.codestreams import codestream_size
-from napari_brainseg.core.formats.dicom.frames import read_whole
+from napari_brainseg.core.formats.dicom.files import read_whole
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:

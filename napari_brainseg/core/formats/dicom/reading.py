@@ -12,7 +12,7 @@ import numpy as np
 from napari_brainseg.core.formats.assembly import Loaded, assemble
 from napari_brainseg.core.formats.dicom.about import attributes_of, identity_of
 from napari_brainseg.core.formats.dicom.enhanced import frames_of
-from napari_brainseg.core.formats.dicom.frames import quiet, text
+from napari_brainseg.core.formats.dicom.files import quiet, text
 from napari_brainseg.core.formats.dicom.pixels import (
     Reach,
     dtype_of,

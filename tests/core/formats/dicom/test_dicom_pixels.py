@@ -150,12 +150,13 @@ def test_hounsfield_values_stay(tmp_path: Path, phantom: Study) -> None:
     assert volume.dtype == np.int16
 
 
-def test_padding_becomes_the_lowest_value(tmp_path: Path, phantom: Study) -> None:
+@pytest.mark.parametrize(("vr", "value"), [("SS", -2000), ("US", 63536)])
+def test_padding_becomes_the_lowest_value(tmp_path: Path, phantom: Study, vr, value) -> None:
     def change(dataset: pydicom.Dataset) -> None:
         plane = np.frombuffer(dataset.PixelData, np.int16).copy()
         plane[:5] = -2000
         dataset.PixelData = plane.tobytes()
-        dataset.add_new("PixelPaddingValue", "SS", -2000)
+        dataset.add_new("PixelPaddingValue", vr, value)
 
     sampled = _write(tmp_path, phantom, change, slope=1, intercept=0)
     found = _native(tmp_path)

@@ -70,8 +70,15 @@ def _found(volume: np.ndarray, affine, place: np.ndarray) -> np.ndarray:
     return (lps[near] * weight[:, None]).sum(0) / weight.sum()
 
 
-@pytest.mark.parametrize("enhanced", [False, True])
-@pytest.mark.parametrize("plane", ["axial", "sagittal", "coronal"])
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, phantom: Study) -> Path:
+    """Give a whole study on disk; not to be changed."""
+    return write_dicom_phantom(tmp_path_factory.mktemp("written"), phantom)
+
+
+@pytest.mark.parametrize(
+    ("plane", "enhanced"), [("axial", False), ("sagittal", True), ("coronal", True)]
+)
 def test_three_oblique_series_come_back_within_half_a_voxel(
     tmp_path: Path, beads, plane, enhanced
 ) -> None:
@@ -147,16 +154,17 @@ def test_the_grid_tells_each_stored_slice(tmp_path: Path, phantom: Study) -> Non
     np.testing.assert_allclose(matrix[:3, 3], first.ImagePositionPatient)
 
 
-def test_number_of_threads_does_not_matter(tmp_path: Path, phantom: Study) -> None:
-    folder = write_dicom_phantom(tmp_path, phantom)
-    one, many = load_study(folder, workers=1), load_study(folder, workers=5)
+def test_number_of_threads_does_not_matter(written: Path) -> None:
+    one, many = load_study(written, workers=1), load_study(written, workers=5)
     assert np.array_equal(one.image.data, many.image.data)
     assert one.grid == many.grid
 
 
-def test_multiframe_and_single_frames_are_one_volume(tmp_path: Path, phantom: Study) -> None:
-    a = load_study(write_dicom_phantom(tmp_path / "a", phantom))
-    b = load_study(write_dicom_phantom(tmp_path / "b", phantom, enhanced=True))
+def test_multiframe_and_single_frames_are_one_volume(
+    tmp_path: Path, phantom: Study, written: Path
+) -> None:
+    a = load_study(written)
+    b = load_study(write_dicom_phantom(tmp_path, phantom, enhanced=True))
     assert np.array_equal(a.image.data, b.image.data)
     assert [f.frame for f in b.grid.frames] == list(range(len(b.grid.frames)))[::-1]
 
