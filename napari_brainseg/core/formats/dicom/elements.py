@@ -179,7 +179,10 @@ class Elements:
         for tag in (_SHARED_GROUPS, _FRAME_GROUPS):
             if tag not in self._held:
                 continue
-            item = self._dataset[tag].value[0]
+            items = self._dataset[tag].value
+            if not items:
+                continue
+            item = items[0]
             for name, (group, keyword, kind) in IN_GROUPS.items():
                 inner = item.get(group)
                 if found.get(name) is not None or not inner:

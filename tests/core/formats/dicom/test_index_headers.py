@@ -195,6 +195,13 @@ def test_coded_contrast_agents(tmp_path, write_series):
     assert read_header(path).contrast_agent == ""
 
 
+def test_empty_functional_groups_say_nothing(tmp_path, write_series):
+    (path,) = write_series(
+        tmp_path, 1, SharedFunctionalGroupsSequence=[], PerFrameFunctionalGroupsSequence=[]
+    )
+    assert read_header(path).echo_time_ms is None
+
+
 def test_gone_while_reading_folders(tmp_path, write_series):
     from napari_brainseg.core.formats.dicom.index import index_folder
 
