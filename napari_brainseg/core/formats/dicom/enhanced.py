@@ -83,7 +83,7 @@ def _pixel_facts(path: Path, header: Header) -> PixelFacts:
         bits_allocated=allocated,
         bits_stored=stored,
         signed=signed,
-        floating=False,
+        floating=header.is_floating,
         inverted=photometric == "MONOCHROME1",
         photometric=photometric,
         transfer_syntax=text(meta, "TransferSyntaxUID"),

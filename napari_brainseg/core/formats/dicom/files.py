@@ -48,7 +48,8 @@ _HEAD_BYTES = 1 << 16
 """Read at first; headers of single slices take 5 to 60 KB."""
 _UNDEFINED = 0xFFFFFFFF
 _PIXELS = 0x7FE00010
-_LAST = (0x7FE00008, 0x7FE00009, _PIXELS)
+_FLOATS = (0x7FE00008, 0x7FE00009)
+_LAST = (*_FLOATS, _PIXELS)
 _MOST_INFLATED = 1 << 28
 """A deflated file that grows beyond this is not unpacked (bytes)."""
 
@@ -75,12 +76,15 @@ class Header:
         with the whole file.
     pixels_vr : str
         How they are represented, ``OW`` or ``OB``.
+    is_floating : bool
+        Whether the pixels are floats (PS3.3, C.7.6.24).
     """
 
     dataset: Dataset
     pixels_at: int = -1
     pixels_length: int = -1
     pixels_vr: str = "OW"
+    is_floating: bool = False
 
 
 def read_before_pixels(path: Path) -> Header:
@@ -100,22 +104,22 @@ def read_before_pixels(path: Path) -> Header:
         head = file.read(_HEAD_BYTES)
         size = file.seek(0, 2)
         if _is_deflated(head):
-            return Header(_inflated(path, pixels=False))
+            dataset, ended = _inflated(path, pixels=False)
+            return Header(dataset, is_floating=ended in _FLOATS)
         while True:
             watch = _Watch()
             watch.file = BytesIO(head)
             try:
                 dataset = _parse(watch.file, watch)
+                if watch.ended or len(head) >= size:
+                    break
             except Exception:  # cut off here, or broken: all of the file tells
                 if len(head) >= size:
                     raise
-                dataset = None
-            if dataset is not None and (watch.ended or len(head) >= size):
-                break
             file.seek(len(head))
             head += file.read(15 * len(head))
     if watch.ended != _PIXELS:
-        return Header(dataset)
+        return Header(dataset, is_floating=watch.ended in _FLOATS)
     left = size - watch.at
     length = left if watch.length == _UNDEFINED else min(left, watch.length)
     return Header(dataset, watch.at, length, watch.vr)
@@ -131,7 +135,7 @@ def read_whole(path: Path) -> Dataset:
     """
     with _said_in_our_words(path):
         if _is_deflated(_first_bytes(path)):
-            return _inflated(path, pixels=True)
+            return _inflated(path, pixels=True)[0]
         # A header may claim any length: what reads from memory makes no more room than there is.
         return _parse(BytesIO(path.read_bytes()), None)
 
@@ -223,7 +227,7 @@ def _parse(file: BytesIO, watch: _Watch | None) -> Dataset:
     return found
 
 
-def _inflated(path: Path, *, pixels: bool) -> Dataset:
+def _inflated(path: Path, *, pixels: bool) -> tuple[Dataset, int]:
     """Read a deflated file (PS3.5, A.5), unless it grows out of all measure."""
     import zlib
 
@@ -243,5 +247,4 @@ def _inflated(path: Path, *, pixels: bool) -> Dataset:
     found: Any = read_dataset(watch.file, False, True, stop_when=None if pixels else watch)
     found.file_meta = meta
     found.set_original_encoding(False, True, found.get("SpecificCharacterSet", "ISO_IR 6"))
-    result: Dataset = found
-    return result
+    return found, watch.ended

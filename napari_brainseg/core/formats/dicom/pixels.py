@@ -52,8 +52,11 @@ class Reach(NamedTuple):
 def dtype_of(frames: Sequence[Frame]) -> np.dtype[Any]:
     """Give the smallest dtype that holds every real value that the frames can have.
 
-    Integers where slopes and intercepts are whole numbers, else float32.
+    Integers where slopes and intercepts are whole numbers, else float32; doubles stay doubles.
     """
+    if any(frame.pixels.floating for frame in frames):
+        wide = any(frame.pixels.bits_allocated > 32 for frame in frames)
+        return np.dtype(np.float64 if wide else np.float32)
     low = high = 0.0
     for frame in frames:
         if not (frame.slope.is_integer() and frame.intercept.is_integer()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +129,45 @@ def test_bits_above_the_stored_ones_do_not_count(tmp_path: Path, phantom: Study)
     signed = _write(tmp_path / "s", phantom, change, bits_stored=12, gain=2, intercept=900, slope=2)
     assert signed.stored.min() < 0
     np.testing.assert_array_equal(_native(tmp_path / "s"), signed.values)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "dtype"), [("FloatPixelData", np.float32), ("DoubleFloatPixelData", np.float64)]
+)
+def test_pixels_that_are_floats(tmp_path: Path, phantom: Study, keyword, dtype) -> None:
+    def change(dataset: pydicom.Dataset) -> None:
+        plane = np.frombuffer(dataset.PixelData, np.int16) / 7
+        del dataset.PixelData
+        dataset.BitsAllocated = 8 * np.dtype(dtype).itemsize
+        for word in ("BitsStored", "HighBit", "PixelRepresentation"):
+            delattr(dataset, word)
+        setattr(dataset, keyword, plane.astype(dtype).tobytes())
+
+    sampled = _write(tmp_path, phantom, change)
+    found = _native(tmp_path)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, (sampled.stored / 7).astype(dtype))
+
+
+def test_deflated(tmp_path: Path, phantom: Study) -> None:
+    sampled = _write(tmp_path, phantom, transfer_syntax="1.2.840.10008.1.2.1.99")
+    np.testing.assert_array_equal(_native(tmp_path), sampled.values)
+
+
+def test_a_deflated_bomb_is_not_unpacked(tmp_path: Path, phantom: Study, monkeypatch) -> None:
+    files = "napari_brainseg.core.formats.dicom.files"
+    monkeypatch.setattr(f"{files}._MOST_INFLATED", 1 << 20)
+    _write(tmp_path, phantom, transfer_syntax="1.2.840.10008.1.2.1.99")
+    path = _first(tmp_path)
+    data = path.read_bytes()
+    start = 144 + int.from_bytes(data[140:144], "little")
+    body = zlib.decompress(data[start:], -zlib.MAX_WBITS)
+    worker = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    bomb = worker.compress(body) + worker.compress(bytes(1 << 21)) + worker.flush()
+    path.write_bytes(data[:start] + bomb)
+    with pytest.raises(DataError, match="deflated and grows beyond 1 MB") as caught:
+        load_study(tmp_path)
+    assert str(path) in caught.value.message
 
 
 def test_monochrome1_is_turned_round(tmp_path: Path, phantom: Study) -> None:
