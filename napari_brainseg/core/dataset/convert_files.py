@@ -71,7 +71,7 @@ def safe_name(name: str) -> str:
 def volume_name(patient: ConvertedPatient, suffix: str, number: int | None = None) -> str:
     """Name of a file of images or masks: of a volume (NIfTI), or of slice `number` (PNG)."""
     if patient.to == "nifti":
-        return f"{patient.name}_{suffix}.nii.gz"
+        return f"{suffix}.nii.gz" if patient.bare else f"{patient.name}_{suffix}.nii.gz"
     return f"{patient.name}_{number}_{suffix}.png"
 
 
@@ -84,7 +84,8 @@ def file_names(to: Target, name: str, numbers: Sequence[int], *, has_truth: bool
     """Names of the files that a patient becomes, all modalities there."""
     if to == "nifti":
         suffixes = [*SUFFIXES.values(), *(["seg"] if has_truth else [])]
-        return [f"{name}_{suffix}.nii.gz" for suffix in suffixes]
+        prefix = "" if _misleads(name) else f"{name}_"
+        return [f"{prefix}{suffix}.nii.gz" for suffix in suffixes]
     if to == "png":
         suffixes = [*SUFFIXES.values(), *(["mask"] if has_truth else [])]
         return [f"{name}_{n}_{suffix}.png" for n in numbers for suffix in suffixes]
@@ -107,6 +108,7 @@ def describe(
     return ConvertedPatient(
         name=name,
         to=to,
+        bare=to == "nifti" and _misleads(name),
         format=study.format,
         source_name=None if names_tell else folder.patient,
         identity={k: v for k, v in study.identity.items() if identifiers and k in _ASKED_FOR},
@@ -149,6 +151,18 @@ def write_volumes(study: Study, patient: ConvertedPatient, folder: Path) -> None
             write(study, patient, folder, channel)
     if study.truth is not None:
         write(study, patient, folder, None)
+
+
+def _misleads(name: str) -> bool:
+    """Whether file names with this name in front would be taken for other sequences."""
+    from napari_brainseg.core.formats.nifti.names import name_facts
+    from napari_brainseg.core.formats.nifti.words import Kind
+
+    images = [(m, name_facts(f"{name}_{suffix}.nii.gz")) for m, suffix in SUFFIXES.items()]
+    mask = name_facts(f"{name}_{MASK_SUFFIX['nifti']}.nii.gz")
+    return mask.kind is not Kind.LESION or any(
+        facts.kind is not Kind.IMAGE or facts.role is not modality for modality, facts in images
+    )
 
 
 def _write_nifti(

@@ -127,6 +127,10 @@ class ConvertedPatient(_Entry):
 
     name: PlainName = Field(description="Of its folder here")
     to: Target
+    bare: bool = Field(
+        default=False,
+        description="NIfTI: file names without the patient's, which would read as a sequence",
+    )
     format: StudyFormat = Field(description="Of the source")
     source_name: PlainName | None = Field(
         default=None, description="Name in the source; None where it may tell who the patient is"

@@ -314,6 +314,21 @@ def test_odd_names_make_safe_folders_and_come_back(tmp_path) -> None:
     assert _files(tmp_path / "back") == before
 
 
+@pytest.mark.parametrize("name", ["case_post", "mask", "CE", "flair", "sub-01", "a.b", "P_12"])
+def test_names_that_read_as_a_sequence_do_not_mislead(tmp_path, name) -> None:
+    study = phantom_study(9, 0, slices=2, size=32, lesions=1, missing=())
+    write_patient(tmp_path / "in", name, study.image, study.truth, [1, 2], durable=False)
+    convert(tmp_path / "in", tmp_path / "out", "nifti", durable=False)
+    again = load_study(tmp_path / "out" / name)
+    assert not again.missing_modalities
+    assert np.array_equal(again.image.data, study.image.data)
+    assert np.array_equal(again.truth.data, study.truth.data)
+    planned, _ = plan(tmp_path / "in", tmp_path / "other", "nifti")
+    assert set(planned[0].files) == {p.name for p in (tmp_path / "out" / name).iterdir()}
+    convert_back(tmp_path / "out", tmp_path / "back", durable=False)
+    assert _files(tmp_path / "back") == _files(tmp_path / "in")
+
+
 def test_masks_of_ones_come_back_as_ones(tmp_path) -> None:
     study = phantom_study(9, 0, slices=2, size=32, lesions=1)
     mask = np.zeros((2, 32, 32), np.uint8)
