@@ -196,7 +196,7 @@ class StudyPanel(Panel):
         if self.series_fold is not None and self.series is not None:
             self.series_fold.setVisible(there)
             if there and case is not None:
-                self.series.show_study(case.study)
+                self.series.show_study(case.study, case.study.truth_key)
 
     def _choose_series(self, roles: dict[Modality, str], truth: str) -> None:
         self.run(lambda: self.desk.choose_series(roles, truth))

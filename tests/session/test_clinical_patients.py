@@ -216,3 +216,12 @@ def test_looking_through_files_can_be_stopped(desk: Desk, dicom: Path) -> None:
         desk.finding.disconnect(stop)
     assert told
     assert desk.case is None
+
+
+def test_the_worklist_knows_the_name_that_nothing_keeps(desk: Desk, dicom: Path) -> None:
+    desk.open(dicom.parent)
+
+    (row,) = desk.worklist.rows
+    assert row.person == "Gruenbaum, Paula"
+    assert "Gruenbaum" not in repr(row)
+    assert "Gruenbaum" not in repr(discover(dicom).folders[0])

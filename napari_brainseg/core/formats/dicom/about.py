@@ -10,7 +10,7 @@ from napari_brainseg.core.formats.dicom.files import number, text
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["attributes_of", "identity_of"]
+__all__ = ["attributes_of", "identity_of", "person_name"]
 
 _SEXES = {"M": "male", "F": "female", "O": "other"}
 _UNITS = {"Y": "years", "M": "months", "W": "weeks", "D": "days"}
@@ -36,7 +36,7 @@ def identity_of(dataset: Dataset) -> dict[str, str]:
     """Give who the patient is: label to text, for the window only."""
     return _filled(
         {
-            "Name": _name(text(dataset, "PatientName")),
+            "Name": person_name(text(dataset, "PatientName")),
             "Patient ID": text(dataset, "PatientID"),
             "Birth date": _date(text(dataset, "PatientBirthDate")),
             "Accession number": text(dataset, "AccessionNumber"),
@@ -59,7 +59,7 @@ def _date(value: str) -> str:
     return f"{match[1]}-{match[2]}-{match[3]}" if match else value
 
 
-def _name(value: str) -> str:
+def person_name(value: str) -> str:
     """Family name first, as PS3.5, 6.2, PN orders it; the first of its spellings."""
     family, *others = value.split("=")[0].split("^")
     given = " ".join(part for part in others[:2] if part)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_brainseg.core.formats.dicom.about import person_name
 from napari_brainseg.core.formats.dicom.naming import identity_of, name_studies
 from napari_brainseg.core.formats.dicom.sequences import Recognition, recognise
 from napari_brainseg.core.formats.dicom.series_roles import (
@@ -174,6 +175,7 @@ def _folder(study: GroupedStudy, place: Path, name: str) -> StudyFolder:
         series=series,
         roles=roles,
         truth=truth,
+        person=person_name(next((r.patient_name for r in study.images if r.patient_name), "")),
     )
 
 
