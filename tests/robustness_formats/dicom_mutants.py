@@ -65,6 +65,7 @@ def write_study(folder: Path, kind: str) -> Path:
 
     syntax = {
         "plain": "1.2.840.10008.1.2.1",
+        "segmented": "1.2.840.10008.1.2.1",
         "implicit": "1.2.840.10008.1.2",
         "deflated": "1.2.840.10008.1.2.1.99",
         "rle": "1.2.840.10008.1.2.5",
@@ -79,7 +80,24 @@ def write_study(folder: Path, kind: str) -> Path:
         study, shape=(3, 32, 40), transfer_syntax=syntax, enhanced=kind.startswith("enhanced"),
         slope=0.5, intercept=-20.0,
     )  # fmt: skip
-    return write_dicom_phantom(folder, study, series=series)
+    write_dicom_phantom(folder, study, series=series)
+    if kind == "segmented":
+        _segment(folder)
+    return folder
+
+
+def _segment(folder: Path) -> None:
+    """Add a segmentation drawn by hand, which is the ground truth of the study then."""
+    from napari_brainseg.core.dataset.masks import write_mask
+    from napari_brainseg.core.formats import load_study
+    from napari_brainseg.core.formats.mask_kinds import MaskFormat, MaskMaker
+
+    study = load_study(folder)
+    mask = np.zeros(study.image.grid_shape, np.uint8)
+    mask[:, 8:15, 9:20] = 1
+    apart = folder.with_name(f"{folder.name}-seg.dcm")
+    write_mask(apart, study, mask, MaskFormat.DICOM_SEG, maker=MaskMaker("MANUAL", editor="A"))
+    apart.rename(folder / "seg.dcm")
 
 
 def elements(data: bytes | bytearray) -> list[Element]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SINGLE = ("plain", "implicit", "deflated")
 COMPRESSED = ("rle", "jpeg2000", "jpegls")
+SEGMENTED = ("segmented",)
 ENHANCED = ("enhanced", "enhanced jpeg2000", "enhanced rle")
 
 
@@ -22,7 +23,9 @@ def studies(tmp_path_factory, helper) -> dict[str, Path]:
     """A sound study of each kind."""
     root = tmp_path_factory.mktemp("dicom")
     write = helper("dicom_mutants").write_study
-    return {kind: write(root / kind, kind) for kind in (*SINGLE, *COMPRESSED, *ENHANCED)}
+    return {
+        kind: write(root / kind, kind) for kind in (*SINGLE, *SEGMENTED, *COMPRESSED, *ENHANCED)
+    }
 
 
 def _mutants(helper, tmp_path: Path, studies, kinds: tuple[str, ...], seeds: range) -> Iterator:
@@ -30,7 +33,9 @@ def _mutants(helper, tmp_path: Path, studies, kinds: tuple[str, ...], seeds: ran
     for seed in seeds:
         kind = kinds[seed % len(kinds)]
         sound = studies[kind]
-        files = sorted(p.relative_to(sound) for p in sound.rglob("*") if p.is_file())
+        masks = [p for p in sound.rglob("*") if p.name == "seg.dcm"]
+        pick = masks or [p for p in sound.rglob("*") if p.is_file()]
+        files = sorted(p.relative_to(sound) for p in pick)
         rng = random.Random(f"place {seed}")
         # Deep enough that the search around a single file stays in here.
         folder = tmp_path.joinpath(*"abcdefgh", "study")
@@ -61,6 +66,15 @@ def test_damaged_compressed_slices(helper, survives, tmp_path, studies) -> None:
 
 def test_damaged_multi_frame_files(helper, survives, tmp_path, studies) -> None:
     _check(helper, survives, tmp_path, studies, ENHANCED, range(15))
+
+
+def test_damaged_segmentations(helper, survives, tmp_path, studies) -> None:
+    _check(helper, survives, tmp_path, studies, SEGMENTED, range(15))
+
+
+@pytest.mark.slow
+def test_many_damaged_segmentations(helper, survives, tmp_path, studies) -> None:
+    _check(helper, survives, tmp_path, studies, SEGMENTED, range(15, 515))
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ _HALF = 0.5 + 1e-3
 _SLAB = 8
 _ROWS = 128
 _PROBES = 32
+_LARGEST = 1e37
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -97,6 +98,9 @@ def resample(
         data = data.astype(data.dtype.newbyteorder("="))
     if data.dtype == np.float16:
         data = data.astype(np.float32)
+    if order and data.dtype.kind == "f" and max(-data.min(), data.max()) > _LARGEST:
+        # No intensity of a scanner; differences of such values would leave single precision.
+        data = data.clip(-_LARGEST, _LARGEST)
     fill = data.min() if order else data.dtype.type(0)
     matrix = _between(affine_from, affine_to)
     out = np.empty(shape, data.dtype)
@@ -269,6 +273,8 @@ def _corner(
 ) -> NDArray[Any]:
     """Blend the corners around each place: two ends of the first axis, each of the others."""
     if not shares:
+        # Where an axis has one voxel, its other end lies behind the last of them and has no share.
+        offset = min(offset, flat.size - 1)
         taken: NDArray[Any] = flat[offset:].take(index, mode="clip").astype(dtype)
         return taken
     (share, stride), *others = shares

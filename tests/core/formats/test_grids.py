@@ -120,3 +120,18 @@ def test_coverage() -> None:
     half = coverage(_affine(), (5, 10, 10), _affine(), (10, 10, 10))
     assert half == pytest.approx(0.5)
     assert coverage(_affine(origin=(100, 0, 0)), (5, 10, 10), _affine(), (10, 10, 10)) == 0
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_turned_volume_of_one_voxel_along_an_axis(axis: int) -> None:
+    shape = [5, 6, 7]
+    shape[axis] = 1
+    data = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
+    here = tuple(tuple(float(v) for v in row) for row in np.eye(4))
+    there = tuple(tuple(float(v) for v in row) for row in turn)
+    found = resample(data, here, there, (5, 6, 7), order=1)
+    assert found[0, 0, 0] == data[0, 0, 0]
+    assert found.min() >= data.min()
+    assert found.max() <= data.max()
