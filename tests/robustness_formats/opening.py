@@ -7,7 +7,6 @@ import os
 import select
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ class Opener:
     Parameters
     ----------
     scratch : Path
-        Where the child may write (caches of unpacked archives, its standard error).
+        For the child's caches, the only places that it may write to.
     warm : sequence of Path
         Sound studies, opened first so that imports cost no mutant its time.
     """
@@ -51,15 +50,17 @@ class Opener:
 
     def _start(self) -> subprocess.Popen[str]:
         self._errors = self._scratch / "stderr.txt"
-        writable = os.pathsep.join((str(self._scratch), tempfile.gettempdir()))
+        places = {name: self._scratch / f"child {name}" for name in ("cache", "data", "tmp")}
+        places["tmp"].mkdir(exist_ok=True)
+        writable = os.pathsep.join(map(str, places.values()))
         with self._errors.open("wb") as errors:
             child = subprocess.Popen(
                 [sys.executable, "-W", "error", "-X", "faulthandler", str(CHILD), writable],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
                 env={
                     **os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-                    "XDG_CACHE_HOME": str(self._scratch / "cache"),
-                    "XDG_DATA_HOME": str(self._scratch / "data"),
+                    "XDG_CACHE_HOME": str(places["cache"]), "XDG_DATA_HOME": str(places["data"]),
+                    "TMPDIR": str(places["tmp"]),
                 },
             )  # fmt: skip
         self._child = child
