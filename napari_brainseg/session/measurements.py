@@ -15,11 +15,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
-from sqlalchemy import insert, select, update
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.core.imaging.measuring import Quantity, Unit, area, length
-from napari_brainseg.session import tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +40,6 @@ PLANES = ("axial", "coronal", "sagittal")
 """Words for the axis of (z, y, x) that a plane lies across."""
 Point = tuple[float, float, float]
 """(z, y, x) in voxels, the centre of the first voxel at (0, 0, 0)."""
-_T = tables.measurements.c
 _DECIMALS = 3
 """Points are kept to a thousandth of a voxel."""
 
@@ -222,6 +219,10 @@ class Measurements:
         DataError
             If that cannot be measured, or the catalogue cannot be written; nothing is kept then.
         """
+        from sqlalchemy import insert, select
+
+        from napari_brainseg.session.tables import measurements as table
+
         points = as_kept(points)
         found = measure(kind, axis, points, self._geometry)
         values = {
@@ -237,10 +238,10 @@ class Measurements:
             "created": time.time(),
         }
         with self._catalogue.write() as connection:
-            made = connection.execute(insert(tables.measurements).values(values))
+            made = connection.execute(insert(table).values(values))
             assert made.inserted_primary_key is not None
             row = connection.execute(
-                select(tables.measurements).where(_T.id == made.inserted_primary_key[0])
+                select(table).where(table.c.id == made.inserted_primary_key[0])
             ).one()
         self.load()
         return _record(row)
@@ -294,20 +295,29 @@ class Measurements:
         return found[measurement_id]
 
     def _update(self, measurement_id: int, **values: Any) -> None:
+        # SQLAlchemy takes a fifth of a second to import: not before something is measured.
+        from sqlalchemy import update
+
+        from napari_brainseg.session.tables import measurements as table
+
         with self._catalogue.write() as connection:
             connection.execute(
-                update(tables.measurements)
-                .where(_T.id == measurement_id, _T.case_id == self._case_id)
+                update(table)
+                .where(table.c.id == measurement_id, table.c.case_id == self._case_id)
                 .values(values)
             )
         self.load()
 
 
 def _read(catalogue: Catalogue, case_id: int, *, removed: bool) -> tuple[Measurement, ...]:
-    state = _T.removed.is_not(None) if removed else _T.removed.is_(None)
+    from sqlalchemy import select
+
+    from napari_brainseg.session.tables import measurements as table
+
+    state = table.c.removed.is_not(None) if removed else table.c.removed.is_(None)
     with catalogue.read() as connection:
         rows = connection.execute(
-            select(tables.measurements).where(_T.case_id == case_id, state).order_by(_T.id)
+            select(table).where(table.c.case_id == case_id, state).order_by(table.c.id)
         ).all()
     return tuple(found for found in map(_record_or_none, rows) if found is not None)
 

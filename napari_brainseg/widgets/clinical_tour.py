@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_brainseg.widgets.correcting_tour import begin, look_at_unseen
-from napari_brainseg.widgets.dock import CORRECT
+from napari_brainseg.widgets.dock import CASE, CORRECT
 from napari_brainseg.widgets.export_window import MASKS, REPORT
 from napari_brainseg.widgets.hands import Hands, TourError
 
@@ -83,6 +83,7 @@ def _open(
     hands: Hands, dock: BrainSegDock, show: Callable[[str, str, str], None], source: Path
 ) -> Case:
     desk = dock.workbench.desk
+    dock.tabs.setCurrentIndex(CASE)
     dock.workbench.open(source)
     hands.wait_for(
         lambda: desk.case is not None and desk.case.study.path == source, _PATIENCE_S,

@@ -174,7 +174,7 @@ def test_islands_add_up(mask: NDArray[np.uint8]) -> None:
 def test_names_of_the_tools_are_those_of_the_history() -> None:
     assert Tool("grow from seeds") is Tool.GROW_FROM_SEEDS
     assert f"{Tool.BRUSH}" == "brush"
-    assert len(Tool) == 23
+    assert len(Tool) == 24
 
 
 def test_importing_the_tools_is_light() -> None:
