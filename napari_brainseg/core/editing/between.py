@@ -85,12 +85,17 @@ def interpolate(
     held = bounding_box(mask[planes])
     if box is None:
         return None
-    _, rows, columns = box if held is None else _around(box, held)
+    _, rows, columns = box
     lower, upper = mask[first, rows, columns] != 0, mask[last, rows, columns] != 0
-    between = np.zeros((last - first - 1, *lower.shape), bool)
+    drawn = np.zeros((last - first - 1, *lower.shape), bool)
     for one, other in _pairs(lower, upper):
-        _draw(between, one, other)
-    where = (planes, rows, columns)
+        _draw(drawn, one, other)
+    # Drawn on a field of its own: another one would round a pixel on the edge the other way.
+    _, high, wide = box if held is None else _around(box, held)
+    where = (planes, high, wide)
+    between = np.zeros((len(drawn), high.stop - high.start, wide.stop - wide.start), bool)
+    between[:, rows.start - high.start : rows.stop - high.start,
+            columns.start - wide.start : columns.stop - wide.start] = drawn  # fmt: skip
     if keep:
         between |= mask[where] != 0
     return Edit.inside(mask, where, between)

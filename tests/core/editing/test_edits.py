@@ -188,3 +188,18 @@ def test_importing_the_tools_is_light() -> None:
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_what_lies_between_does_not_move_an_interpolation() -> None:
+    """Found by hypothesis: a pixel on the very edge was rounded another way in a wider field."""
+    mask = np.zeros((3, 4, 5), np.uint8)
+    mask[0, 1, 0] = mask[2, 3, 1] = 1
+    bare = interpolate(mask, 0, 2)
+    mask[1, 1, 2] = 1
+
+    drawn = after(mask, interpolate(mask, 0, 2))
+
+    assert interpolate(drawn, 0, 2) is None
+    empty = mask.copy()
+    empty[1] = 0
+    assert (drawn == (empty if bare is None else after(empty, bare))).all()
