@@ -148,8 +148,8 @@ def _unplaced(frames: list[Frame], said: list[str]) -> Stack:
         "their numbers."
     )
     first = ordered[0]
-    pixel, between = first.pixel_spacing_mm, first.between_mm or first.thickness_mm
-    known = pixel is not None and min(pixel) > 0 and between is not None and between > 0
+    pixel, between = first.pixel_spacing_mm, _told(first)
+    known = pixel is not None and min(pixel) > 0 and between is not None
     spacing = (float(between or 0), *(pixel or ())) if known else None
     return Stack(
         tuple(ordered),
@@ -157,6 +157,11 @@ def _unplaced(frames: list[Frame], said: list[str]) -> Stack:
         None if spacing is None else (spacing[0], spacing[1], spacing[2]),
         _with_doubts(ordered, said),
     )
+
+
+def _told(frame: Frame) -> float | None:
+    """Distance to the next slice as the header says; a sign tells a direction (PS3.3, C.8.4.15)."""
+    return abs(frame.between_mm or 0) or max(frame.thickness_mm or 0, 0) or None
 
 
 def _placed(frames: list[Frame], said: list[str]) -> Stack:
@@ -213,10 +218,10 @@ def _steps(
 ) -> tuple[NDArray[np.int64], float]:
     """Give for each slice how many steps lie between it and the next, and the length of a step."""
     if len(frames) == 1:
-        told = frames[0].between_mm or frames[0].thickness_mm
-        if told is None or told <= 0:
+        alone = _told(frames[0])
+        if alone is None:
             said.append("One slice of unknown thickness: taken as 1 mm.")
-        return np.zeros(0, np.int64), told if told is not None and told > 0 else 1.0
+        return np.zeros(0, np.int64), 1.0 if alone is None else alone
     gaps = np.diff(at)
     between = float(np.median(gaps))
     even = np.abs(gaps - between).max() <= SPACING_TOLERANCE * between

@@ -96,6 +96,10 @@ def _matrix(raw: Any, name: str) -> np.ndarray[Any, Any] | None:
 
     if int(raw[f"{name}_code"]) <= 0:
         return None
+    if name == "qform" and raw["pixdim"][0] == 0:
+        # "If pixdim[0]=0.0 (which should not occur), we take qfac=1" (nifti1.h).
+        raw = raw.copy()
+        raw["pixdim"][0] = 1
     try:
         with np.errstate(all="ignore"):
             matrix = raw.get_sform() if name == "sform" else raw.get_qform()

@@ -181,6 +181,9 @@ def test_positions_win_over_the_header() -> None:
 def test_single_slice_takes_its_thickness() -> None:
     assert build_stack(_axial([7])).spacing_mm == (4, 0.5, 0.75)
     assert build_stack(_axial([7], between_mm=5.5)).spacing_mm[0] == 5.5
+    # Nuclear medicine tells the direction of stacking by a sign.
+    assert build_stack(_axial([7], between_mm=-5.5)).spacing_mm[0] == 5.5
+    assert build_stack([_frame(0, None, between_mm=-5.5)]).spacing_mm[0] == 5.5
     unknown = build_stack(_axial([7], thickness_mm=None))
     assert unknown.spacing_mm[0] == 1
     assert "unknown thickness" in _text(unknown)

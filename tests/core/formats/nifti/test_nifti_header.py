@@ -35,6 +35,20 @@ def test_a_broken_sform_gives_way_to_the_qform(tmp_path, write_nii, volume):
     assert "sform in the header is not usable: it is not finite" in found.warnings[0]
 
 
+def test_a_handedness_of_zero_is_one(tmp_path, write_nii, volume):
+    affine = np.diag([-0.9, 0.9, 5, 1])
+    affine[:3, 3] = 40, -30, -20
+
+    def edit(header):
+        header.set_sform(None, 0)
+        header.set_qform(affine @ np.diag([-1, 1, 1, 1]), 1)
+        header["pixdim"][0] = 0
+
+    found = _placed(write_nii, tmp_path, volume, None, edit)
+    assert not found.warnings
+    assert np.allclose(found.affine_lps, np.diag([-1, -1, 1, 1]) @ affine @ np.diag([-1, 1, 1, 1]))
+
+
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 1.0), ("meter", 1e3), ("micron", 1e-3)])
 def test_units_are_brought_to_millimetres(tmp_path, write_nii, volume, unit, factor):
     def edit(header):
