@@ -16,6 +16,7 @@ from napari_brainseg.core.formats.probing import is_nifti_name
 from napari_brainseg.core.imaging import DataError, Reorientation, upright
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import BinaryIO
 
     from numpy.typing import NDArray
@@ -54,7 +55,9 @@ def write_nifti(
     Where the grid came from a NIfTI file, the volume is stored in the order of that file, and
     sform, qform, their codes, spacing and unit are copied from it bit by bit; nothing else of its
     header is. Otherwise the volume is stored to the left, to the front and to the head, with the
-    affine of `geometry` in RAS; where nothing is known, the codes are 0.
+    affine of `geometry` in RAS; where nothing is known, the codes are 0. A volume that leans (a
+    tilted gantry) gets a sform alone, as a qform cannot say how it lies: ITK then refuses it
+    rather than show it elsewhere.
 
     Parameters
     ----------
@@ -152,24 +155,24 @@ def _like_grid(grid: SourceGrid, geometry: Geometry) -> _Target:
         spacing = [0.0, 0.0, 0.0]
         for axis, step in zip(grid.reorientation.axes, geometry.spacing_mm, strict=True):
             spacing[axis] = step
-    return _Target(grid.reorientation, _placed(grid.affine_lps, spacing))
+    return _Target(grid.reorientation, _placed(grid.affine_lps, spacing, grid.shape))
 
 
 def _from_geometry(geometry: Geometry, shape: tuple[int, ...]) -> _Target:
     """Header for an upright volume without a source in NIfTI."""
     spacing = None if geometry.spacing_mm is None else list(reversed(geometry.spacing_mm))
     if geometry.affine_lps is None:
-        return _Target(AS_DRAWN, _placed(None, spacing))
+        return _Target(AS_DRAWN, _placed(None, spacing, shape))
     # Upright (z, y, x) to stored (i, j, k) = (x, -y, z).
     matrix = np.array(geometry.affine_lps, float)
     stored = matrix[:, [2, 1, 0, 3]]
     stored[:3, 3] += stored[:3, 1] * (shape[1] - 1)
     stored[:3, 1] *= -1
     affine = tuple(tuple(float(value) for value in row) for row in stored)
-    return _Target(AS_DRAWN, _placed(affine, spacing))
+    return _Target(AS_DRAWN, _placed(affine, spacing, shape[::-1]))
 
 
-def _placed(affine_lps: Affine | None, spacing: list[float] | None) -> Any:
+def _placed(affine_lps: Affine | None, spacing: list[float] | None, shape: Sequence[int]) -> Any:
     """Header with a matrix, else with spacing, else with nothing."""
     from nibabel import nifti1
 
@@ -183,10 +186,21 @@ def _placed(affine_lps: Affine | None, spacing: list[float] | None) -> Any:
     ras = np.array(affine_lps, float)
     ras[:2] *= -1
     header["pixdim"][1:4] = np.linalg.norm(ras[:3, :3], axis=0)
-    header.set_qform(ras, _SCANNER)
     header.set_sform(ras, _SCANNER)
+    header.set_qform(ras, _SCANNER)
+    if _leans(ras, header.get_qform(), shape):
+        # A qform knows right angles only: readers that prefer it would lay slices elsewhere.
+        header.set_qform(None, 0)
     header["xyzt_units"] = _MM
     return header
+
+
+def _leans(sform: NDArray[Any], qform: NDArray[Any], shape: Sequence[int]) -> bool:
+    """Whether a corner lies half a voxel or more from where a qform puts it."""
+    ends = [(0.0, n - 1.0) for n in shape]
+    corners = np.array([(i, j, k, 1.0) for i in ends[0] for j in ends[1] for k in ends[2]]).T
+    apart = np.linalg.norm(((qform - sform) @ corners)[:3], axis=0).max()
+    return bool(apart >= np.linalg.norm(sform[:3, :3], axis=0).min() / 2)
 
 
 def _write(path: Path, header: Any, volume: NDArray[Any]) -> None:
