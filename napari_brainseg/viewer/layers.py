@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
@@ -55,6 +55,7 @@ class CaseLayers:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self.images = ModalityLayers(viewer)
+        self._joined: list[Layer] = []
         self.overlays = OverlayLayers(viewer)
         self._shape = (1, 1, 1)
         self._scale = (1.0, 1.0, 1.0)
@@ -125,6 +126,9 @@ class CaseLayers:
             make()
         self._shape = study.image.grid_shape
         self._scale = _scale_of(study)
+        for layer in self._joined:
+            if layer in self._viewer.layers and tuple(layer.scale) != self._scale:
+                layer.scale = self._scale
         with self._order_kept():
             self.images.show_study(study, windows)
             self.show_overlay(TRUTH_NAME, None if study.truth is None else study.truth.data)
@@ -153,6 +157,15 @@ class CaseLayers:
         """Show the data of one overlay, shape (Z, Y, X); `None` parks its layer."""
         with self._order_kept():
             self.overlays.set_data(name, data, self._shape, self._scale)
+
+    def join(self, layer: Layer) -> None:
+        """Let a layer that others draw lie on the grid of the case, also while it is not seen.
+
+        napari counts the slices of all layers: one that is left on the grid of the case before
+        would make other steps of them.
+        """
+        self._joined = [known for known in self._joined if known in self._viewer.layers]
+        self._joined.append(layer)
 
     def clear(self) -> None:
         """Remove all layers of this class; the user's own stay."""

@@ -188,6 +188,7 @@ class SeedScribbles:
         self._layer = layer
         take_units(self._viewer, layer)
         self._viewer.layers.append(layer)
+        self._view.layers.join(layer)
         _forget(layer)
         return layer
 

@@ -263,6 +263,7 @@ class SurfaceScene:
         # At the bottom: whoever looks for the uppermost layers must not find these.
         self._viewer.layers.insert(0, layer)
         self._viewer.layers.selection.active = active
+        self._layers.join(layer)
         lock(layer)
 
     def _frame(self, job: SurfaceJob, meshes: Mapping[str, MaskSurface]) -> None:

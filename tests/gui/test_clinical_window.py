@@ -152,3 +152,19 @@ def test_a_long_search_says_how_far_it_is_and_stops(window, dicom: Path) -> None
         assert any("files looked at" in text for text in told)
     assert not panel.stop_button.isVisible()
     assert not panel.fault.isVisible()
+
+
+def test_after_3d_a_patient_of_another_spacing_opens_on_its_lesion(window, dicom: Path) -> None:
+    window.open()
+    views = window.dock.workbench.views
+    views.set_mode("3d")
+    window.wait(lambda: any(layer.name == "Surface" for layer in window.viewer.layers))
+    views.set_mode("axial")
+    before = window.view.case.patient
+
+    window.dock.workbench.open(dicom)
+    window.wait(lambda: window.view.case is not None and window.view.case.patient != before)
+
+    depth = window.view.case.shape[0]
+    assert window.viewer.dims.nsteps[0] == depth
+    assert window.view.slice_index == depth // 2, "no mask yet: the middle"
