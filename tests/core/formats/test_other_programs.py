@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import nibabel
@@ -20,7 +21,7 @@ from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.formats.grids import resample
 from napari_brainseg.core.formats.masks import MaskFormat, MaskMaker, read_mask
 from napari_brainseg.core.formats.nifti.header import read_header
-from napari_brainseg.core.imaging import Modality
+from napari_brainseg.core.imaging import AS_STORED, Geometry, Modality, SourceGrid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +180,32 @@ def test_no_program_is_told_a_wrong_place_of_a_leaning_stack(tmp_path, phantom):
     assert image.get_qform(coded=True) == (None, 0)
     assert not read_header(out).placement.warnings
     assert np.array_equal(read_mask(out, study).data, mask)
+
+
+def test_a_segmentation_of_a_leaning_stack_tells_distances_and_leans(tmp_path, phantom):
+    import highdicom
+
+    study = load_study(_written(phantom, tmp_path / "in", "axial", shear_mm=2.5))
+    mask, _ = _left_blob(study)
+    mask[:2], mask[4:7] = 0, 0
+    out = tmp_path / "out" / "mask.dcm"
+    write_mask(out, study, mask, MaskFormat.DICOM_SEG, maker=MANUAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (shared,) = highdicom.seg.segread(out).SharedFunctionalGroupsSequence
+    assert shared.PixelMeasuresSequence[0].SpacingBetweenSlices == pytest.approx(SPACING[0])
+    # Onto a grid beside its own, so that the frames are stacked.
+    geometry = study.image.geometry
+    matrix = np.array(geometry.affine_lps)
+    matrix[:3, 3] += 0.1 * matrix[:3, 1]
+    moved = tuple(tuple(float(v) for v in row) for row in matrix)
+    beside = replace(
+        study,
+        image=replace(study.image, geometry=Geometry.from_affine(moved)),
+        truth=None,
+        grid=SourceGrid(study.image.grid_shape, moved, AS_STORED),
+    )
+    assert np.array_equal(read_mask(out, beside, resample=True).data, mask)
 
 
 def test_resampling_is_that_of_itk():

@@ -426,6 +426,29 @@ def test_another_grid_is_named_and_resampled_only_if_asked_for(tmp_path: Path) -
     np.testing.assert_array_equal(read_mask(path, fine, resample=True).data, expected)
 
 
+@pytest.mark.parametrize("slices", [(1, 6), (0, 2, 5), (2, 3, 7), (4,)])
+@pytest.mark.parametrize("told", ["SpacingBetweenSlices", "SliceThickness"])
+def test_frames_that_were_left_out_do_not_swell_their_neighbours(
+    tmp_path: Path, slices: tuple[int, ...], told: str
+) -> None:
+    affine = sources.affine_of("axial", spacing=(4.0, 1.0, 1.0))
+    source = sources.dicom_study(tmp_path / "in", (8, 6, 5), affine)
+    fine_affine = affine.copy()
+    fine_affine[:3, 0] /= 4
+    fine_affine[:3, 3] -= affine[:3, 0] * 3 / 8
+    uid = pydicom.dcmread(source.grid.frames[0].path).FrameOfReferenceUID
+    fine = sources.dicom_study(tmp_path / "fine", (32, 6, 5), fine_affine, FrameOfReferenceUID=uid)
+    mask = np.zeros((8, 6, 5), np.uint8)
+    mask[list(slices), 2:4, 1:3] = 1
+    path = written(source, mask, tmp_path)
+    dataset = pydicom.dcmread(path)
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    del measures["SliceThickness" if told == "SpacingBetweenSlices" else "SpacingBetweenSlices"]
+    setattr(measures, told, "4.0")
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read_mask(path, fine, resample=True).data, mask.repeat(4, axis=0))
+
+
 def test_a_mask_fits_the_same_grid_in_another_format(tmp_path: Path) -> None:
     source = sources.dicom_study(tmp_path / "s", affine=sources.affine_of("sagittal"))
     mask = some_mask(source)

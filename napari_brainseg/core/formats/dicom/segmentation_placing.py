@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["on_grid", "place_segmentation"]
 
 _MOST_VOXELS = 2**29
+_SLACK = 0.05
+"""Of a step: distances that differ by less are whole multiples of it."""
+_MOST_LEFT_OUT = 500
+"""Frames between two that are there."""
 
 
 def place_segmentation(
@@ -167,7 +171,7 @@ def _resampled(found: Segmentation, grid: SourceGrid, name: str) -> NDArray[np.u
         )
     heights = np.array([(a[:3, 3] - first[:3, 3]) @ normal for a in affines])
     gaps = np.diff(np.unique(heights.round(3)))
-    step = float(gaps.min()) if gaps.size else float(np.linalg.norm(first[:3, 0]))
+    step = _distance(found, gaps) if gaps.size else float(np.linalg.norm(first[:3, 0]))
     levels = np.rint((heights - heights.min()) / step).astype(int)
     shape = (int(levels.max()) + 1, *found.frames.shape[1:])
     if np.prod(shape, dtype=float) > _MOST_VOXELS:
@@ -178,12 +182,30 @@ def _resampled(found: Segmentation, grid: SourceGrid, name: str) -> NDArray[np.u
     volume = np.zeros(shape, np.uint8)
     for level, frame in zip(levels, found.frames, strict=True):
         volume[level] |= frame
-    affine = first.copy()
-    affine[:3, 0] = normal * step
-    affine[:3, 3] = affines[int(heights.argmin())][:3, 3]
+    low, high = affines[int(heights.argmin())], affines[int(heights.argmax())]
+    affine = low.copy()
+    # From the lowest to the highest frame: stacks of a tilted gantry do not run along the normal.
+    affine[:3, 0] = (high - low)[:3, 3] / levels.max() if levels.max() else normal * step
     rows = tuple(tuple(float(v) for v in row) for row in affine)
     placed: NDArray[np.uint8] = resample(volume, rows, grid.affine_lps, grid.shape, order=0)
     return placed
+
+
+def _distance(found: Segmentation, gaps: NDArray[np.float64]) -> float:
+    """Distance of slices in mm; frames without a segment may be left out of the file."""
+    least = float(gaps.min())
+    if found.between_mm is not None and _fits(gaps, found.between_mm):
+        return found.between_mm
+    # Slices hardly lie farther apart than twice their thickness.
+    most = int(least / found.thickness_mm + _SLACK) if found.thickness_mm else 1
+    shares = [least / count for count in range(min(most, _MOST_LEFT_OUT), 0, -1)]
+    return next((step for step in shares if _fits(gaps, step)), least)
+
+
+def _fits(gaps: NDArray[np.float64], step: float) -> bool:
+    """Whether distances are whole multiples of a step."""
+    whole = np.rint(gaps / step)
+    return bool(whole.min() >= 1 and np.abs(gaps / step - whole).max() <= _SLACK)
 
 
 def _require_same_space(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -85,6 +86,9 @@ class Segmentation:
         UID.
     creator : str
         Content creator's name.
+        between_mm, thickness_mm : float or None
+        Distance and thickness of slices, as the first frame tells. Frames may be left out, so that
+        their own distances are whole multiples.
     """
 
     path: Path
@@ -96,6 +100,8 @@ class Segmentation:
     sources: tuple[tuple[str, int] | None, ...]
     frame_of_reference: str = ""
     creator: str = ""
+    between_mm: float | None = None
+    thickness_mm: float | None = None
 
     def of(self, segment: int | str | None) -> Segmentation:
         """Keep one segment, by number or label; all of them for ``None``.
@@ -124,6 +130,8 @@ class Segmentation:
             tuple(self.sources[index] for index in keep),
             self.frame_of_reference,
             self.creator,
+            self.between_mm,
+            self.thickness_mm,
         )
 
 
@@ -245,6 +253,8 @@ def _parsed(path: Path, dataset: Dataset) -> Segmentation:
         tuple(sources),
         str(dataset.get("FrameOfReferenceUID") or ""),
         str(dataset.get("ContentCreatorName") or ""),
+        _measure(groups[0], "SpacingBetweenSlices"),
+        _measure(groups[0], "SliceThickness"),
     )
 
 
@@ -331,6 +341,16 @@ def _affine(groups: Sequence[Dataset | None]) -> Affine | None:
     if at.shape != (3,) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-9:
         return None
     return tuple(tuple(float(v) for v in row) for row in matrix)
+
+
+def _measure(groups: Sequence[Dataset | None], keyword: str) -> float | None:
+    """Length in mm that a frame tells; ``None`` where it tells none."""
+    measures = _macro(groups, "PixelMeasuresSequence")
+    try:
+        length = 0.0 if measures is None else abs(float(measures.get(keyword) or 0))
+    except (TypeError, ValueError):
+        return None
+    return length if 0 < length < math.inf else None
 
 
 def _source(groups: Sequence[Dataset | None]) -> tuple[str, int] | None:

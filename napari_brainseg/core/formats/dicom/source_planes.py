@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.core.imaging.orientation import spacing_of
 
@@ -57,7 +59,10 @@ def source_planes(grid: SourceGrid, indices: Sequence[int]) -> list[SourcePlane]
     headers: dict[Path, Dataset] = {}
     planes: list[SourcePlane] = []
     assert grid.affine_lps is not None
-    thickness, row_mm, column_mm = spacing_of(grid.affine_lps)
+    _, row_mm, column_mm = spacing_of(grid.affine_lps)
+    matrix = np.array(grid.affine_lps, float)
+    # Along the normal: slices of a tilted gantry lie closer than their corners.
+    thickness = abs(float(np.linalg.det(matrix[:3, :3]))) / (row_mm * column_mm)
     first: Dataset | None = None
     for index in indices:
         frame = grid.frames[index]
