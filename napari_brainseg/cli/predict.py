@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.core.formats import Discovery, StudyFolder
     from napari_brainseg.core.formats.masks import MaskFormat
-    from napari_brainseg.core.imaging import Study
+    from napari_brainseg.core.imaging import BrainSegError, Study
     from napari_brainseg.core.segmentation.inference import Prediction
     from napari_brainseg.core.segmentation.predictor import Predictor
 
@@ -115,10 +115,12 @@ def predict(
         brainseg predict kaggle_3m --out masks --model runs/second/bundle --tta --pictures
     """
     with faults_as_messages():
+        from napari_brainseg.core.formats.discreet import discreet_fault, discreet_reason
         from napari_brainseg.core.segmentation.predictor import Predictor
 
         found = _search(patients)
-        faults = [(bad.path.name, bad.error) for bad in found.faults]
+        faults: list[BrainSegError] = [bad.error for bad in found.faults]
+        told = [discreet_fault(found, bad) for bad in found.faults]
         job = _Job(
             destination.absolute(),
             mask_format.format,
@@ -139,17 +141,18 @@ def predict(
                 try:
                     records.append(_one(folder, predictor, job, bar))
                 except DataError as error:
-                    faults.append((folder.patient, error))
+                    faults.append(error)
+                    told.append((folder.patient, discreet_reason(folder, error)))
                 bar.advance(total)
         if json_file is not None:
             _write_json(
                 json_file,
                 {
                     "patients": records,
-                    "faults": [{"patient": name, "fault": str(fault)} for name, fault in faults],
+                    "faults": [{"patient": name, "fault": fault} for name, fault in told],
                 },
             )
-    for _, fault in faults:
+    for fault in faults:
         say_fault(fault)
     done = f"{len(records)} of {len(records) + len(faults)} patients"
     out().print(f"{done} predicted with {bundle.version}; masks in {destination}.", markup=False)

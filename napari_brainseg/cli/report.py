@@ -88,6 +88,7 @@ def report(
         if not html and not pdf:
             raise DataError("Neither HTML nor PDF is asked for.", "Leave one of --no-... out.")
         from napari_brainseg.core.formats import discover
+        from napari_brainseg.core.formats.discreet import discreet_fault, discreet_reason
         from napari_brainseg.core.reporting import report_files
         from napari_brainseg.session.report_batch import ReportBatch
         from napari_brainseg.session.workspace import Workspace
@@ -108,7 +109,8 @@ def report(
             )
         if len(found.folders) > 1:
             lower_priority()
-        faults: list[tuple[str, BrainSegError]] = [(f.path.name, f.error) for f in found.faults]
+        faults: list[BrainSegError] = [bad.error for bad in found.faults]
+        told = [discreet_fault(found, bad, hint=False) for bad in found.faults]
         batch = ReportBatch(
             _predictor(model, device, open_things),
             None if model is None else open_bundle(model).version,
@@ -121,7 +123,8 @@ def report(
         task = bar.add_task("Reports", total=len(found.folders))
 
         def failed(folder: StudyFolder, error: BrainSegError) -> None:
-            faults.append((folder.patient, error))
+            faults.append(error)
+            told.append((folder.patient, discreet_reason(folder, error, hint=False)))
             bar.advance(task)
 
         paper: Paper = "letter" if letter else "a4"
@@ -133,9 +136,9 @@ def report(
             rows.append(report_files.index_row(made, written))
             bar.advance(task)
         if len(found.folders) > 1:
-            lines = [f"{name}: {error.message}" for name, error in faults]
+            lines = [f"{name}: {reason}" for name, reason in told]
             report_files.write_index(target, rows, lines)
-    for _, fault in faults:
+    for fault in faults:
         say_fault(fault)
     whole = len(rows) + len(faults)
     out().print(f"{len(rows)} of {whole} reports written to {destination}.", markup=False)

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.formats import discover, load_study
+from napari_brainseg.core.formats.discreet import discreet_fault, discreet_reason
 from napari_brainseg.core.imaging import CancelledError, DataError
 from napari_brainseg.core.segmentation.calibration import CalibrationCounts
 from napari_brainseg.core.segmentation.evaluation_results import (
@@ -156,7 +157,8 @@ def evaluate_root(
     if patients is None:
         folders: tuple[StudyFolder, ...] = found.folders
         faults = tuple(
-            NotMeasured(patient=fault.path.name, reason=str(fault.error)) for fault in found.faults
+            NotMeasured(patient=name, reason=reason)
+            for name, reason in (discreet_fault(found, fault) for fault in found.faults)
         )
     else:
         folders, faults = tuple(found.find(name) for name in dict.fromkeys(patients)), ()
@@ -211,7 +213,9 @@ def evaluate_folders(
                 prediction = predictor.predict(study, tta=tta, cancelled=cancelled)
                 results.append(evaluate_study(study, prediction, load_seconds=loaded))
             except DataError as error:
-                skipped.append(NotMeasured(patient=folder.patient, reason=str(error)))
+                skipped.append(
+                    NotMeasured(patient=folder.patient, reason=discreet_reason(folder, error))
+                )
                 continue
             counts += _calibration(study, prediction)
             if seen is not None:
