@@ -131,7 +131,13 @@ def _change(
 
 def _show(locked: LockedSet, as_json: bool) -> None:
     if as_json:
-        typer.echo(locked.model_dump_json(indent=2))
+        import json
+
+        from napari_brainseg.core.dataset.locked_places import without_place
+
+        content = locked.model_dump(mode="json")
+        content["patients"] = [without_place(p) for p in content["patients"]]
+        typer.echo(json.dumps(content, indent=2))
         return
     table = Table(
         "patient",

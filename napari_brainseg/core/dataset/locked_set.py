@@ -23,6 +23,7 @@ from pydantic import (
 
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.dataset.file_lock import file_lock
+from napari_brainseg.core.dataset.locked_places import keep_places, with_place, without_place
 from napari_brainseg.core.dataset.splits import institution_of
 from napari_brainseg.core.formats.names import undated
 from napari_brainseg.core.imaging import DataError
@@ -148,7 +149,10 @@ def load_generations(path: Path) -> tuple[LockedSet, ...]:
     try:
         content: Any = json.loads(path.read_bytes())
         version = content["schema_version"]
-        raw = content["generations"]
+        raw = [
+            {**item, "patients": [with_place(p, path) for p in item["patients"]]}
+            for item in content["generations"]
+        ]
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -208,10 +212,11 @@ def freeze_locked(path: Path, locked: LockedSet) -> None:
                 f"{locked.generation} does not follow.",
                 "Extend the latest one.",
             )
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "generations": [g.model_dump(mode="json") for g in (*frozen, locked)],
-        }
+        generations = [g.model_dump(mode="json") for g in (*frozen, locked)]
+        keep_places(path, (p for g in generations for p in g["patients"]))
+        for generation in generations:
+            generation["patients"] = [without_place(p, path.parent) for p in generation["patients"]]
+        content = {"schema_version": SCHEMA_VERSION, "generations": generations}
         write_atomically(path, json.dumps(content, indent=2).encode() + b"\n")
 
 
