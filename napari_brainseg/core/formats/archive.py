@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.formats.archive_names import SafeNames
 from napari_brainseg.core.formats.unpacked import (
+    MARK,
     cache_folder,
     is_whole,
     mark_whole,
@@ -125,10 +126,10 @@ def _unpack_to(
             _check_sizes(zip_path, folder, entries)
             names = SafeNames(str(zip_path))
             allowance = sum(entry.file_size for entry in entries)
-            total = 0
-            for count, entry in enumerate(entries):
+            total = files = 0
+            for entry in entries:
                 parts = names.path_of(entry.filename)
-                if not parts:
+                if not parts or parts == (MARK,):
                     continue
                 path = folder.joinpath(*parts)
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,8 +141,9 @@ def _unpack_to(
                         if total > allowance:
                             raise _suspicious(zip_path, "it holds more than its directory says")
                         sink.write(chunk)
+                files += 1
                 if progress is not None:
-                    progress(count + 1)
+                    progress(files)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise _damaged(zip_path, str(error)) from error
     except (RuntimeError, OverflowError, UnicodeError, lzma.LZMAError, struct.error) as error:
@@ -153,7 +155,7 @@ def _unpack_to(
         raise
     if not total:
         raise DataError(f"The archive {zip_path} is empty.", "Export it again.")
-    return len(entries), total
+    return files, total
 
 
 def _wanted(zip_path: Path, entries: Sequence[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:

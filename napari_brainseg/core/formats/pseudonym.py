@@ -56,7 +56,8 @@ def keyed_digest(text: str) -> str:
 
 
 def _key() -> bytes:
-    if said := os.environ.get(KEY_VARIABLE):
+    # A blank one would give names that anyone can try out.
+    if (said := os.environ.get(KEY_VARIABLE)) and said.strip():
         return said.encode("utf-8", "surrogateescape")
     folder = Path(platformdirs.user_data_dir("napari-brainseg", appauthor=False))
     return _kept_key(folder / "pseudonym.key")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "is_whole", "mark_whole", "remove_old"]
+__all__ = ["CACHE_VARIABLE", "MARK", "cache_folder", "is_whole", "mark_whole", "remove_old"]
 
 CACHE_VARIABLE = "BRAINSEG_CACHE"
 """Overrides the user's cache folder."""
 
-_MARK = ".brainseg-unpacked.json"
+MARK = ".brainseg-unpacked.json"
 """Made last; only folders with it are ever removed."""
 _NAME = re.compile(r".+-[0-9a-f]{12}")
 _SCRATCH = ".unpacking-"
@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 def mark_whole(folder: Path, files: int, size: int) -> None:
     """Note that all of an archive is there."""
     text = json.dumps({"made_by": "BrainSeg", "files": files, "bytes": size})
-    (folder / _MARK).write_text(text, encoding="utf-8")
+    (folder / MARK).write_text(text, encoding="utf-8")
 
 
 def is_whole(folder: Path) -> bool:
@@ -45,7 +45,7 @@ def is_whole(folder: Path) -> bool:
     if mark is None or _size_of(folder) != mark:
         return False
     try:
-        os.utime(folder / _MARK)
+        os.utime(folder / MARK)
     except OSError:
         return True
     return True
@@ -70,7 +70,7 @@ def remove_old(place: Path) -> None:
         mark = _mark_of(folder)
         if mark is None or not _NAME.fullmatch(folder.name):
             continue
-        used = _time_of(folder / _MARK)
+        used = _time_of(folder / MARK)
         if now - used > _UNUSED_S:
             _remove(folder)
         else:
@@ -104,7 +104,7 @@ def _folders(place: Path) -> list[Path]:
 def _mark_of(folder: Path) -> tuple[int, int] | None:
     """Files and bytes that a folder should hold; `None` where it is none of ours."""
     try:
-        said = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+        said = json.loads((folder / MARK).read_text(encoding="utf-8"))
         return (int(said["files"]), int(said["bytes"])) if said["made_by"] == "BrainSeg" else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -114,7 +114,7 @@ def _size_of(folder: Path) -> tuple[int, int]:
     files = size = 0
     for place, _, names in os.walk(folder):
         for name in names:
-            if name != _MARK:
+            if name != MARK:
                 try:
                     size += Path(place, name).stat().st_size
                 except OSError:

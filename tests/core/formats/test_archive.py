@@ -262,6 +262,15 @@ def test_old_ones_are_removed_and_nothing_else(tmp_path, cache, monkeypatch):
     assert len(leftovers(cache)) == 4
 
 
+@pytest.mark.parametrize("name", [".brainseg-unpacked.json", ".brainseg-unpacked.json. ", "./."])
+def test_an_archive_that_brings_our_mark_is_unpacked_once(tmp_path, name):
+    path = zipped(tmp_path / "a.zip", {name: b'{"made_by": "BrainSeg"}', "b.dcm": b"1"})
+    folder = unpack(path)
+    before = (folder / "b.dcm").stat()
+    assert unpack(path) == folder
+    assert (folder / "b.dcm").stat().st_ino == before.st_ino
+
+
 def test_an_archive_opens_like_a_folder(tmp_path, write_slices):
     folder = write_slices(tmp_path / "TCGA_CS_0001_20000101")
     files = {f"kaggle_3m/{folder.name}/{p.name}": p.read_bytes() for p in folder.iterdir()}

@@ -114,3 +114,10 @@ def test_names_need_no_file_with_a_key_of_the_department(tmp_path, monkeypatch):
     monkeypatch.setattr(platformdirs, "user_data_dir", lambda *_a, **_k: str(blocked / "x"))
     names = name_studies([study("1.1", time="17"), study("1.2", time="08")])
     assert names[0] == f"{names[1]}b"
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_a_blank_key_of_the_department_is_none(monkeypatch, blank):
+    own = pseudonym("4711")
+    monkeypatch.setenv(KEY_VARIABLE, blank)
+    assert pseudonym("4711") == own
