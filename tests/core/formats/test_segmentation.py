@@ -449,6 +449,25 @@ def test_frames_that_were_left_out_do_not_swell_their_neighbours(
     np.testing.assert_array_equal(read_mask(path, fine, resample=True).data, mask.repeat(4, axis=0))
 
 
+def test_thin_slices_at_even_distances_are_neighbours(tmp_path: Path) -> None:
+    affine = sources.affine_of("axial", spacing=(4.0, 1.0, 1.0))
+    source = sources.dicom_study(tmp_path / "in", (4, 6, 5), affine)
+    fine_affine = affine.copy()
+    fine_affine[:3, 0] /= 2
+    fine_affine[:3, 3] -= affine[:3, 0] / 4
+    uid = pydicom.dcmread(source.grid.frames[0].path).FrameOfReferenceUID
+    fine = sources.dicom_study(tmp_path / "fine", (8, 6, 5), fine_affine, FrameOfReferenceUID=uid)
+    mask = np.zeros((4, 6, 5), np.uint8)
+    mask[:3, 2:4, 1:3] = 1
+    path = written(source, mask, tmp_path)
+    dataset = pydicom.dcmread(path)
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    del measures.SpacingBetweenSlices
+    measures.SliceThickness = "1.0"
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read_mask(path, fine, resample=True).data, mask.repeat(2, axis=0))
+
+
 def test_a_mask_fits_the_same_grid_in_another_format(tmp_path: Path) -> None:
     source = sources.dicom_study(tmp_path / "s", affine=sources.affine_of("sagittal"))
     mask = some_mask(source)

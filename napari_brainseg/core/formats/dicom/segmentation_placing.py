@@ -196,6 +196,9 @@ def _distance(found: Segmentation, gaps: NDArray[np.float64]) -> float:
     least = float(gaps.min())
     if found.between_mm is not None and _fits(gaps, found.between_mm):
         return found.between_mm
+    if len(gaps) > 1 and _fits(gaps, least) and gaps.max() < least * 1.5:
+        # Frames at one distance all along are neighbours, however thin they are said to be.
+        return least
     # Slices hardly lie farther apart than twice their thickness.
     most = int(least / found.thickness_mm + _SLACK) if found.thickness_mm else 1
     shares = [least / count for count in range(min(most, _MOST_LEFT_OUT), 0, -1)]
