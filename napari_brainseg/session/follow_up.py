@@ -173,8 +173,9 @@ def _prediction_of(
 
 
 def _voxel_ml(spacing: str | None, prediction: _Predicted | None) -> float | None:
-    if spacing is not None:
-        return float(np.prod([float(part) for part in spacing.split("x")])) / 1000.0
+    # The prediction first: edges alone tell too much of a stack that leans (gantry tilt).
     if prediction is not None and prediction.volume_ml is not None and prediction.volume_vox:
         return float(prediction.volume_ml / prediction.volume_vox)
+    if spacing is not None:
+        return float(np.prod([float(part) for part in spacing.split("x")])) / 1000.0
     return None
