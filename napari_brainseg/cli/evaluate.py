@@ -63,9 +63,12 @@ def evaluate(
     """
     with faults_as_messages():
         from napari_brainseg.core.dataset.durable import write_atomically
-        from napari_brainseg.core.formats import read_patient_list
+        from napari_brainseg.core.formats import discover, read_patient_list
+        from napari_brainseg.core.formats.sources import refuse_sources
         from napari_brainseg.core.segmentation.evaluation import evaluate_root
 
+        if json_file.resolve().is_relative_to(root.resolve()):
+            refuse_sources(discover(root).folders, json_file, searched=root, file=True)
         names = None if patients is None else read_patient_list(patients)
         bundle = open_bundle(model)
         lower_priority()

@@ -120,6 +120,7 @@ def pictures(
     """
     with faults_as_messages():
         from napari_brainseg.core.formats import discover
+        from napari_brainseg.core.formats.sources import refuse_sources
         from napari_brainseg.core.reporting.root_pictures import write_root_pictures
 
         wanted = _kinds(kinds)
@@ -133,6 +134,10 @@ def pictures(
                 f"{archive} is what the patients are read from.", "Choose another name."
             )
         found = discover(patients)
+        if destination is not None:
+            refuse_sources(found.folders, destination)
+        if archive is not None:
+            refuse_sources(found.folders, archive, searched=patients, file=True)
         folders = {folder.patient: folder for folder in found.folders}
         if show and len(folders) != 1:
             raise ConfigError(

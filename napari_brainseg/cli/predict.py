@@ -116,6 +116,7 @@ def predict(
     """
     with faults_as_messages():
         from napari_brainseg.core.formats.discreet import discreet_fault, discreet_reason
+        from napari_brainseg.core.formats.sources import refuse_sources
         from napari_brainseg.core.segmentation.predictor import Predictor
 
         found = _search(patients)
@@ -131,6 +132,8 @@ def predict(
         )
         for folder in found.folders:
             _refuse_to_touch(folder, job)
+        if json_file is not None:
+            refuse_sources(found.folders, json_file, searched=patients, file=True)
         bundle = open_bundle(model)
         if len(found.folders) > 1:
             lower_priority()

@@ -174,10 +174,6 @@ def _workspace(found: Discovery) -> Workspace | None:
 
 def _refuse_to_touch(found: Discovery, target: Path) -> None:
     """Make sure that no report goes where images are: original data is only read."""
-    for folder in found.folders:
-        source = folder.path.resolve()
-        if source.is_dir() and (target.resolve() == source or source in target.resolve().parents):
-            raise DataError(
-                f"The reports would go into the folder of {folder.patient}, {folder.path}.",
-                "Choose another folder with --out: original data is never written to.",
-            )
+    from napari_brainseg.core.formats.sources import refuse_sources
+
+    refuse_sources(found.folders, target)

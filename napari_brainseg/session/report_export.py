@@ -106,9 +106,11 @@ def export_report(desk: Desk, case: Case, wish: ReportWish) -> tuple[Path, ...]:
     from napari_brainseg.session.patient_report import report_of
 
     source = case.study.path
-    if source is not None and source.is_dir():
+    if source is not None:
         inside = wish.folder.resolve()
-        if inside.is_relative_to(source.resolve()):
+        # A patient among others in one folder is known by one of its files.
+        among = source.is_file() and inside == source.resolve().parent
+        if among or inside.is_relative_to(source.resolve()):
             raise DataError(
                 f"The report would go into the patient's own folder {source}.",
                 "Choose another folder: original data is never written to.",

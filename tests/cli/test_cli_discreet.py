@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,51 @@ def test_a_locked_patient_is_listed_without_its_folder(brainseg, export, tmp_pat
     for text in (chosen.stdout, file.read_text()):
         assert study.patient in text
         assert "DOE" not in text
+
+
+def tree(folder):
+    return {p: p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("layout", ["folders", "flat"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "--json", "{in}/all.json", "-o", "{out}/masks"),
+        ("evaluate", "--json", "{in}/all.json"),
+        ("report", "-o", "{in}"),
+        ("pictures", "-o", "{in}"),
+        ("pictures", "--archive", "{in}/all.zip"),
+    ],
+    ids=lambda words: f"{words[0]} {words[1]}",
+)
+def test_nothing_is_written_among_originals(brainseg, export, model, tmp_path, words, layout):
+    root = tmp_path / "root"
+    shutil.copytree(export, root)
+    inside = root / "DOE_JANE_4711" / "S0001"
+    if layout == "flat":
+        inside = root
+        for number, path in enumerate(sorted(p for p in root.rglob("*") if p.is_file())):
+            path.rename(root / f"f{number}")
+    before = tree(root)
+    command, *options = (
+        w.replace("{in}", str(inside)).replace("{out}", str(tmp_path)) for w in words
+    )
+
+    result = brainseg(command, root, *options, "-m", model.path, "-d", "cpu")
+
+    assert result.exit_code == 1
+    assert "never written to" in result.stderr
+    assert tree(root) == before
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_an_archive_is_not_replaced_by_records_of_it(brainseg, export, model, tmp_path, command):
+    archive = Path(shutil.make_archive(str(tmp_path / "export"), "zip", export))
+    before = archive.read_bytes()
+    out = ("-o", tmp_path / "masks") if command == "predict" else ()
+
+    result = brainseg(command, archive, *out, "--json", archive, "-m", model.path, "-d", "cpu")
+
+    assert result.exit_code == 1
+    assert archive.read_bytes() == before
