@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from napari_brainseg.core.formats.discreet import discreet_warnings
 from napari_brainseg.core.imaging import DataError, Modality, StudyFormat
 from napari_brainseg.core.reporting.follow_up import FollowUpPoint
 from napari_brainseg.core.reporting.patient_report import (
@@ -232,7 +233,7 @@ def report_of_study(
         sign_off=standing.sign_off,
         measurements=_measurements(catalogue, standing.case_id),
         source=_source(study),
-        warnings=study.warnings if notes is None else notes,
+        warnings=discreet_warnings(study.format, study.warnings if notes is None else notes),
         spacing_mm=geometry.spacing_mm,
         has_orientation=axis_letters(geometry.affine_lps, 2) is not None,
         modality=str(shown_modality(study)),

@@ -124,3 +124,18 @@ def test_an_archive_is_not_replaced_by_records_of_it(brainseg, export, model, tm
 
     assert result.exit_code == 1
     assert archive.read_bytes() == before
+
+
+def test_a_report_does_not_name_files_that_were_left_out(brainseg, export, model, tmp_path):
+    root = tmp_path / "DOE_JANE_4711"
+    shutil.copytree(export / "DOE_JANE_4711", root)
+    whole = next((root / "S0002").iterdir()).read_bytes()
+    for number in range(2):
+        (root / "S0002" / f"DOE_{number}.dcm").write_bytes(whole[:300])
+
+    result = brainseg("report", root, "-o", tmp_path / "out", "-m", model.path, "-d", "cpu")
+
+    assert result.exit_code == 0, result.stderr
+    (page,) = (tmp_path / "out").glob("PT-*.html")
+    assert "beside the others are left out" in page.read_text()
+    assert "DOE" not in page.read_text()

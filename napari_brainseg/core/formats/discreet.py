@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from napari_brainseg.core.formats.kaggle3m import StudyFolder
     from napari_brainseg.core.imaging import BrainSegError
 
-__all__ = ["discreet_fault", "discreet_reason"]
+__all__ = ["discreet_fault", "discreet_reason", "discreet_warnings"]
 
 _FILE, _FOLDER = "one of its files", "its folder"
 _WITHHELD = "It cannot be used; why is said where its files may be named, on the terminal."
 _PLAIN = frozenset({".tif", ".tiff", ".nii", ".gz", ".hdr", ".img"})
+_LEFT_OUT = re.compile(r"(files? beside the others (?:is|are) left out)[,:].*", re.DOTALL)
 _SHORTEST = 4
 """Letters of a name that is looked for; shorter ones stand in many words."""
 
@@ -57,6 +58,13 @@ def discreet_fault(found: Discovery, fault: Fault, *, hint: bool = True) -> tupl
     number = found.faults.index(fault) + 1 if fault in found.faults else 1
     text = str(fault.error) if hint else fault.error.message
     return f"unreadable {number}", _without(text, [fault.path])
+
+
+def discreet_warnings(format: StudyFormat, warnings: Iterable[str]) -> tuple[str, ...]:
+    """Give what is to be known of a study, for a file: no names of files of a DICOM export."""
+    if format is not StudyFormat.DICOM:
+        return tuple(warnings)
+    return tuple(_LEFT_OUT.sub(r"\1.", text) for text in warnings)
 
 
 def _may_be_dicom(found: Discovery, path: Path) -> bool:
