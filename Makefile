@@ -38,7 +38,7 @@ system-tests: # dciodvfy and dcmdump, which tests of DICOM output ask; without t
 	@sh .ci/system-packages tests
 
 test: system-tests $(READY) ## the tests, under 15 minutes
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_WORKERS) --dist loadfile
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-long: system-tests $(READY) ## the tests that take longer
 	$(TEST_ENV) $(BIN)/python -m pytest -m slow --timeout 1800 || { code=$$?; [ $$code -eq 5 ] && echo "No test is marked slow yet."; }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import struct
 import sys
-import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from napari_brainseg.core.formats.dicom.header_tags import (
     TAGS,
     VRS,
 )
+from napari_brainseg.core.formats.dicom.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -78,9 +78,8 @@ class Elements:
     @property
     def media_class(self) -> str:
         """SOP class by the meta information; tells a DICOMDIR."""
-        with warnings.catch_warnings():
+        with quiet():
             # A damaged UID is no reason to speak of it on the terminal.
-            warnings.filterwarnings("ignore", module="pydicom")
             return self._text(0x00020002)
 
     def values(self, names: Collection[str]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +22,6 @@ __all__ = [
     "Header",
     "number",
     "numbers",
-    "quiet",
     "read_before_pixels",
     "read_whole",
     "text",
@@ -52,15 +50,6 @@ _FLOATS = (0x7FE00008, 0x7FE00009)
 _LAST = (*_FLOATS, _PIXELS)
 _MOST_INFLATED = 1 << 28
 """A deflated file that grows beyond this is not unpacked (bytes)."""
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence pydicom's warnings: what breaks a rule is said in our own words, or harmless."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pydicom")
-        warnings.filterwarnings("ignore", module="pylibjpeg|openjpeg|libjpeg|rle")
-        yield
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ conversion, and a value that breaks its rules is left out instead of warned abou
 from __future__ import annotations
 
 import io
-import warnings
 import zlib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.formats.dicom.elements import Elements
+from napari_brainseg.core.formats.dicom.quiet import quiet
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
@@ -190,9 +190,8 @@ def read_header(path: Path) -> HeaderRecord | None:
 def _parse(path: Path, head: bytes, *, last: bool) -> Elements | None:
     """Read the elements in the first bytes of a file; `None` where that takes more of it."""
     try:
-        with warnings.catch_warnings():
+        with quiet():
             # What breaks a rule is left out, or is said in our own words.
-            warnings.filterwarnings("ignore", module="pydicom")
             elements = (
                 Elements.inflated(_inflate(head))
                 if _DEFLATED in head[:1024]
@@ -219,8 +218,7 @@ def _broken(path: Path, why: str) -> DataError:
 
 
 def _values(elements: Elements) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pydicom")
+    with quiet():
         values = elements.values(_NAMES)
     values["has_pixels"] = elements.ended in _PIXELS
     values["frames"] = max(1, values.get("frames") or 1)

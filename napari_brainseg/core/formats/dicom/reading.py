@@ -12,13 +12,14 @@ import numpy as np
 from napari_brainseg.core.formats.assembly import Loaded, assemble
 from napari_brainseg.core.formats.dicom.about import attributes_of, identity_of
 from napari_brainseg.core.formats.dicom.enhanced import frames_of
-from napari_brainseg.core.formats.dicom.files import quiet, text
+from napari_brainseg.core.formats.dicom.files import text
 from napari_brainseg.core.formats.dicom.pixels import (
     Reach,
     dtype_of,
     fill_padding,
     read_frames,
 )
+from napari_brainseg.core.formats.dicom.quiet import quiet
 from napari_brainseg.core.formats.dicom.stack import Stack, build_stack
 from napari_brainseg.core.imaging import (
     AS_STORED,

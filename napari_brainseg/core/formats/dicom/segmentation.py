@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import io
 import uuid
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_brainseg.core.formats.dicom.quiet import quiet
 from napari_brainseg.core.imaging import DataError, StudyFormat
 
 if TYPE_CHECKING:
@@ -94,9 +94,8 @@ def encode_segmentation(
     there = [index for index, frame in enumerate(grid.frames) if frame is not None]
     levels = levels[there]
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with quiet():
         # The patient module is the source's: what is odd in it is passed on, not put right.
-        warnings.simplefilter("ignore")
         planes = source_planes(grid, there)
         try:
             dataset = _segmentation(planes, levels, maker, fractional)

@@ -6,11 +6,11 @@ do not matter: by the image that it refers to, else by its position.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_brainseg.core.formats.dicom.quiet import quiet
 from napari_brainseg.core.formats.grids import SAME_GRID_VOXELS, resample
 from napari_brainseg.core.imaging import AS_STORED, DataError, LabelVolume, SourceGrid
 
@@ -232,8 +232,7 @@ def _frame_of_reference(grid: SourceGrid) -> str:
     if frame is None:
         return ""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             header = pydicom.dcmread(
                 frame.path, stop_before_pixels=True, specific_tags=["FrameOfReferenceUID"]
             )

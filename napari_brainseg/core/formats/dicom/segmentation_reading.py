@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_brainseg.core.formats.dicom.quiet import quiet
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ def is_segmentation(path: Path) -> bool:
     import pydicom
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
             return str(header.get("SOPClassUID", "")) in _STORAGE
     except Exception:  # noqa: BLE001 -- whatever is wrong with it, it is no segmentation
@@ -164,8 +163,7 @@ def read_segmentation(path: Path) -> Segmentation:
     import pydicom
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             # From memory: a length that a header claims makes no more room than there is.
             dataset = pydicom.dcmread(io.BytesIO(_content(path)))
             if str(dataset.get("SOPClassUID", "")) not in _STORAGE:
