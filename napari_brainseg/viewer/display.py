@@ -126,6 +126,11 @@ class Display:
         """Whether the study lacks a modality: it is blank, or a copy of FLAIR stands for it."""
         return modality not in self.modalities or modality in self._images.missing
 
+    def is_ct(self, modality: Modality) -> bool:
+        """Whether what is shown as a modality is CT, told by its Hounsfield units."""
+        tissue = self._images.tissue(modality)
+        return tissue is not None and tissue.hounsfield
+
     def next_modality(self) -> None:
         """Show the next modality that the study has."""
         there = [m for m in self.modalities if not self.is_missing(m)]

@@ -74,9 +74,11 @@ class ModalityLayers:
 
     @property
     def on_show(self) -> Modality:
-        """The modality on show: the one wanted, or FLAIR in a study that lacks it."""
+        """The modality on show: the one wanted; else FLAIR, else the first that there is."""
         usable = [m for m in self._layers if m not in self.missing]
-        return self._wanted if self._wanted in usable or FIRST not in usable else FIRST
+        if self._wanted in usable or not usable:
+            return self._wanted
+        return FIRST if FIRST in usable else usable[0]
 
     def choose(self, modality: Modality) -> None:
         """Show another modality, in this study and in those that follow."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Windows"]
 
+_FINE = 0.25
+"""A drag changes windows of CT by this share of what it does in MR."""
+
 
 class Windows:
     """Sets windows of the image layers and remembers what was chosen.
@@ -96,7 +99,9 @@ class Windows:
         for modality, window in self._start.items():
             tissue = self._tissue(modality)
             if tissue is not None:
-                self.set(modality, dragged(window, tissue.room, right, down))
+                # The room of CT is air to bone; what is looked at is a fiftieth of it.
+                share = _FINE if tissue.hounsfield else 1.0
+                self.set(modality, dragged(window, tissue.room, share * right, share * down))
 
     def _tissue(self, modality: Modality) -> Tissue | None:
         return self._images.tissue(modality)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication
 
+from napari_brainseg.core.imaging import Modality
 from napari_brainseg.session.health import short_version
 from napari_brainseg.viewer import colours
 from napari_brainseg.viewer.display import DIFFERENCE_NAME
@@ -112,9 +113,15 @@ def top_right(display: Display, *, flat: bool) -> list[Line]:
             Line(_tr("colour composite"), bold=True),
             *(Line(str(modality), USEFUL, swatch) for modality, swatch in shown),
         ]
-    name = str(display.modality)
+    name = _tr("CT") if display.is_ct(display.modality) else str(display.modality)
     if display.is_missing(display.modality):
-        name = _tr("{modality} (missing, FLAIR stands in)").format(modality=name)
+        stands_in = not display.is_missing(Modality.FLAIR)
+        words = (
+            _tr("{modality} (missing, FLAIR stands in)")
+            if stands_in
+            else _tr("{modality} (missing)")
+        )
+        name = words.format(modality=name)
     low, high = display.window()
     window = _tr("W {w}  L {l}").format(w=_grey(high - low), l=_grey((low + high) / 2))
     lines = [Line(name, bold=True), Line(window, USEFUL)]

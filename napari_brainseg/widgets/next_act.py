@@ -5,13 +5,15 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from napari_brainseg.core.imaging import Modality
 from napari_brainseg.session.readers import is_same_reader
 
 if TYPE_CHECKING:
+    from napari_brainseg.core.imaging import Study
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.desk import Desk
 
-__all__ = ["Act", "is_settled", "next_act"]
+__all__ = ["Act", "is_flair_to_choose", "is_settled", "next_act"]
 
 
 class Act(Enum):
@@ -19,6 +21,8 @@ class Act(Enum):
 
     WAIT = auto()
     OPEN = auto()
+    CHOOSE_SERIES = auto()
+    """Among several, none of which was recognised as FLAIR; the list has its own button."""
     PREDICT = auto()
     CORRECT = auto()
     EXPORT = auto()
@@ -45,12 +49,20 @@ def next_act(desk: Desk, *, loading: bool = False, more: bool = False) -> Act:
     if case is None:
         return Act.OPEN
     if case.correction is None:
+        if Modality.FLAIR in case.study.missing_modalities:
+            return Act.CHOOSE_SERIES if is_flair_to_choose(case.study) else Act.CORRECT
         # A blind case keeps its prediction to itself until the first contour is drawn.
         shown = case.prediction is not None or case.is_blind
         return Act.CORRECT if shown else Act.PREDICT
     if not is_settled(desk, case):
         return Act.EXPORT
     return Act.NEXT_PATIENT if more else Act.TRAIN
+
+
+def is_flair_to_choose(study: Study) -> bool:
+    """Whether a study lacks FLAIR and has several series, one of which may be it."""
+    images = [series for series in study.series if not series.is_mask]
+    return Modality.FLAIR in study.missing_modalities and len(images) > 1
 
 
 def is_settled(desk: Desk, case: Case) -> bool:

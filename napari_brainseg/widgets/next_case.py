@@ -86,7 +86,7 @@ class NextCase(Panel):
                 index, self.tr(strategy.description), Qt.ItemDataRole.ToolTipRole
             )
         self.strategy.activated.connect(self._on_strategy)
-        self.patient = QLabel()
+        self.patient = QLabel(wordWrap=True)
         self.patient.setMinimumWidth(1)
         set_role(self.patient, "figure")
         self.reason = hint_label()

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_brainseg.core.imaging import Modality
 from napari_brainseg.core.protocol import FinishReason
 from napari_brainseg.viewer.case_view import fullest_slice
 from napari_brainseg.widgets import numbers
@@ -56,6 +57,7 @@ class PredictPanel(Panel):
         self.predict_button.setToolTip(
             self.tr("Let the model in use outline the lesion. Your correction is not touched.")
         )
+        self._predict_tip = self.predict_button.toolTip()
         self.predict_button.clicked.connect(self.start)
         self.progress = QProgressBar(textVisible=True)
         self.stop_button = QPushButton(self.tr("Stop"))
@@ -131,7 +133,10 @@ class PredictPanel(Panel):
         """Follow the desk."""
         case = self.desk.case
         self.predict_button.setVisible(not self._asked)
-        self.predict_button.setEnabled(case is not None)
+        possible = case is None or Modality.FLAIR not in case.study.missing_modalities
+        self.predict_button.setEnabled(case is not None and possible)
+        needed = self.tr("Needs FLAIR: the lesion is outlined on it")
+        self.predict_button.setToolTip(self._predict_tip if possible else needed)
         self.progress.setVisible(self._asked)
         self.stop_button.setVisible(self._asked)
         prediction = None if case is None or self._asked else case.prediction

@@ -221,10 +221,10 @@ class SeriesView(QWidget):
         there = set(self.roles)
         lines = []
         if Modality.FLAIR not in there:
-            lines.append(self.tr("No FLAIR: choose the series that is FLAIR."))
+            lines.append(self.tr("No FLAIR: if one of these is, choose it."))
         for modality in (Modality.PRE, Modality.POST):
             if modality not in there and Modality.FLAIR in there:
-                text = self.tr("No {sequence}: the FLAIR stands in for it.")
+                text = self.tr("No {sequence}: FLAIR stands in for it.")
                 lines.append(text.format(sequence=str(modality)))
         return lines
 

@@ -48,7 +48,7 @@ class StartPanel(Panel):
         self.base.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.base.setMinimumContentsLength(5)
+        self.base.setMinimumContentsLength(8)
         for text, value in (
             (self.tr("Prediction"), "prediction"),
             (self.tr("Ground truth"), "truth"),

@@ -15,17 +15,17 @@ from qtpy.QtWidgets import (
     QPushButton,
 )
 
-from napari_brainseg.core.imaging import CancelledError, StudyFormat
+from napari_brainseg.core.imaging import CancelledError, Modality, StudyFormat
 from napari_brainseg.viewer.shortcuts import key_text
 from napari_brainseg.widgets.fold import Fold
 from napari_brainseg.widgets.look import set_role
-from napari_brainseg.widgets.next_act import Act
+from napari_brainseg.widgets.next_act import Act, is_flair_to_choose
 from napari_brainseg.widgets.panel import Panel, hint_label, mark_next
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from napari_brainseg.core.imaging import BrainSegError, Modality, Study
+    from napari_brainseg.core.imaging import BrainSegError, Study
     from napari_brainseg.session.case import Case
     from napari_brainseg.viewer.workbench import Workbench
     from napari_brainseg.widgets.series_view import SeriesView
@@ -94,6 +94,7 @@ class StudyPanel(Panel):
         self.series: SeriesView | None = None
         self.series_fold: Fold | None = None
         self._files = 0
+        self._asked_for: Case | None = None
 
         self._loading = ""
         self.ties.add(self.desk.finding, self._on_finding)
@@ -164,11 +165,13 @@ class StudyPanel(Panel):
         z, y, x = case.shape
         study = case.study
         spacing = case.study.image.geometry.spacing_mm
-        parts = [self.tr("{z} slices of {y} × {x}").format(z=z, y=y, x=x)]
+        # In the order of the spacing; what belongs together stays on one line.
+        parts = [self.tr("{z} slices of {x} × {y}").format(z=z, y=y, x=x)]
         if spacing is None:
             parts.append(self.tr("spacing unknown"))
         else:
-            parts.append("{:.2g} × {:.2g} × {:.2g} mm".format(*reversed(spacing)))
+            sizes = "{:.2g} × {:.2g} × {:.2g} mm".format(*reversed(spacing))
+            parts.append(sizes.replace(" ", "\u00a0"))
         if case.truth is None:
             parts.append(self.tr("no ground truth"))
         if study.format is not StudyFormat.KAGGLE_3M:
@@ -196,6 +199,10 @@ class StudyPanel(Panel):
         if self.series_fold is not None and self.series is not None:
             self.series_fold.setVisible(there)
             if there and case is not None:
+                wanted = is_flair_to_choose(case.study)
+                if wanted and self._asked_for is not case:
+                    self.series_fold.button.setChecked(True)
+                self._asked_for = case if wanted else None
                 self.series.show_study(case.study, case.study.truth_key)
 
     def _choose_series(self, roles: dict[Modality, str], truth: str) -> None:
@@ -205,8 +212,14 @@ class StudyPanel(Panel):
         self.run(self.desk.forget_series)
 
     def _missing(self, study: Study) -> list[str]:
-        text = self.tr("{modality} is missing; the FLAIR stands in for it.")
-        return [text.format(modality=str(m).capitalize()) for m in study.missing_modalities]
+        missing = study.missing_modalities
+        if Modality.FLAIR in missing:
+            # The list of series asks for it as well, where there is one.
+            if study.series:
+                return [self.tr("No FLAIR, so nothing can be predicted. See Series below.")]
+            return [self.tr("No FLAIR, so nothing can be predicted.")]
+        text = self.tr("No {sequence}: FLAIR stands in for it.")
+        return [text.format(sequence=str(m)) for m in missing]
 
     def _unreadable(self) -> list[str]:
         faults = () if self.desk.studies is None else self.desk.studies.faults

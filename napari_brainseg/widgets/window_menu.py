@@ -41,6 +41,9 @@ class WindowMenu(QMenu):
             "Brain": self.tr("Brain"),
             "Bright lesion": self.tr("Bright lesion"),
             "Soft": self.tr("Soft"),
+            "Stroke": self.tr("Stroke"),
+            "Subdural": self.tr("Subdural"),
+            "Bone": self.tr("Bone"),
             "Whole range": self.tr("Whole range"),
         }
         now = display.window(display.modality)

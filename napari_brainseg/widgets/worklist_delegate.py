@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QRectF, QSize, Qt
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from napari_brainseg.session.worklist_row import WorklistRow
     from napari_brainseg.widgets.worklist_thumbnails import Thumbnails
 
-__all__ = ["WorklistDelegate"]
+__all__ = ["WorklistDelegate", "fitting_name"]
 
 _BAR = 4
 """Width of the bar beside the open case."""
@@ -152,7 +153,7 @@ class WorklistDelegate(QStyledItemDelegate):
             painter.drawText(box, _RIGHT, figure)
         painter.setFont(head)
         painter.setPen(self._ink(row))
-        self._line(painter, box, name)
+        painter.drawText(box, _LEFT, fitting_name(name, QFontMetricsF(head), box.width()))
 
     def _second_line(self, painter: QPainter, box: QRectF, row: WorklistRow) -> None:
         kind = own_kind(row)
@@ -226,5 +227,17 @@ class WorklistDelegate(QStyledItemDelegate):
         painter.drawText(box, _LEFT, fitting)
 
 
+def fitting_name(name: str, metrics: QFontMetricsF, width: float) -> str:
+    """Shorten a name: of a person with a date the date stays whole, else both ends are kept."""
+    dated = _DATED.fullmatch(name)
+    if dated is None or metrics.horizontalAdvance(name) <= width:
+        return metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, width)
+    date = " " + dated[2]
+    room = width - metrics.horizontalAdvance(date)
+    person = metrics.elidedText(dated[1], Qt.TextElideMode.ElideRight, room)
+    return metrics.elidedText(person + date, Qt.TextElideMode.ElideRight, width)
+
+
+_DATED = re.compile(r"(.+), (\d{4}-\d{2}-\d{2}\w?)")
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

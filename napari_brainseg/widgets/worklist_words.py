@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication
 
+from napari_brainseg.core.imaging import Modality
 from napari_brainseg.widgets import numbers
 from napari_brainseg.widgets.worklist_filter import own_kind, status_word
 
@@ -37,7 +38,9 @@ def slices_words(slices: int) -> str:
 
 
 def missing_words(missing: tuple[str, ...]) -> str:
-    """Return ``no pre``, short for a line."""
+    """Return ``no pre``, short for a line; without FLAIR the others do not matter."""
+    if str(Modality.FLAIR.value) in missing:
+        missing = (str(Modality.FLAIR.value),)
     return _tr("no {names}").format(names=", ".join(name.split("-")[0] for name in missing))
 
 

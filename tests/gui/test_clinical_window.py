@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QFontMetricsF
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -17,6 +17,8 @@ from napari_brainseg.core.dataset.phantom.dicom import PhantomPatient, write_dic
 from napari_brainseg.core.formats.nifti.writing import write_nifti
 from napari_brainseg.core.imaging import Geometry, Modality
 from napari_brainseg.widgets.export_window import MASKS, PICTURES, REPORT
+from napari_brainseg.widgets.next_act import Act, next_act
+from napari_brainseg.widgets.worklist_delegate import fitting_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +109,7 @@ def test_files_of_a_nifti_patient_dropped_together_open_as_one(
     case = window.view.case
     assert case.patient == "P1"
     assert case.study.missing_modalities == (Modality.PRE,)
-    assert "Pre-contrast is missing" in window.dock.study.notices.text()
+    assert "No pre-contrast: FLAIR stands in" in window.dock.study.notices.text()
 
 
 def test_the_export_window_follows_the_patient_and_its_key(window, dicom: Path) -> None:
@@ -168,3 +170,33 @@ def test_after_3d_a_patient_of_another_spacing_opens_on_its_lesion(window, dicom
     depth = window.view.case.shape[0]
     assert window.viewer.dims.nsteps[0] == depth
     assert window.view.slice_index == depth // 2, "no mask yet: the middle"
+
+
+def test_without_flair_what_there_is_is_shown_and_the_series_are_asked_for(
+    window, tmp_path: Path, phantom
+) -> None:
+    folder = tmp_path / "unnamed"
+    folder.mkdir()
+    for modality, name in ((Modality.PRE, "t1"), (Modality.FLAIR, "t2")):
+        data = phantom.image.channel(modality).astype(np.int16)
+        write_nifti(folder / f"P1_{name}.nii.gz", data, GEOMETRY)
+
+    window.dock.workbench.open(folder)
+    opened(window)
+
+    panel = window.dock.study
+    assert window.view.display.modality is Modality.PRE
+    assert "nothing can be predicted" in panel.notices.text()
+    window.wait(panel.series_fold.button.isChecked)
+    assert not window.dock.predict.predict_button.isEnabled()
+    assert next_act(window.desk) is Act.CHOOSE_SERIES
+
+
+def test_a_name_is_shortened_so_that_the_date_stays_whole(qapp) -> None:
+    metrics = QFontMetricsF(qapp.font())
+    name = "Gruenbaum-Lindenthal, Paula Henriette, 2024-03-12"
+    short = fitting_name(name, metrics, metrics.horizontalAdvance("Gruenbaum 2024-03-12"))
+
+    assert short.startswith("Gru")
+    assert short.endswith("… 2024-03-12")
+    assert fitting_name(name, metrics, 10_000.0) == name

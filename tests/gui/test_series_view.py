@@ -102,10 +102,10 @@ def test_masks_are_truth_or_nothing(view):
 
 def test_what_is_missing_is_said(view):
     choose(view, "2", "Not used")
-    assert "No FLAIR: choose the series that is FLAIR." in view.missing.text()
+    assert "No FLAIR: if one of these is, choose it." in view.missing.text()
     choose(view, "2", "FLAIR")
     choose(view, "3", "Not used")
-    assert view.missing.text() == "No pre-contrast: the FLAIR stands in for it."
+    assert view.missing.text() == "No pre-contrast: FLAIR stands in for it."
 
 
 def test_without_any_series_there_is_nothing_to_use(view):

@@ -10,10 +10,20 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PRESETS", "Tissue", "contrast_limits", "tissue_of"]
+__all__ = ["CT_PRESETS", "PRESETS", "Tissue", "contrast_limits", "tissue_of"]
 
 PRESETS = ("Brain", "Bright lesion", "Soft", "Whole range")
-"""Names of the windows that `Tissue.presets` gives."""
+"""Names of the windows that `Tissue.presets` gives for MR."""
+CT_PRESETS = {
+    "Brain": (0.0, 80.0),
+    "Stroke": (20.0, 60.0),
+    "Subdural": (-25.0, 175.0),
+    "Bone": (-800.0, 2000.0),
+}
+"""Usual windows of a head CT, (low, high) in Hounsfield units."""
+_AIR = (-1100.0, -900.0)
+_AIR_SHARE, _BRAIN_SHARE = 0.05, 0.02
+"""CT has at least so much air and so much between 0 and 100 Hounsfield units."""
 _STEP = 3  # every third voxel along each axis: the percentiles differ by less than a grey level
 _LOW, _MEDIAN, _HIGH, _TOP = 1.0, 50.0, 99.7, 99.95
 _SIGNED_SHARE = 0.05
@@ -32,6 +42,8 @@ class Tissue:
         The median, and the very brightest (99.95th percentile).
     least, most : float
         Lowest and highest intensity of the whole volume, zero included; least < most.
+    hounsfield : bool
+        Whether intensities are Hounsfield units; `low` to `high` is the brain window then.
     """
 
     low: float
@@ -40,6 +52,7 @@ class Tissue:
     top: float
     least: float
     most: float
+    hounsfield: bool = False
 
     @property
     def auto(self) -> tuple[float, float]:
@@ -52,11 +65,13 @@ class Tissue:
     @property
     def room(self) -> tuple[float, float]:
         """How far a window may reach: half the span beyond all intensities on both sides."""
-        half = (self.most - self.least) / 2
+        half = 0.0 if self.hounsfield else (self.most - self.least) / 2
         return self.least - half, self.most + half
 
     def presets(self) -> dict[str, tuple[float, float]]:
-        """Windows by name, those of `PRESETS`."""
+        """Windows by name, those of `PRESETS`; of CT the usual ones of a head."""
+        if self.hounsfield:
+            return {**CT_PRESETS, PRESETS[-1]: (self.least, self.most)}
         low, high = self.auto
         quarter = (high - low) / 4
         top = max(self.top, self.high)
@@ -85,7 +100,8 @@ def tissue_of(volume: NDArray[Any]) -> Tissue:
 
     Background is left out of the percentiles, because it fills most of a skull-stripped volume:
     zero and below; of a volume with many values below zero (standardised, or Hounsfield units)
-    its lowest value. Values that are not finite do not count.
+    its lowest value. Values that are not finite do not count. A volume with air at -1000 and
+    soft tissue above 0 is in Hounsfield units: its window is that of the brain, not percentiles.
     """
     step = _STEP if volume.ndim == 3 else 1
     sample = volume[(slice(None, None, step),) * volume.ndim]
@@ -101,10 +117,21 @@ def tissue_of(volume: NDArray[Any]) -> Tissue:
     tissue = sample[sample > (least if is_signed else 0)]
     if tissue.size == 0:
         return Tissue(0.0, 0.5, 1.0, 1.0, least, max(most, 1.0))
+    if is_signed and _is_hounsfield(sample):
+        low, high = CT_PRESETS["Brain"]
+        # A slice of air and brain alone must leave room for the windows of bone.
+        least, most = min(least, -1024.0), max(most, CT_PRESETS["Bone"][1])
+        return Tissue(low, (low + high) / 2, high, high, least, most, hounsfield=True)
     low, median, high, top = (float(v) for v in np.percentile(tissue, (_LOW, _MEDIAN, _HIGH, _TOP)))
     if high <= low:
         low, high = min(low, 0.0), max(high, 1.0)
     return Tissue(low, median, high, max(top, high), least, max(most, high))
+
+
+def _is_hounsfield(sample: NDArray[Any]) -> bool:
+    air = np.count_nonzero((sample >= _AIR[0]) & (sample <= _AIR[1]))
+    brain = np.count_nonzero((sample > 0) & (sample < 100))
+    return bool(air > _AIR_SHARE * sample.size and brain > _BRAIN_SHARE * sample.size)
 
 
 def contrast_limits(volume: NDArray[Any]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_brainseg.core.imaging.edge_letters import axis_letters
-from napari_brainseg.core.imaging.window import contrast_limits, tissue_of
+from napari_brainseg.core.imaging.window import CT_PRESETS, contrast_limits, tissue_of
 
 
 def volume() -> np.ndarray:
@@ -55,3 +55,25 @@ def test_letters_of_an_axis() -> None:
     assert [axis_letters(affine, axis) for axis in range(3)] == [("I", "S"), ("A", "P"), ("L", "R")]
     assert axis_letters(None, 0) is None
     assert axis_letters(oblique, 2) is None, "halfway between two sides"
+
+
+def test_ct_is_shown_under_the_window_of_the_brain() -> None:
+    head = np.full((6, 60, 60), -1000, np.int16)
+    head[:, 10:50, 10:50] = 900  # skull
+    head[:, 14:46, 14:46] = 35
+
+    tissue = tissue_of(head)
+
+    assert tissue.hounsfield
+    assert tissue.auto == (0.0, 80.0)
+    presets = tissue.presets()
+    assert set(CT_PRESETS) < set(presets)
+    low, high = tissue.room
+    assert all(low <= window[0] < window[1] <= high for window in presets.values())
+    assert tissue_of(head[2]).auto == tissue.auto
+
+
+def test_standardised_mr_is_no_ct() -> None:
+    data = volume() - 150
+
+    assert not tissue_of(data).hounsfield
