@@ -94,6 +94,8 @@ class MeasurePanel(QWidget):
         self.table.installEventFilter(self)
         self.note = QLabel()
         self.note.setWordWrap(True)
+        # Else a long line makes the whole dock wider than its place.
+        self.note.setMinimumWidth(1)
         set_role(self.note, "hint")
         below = QHBoxLayout()
         below.setSpacing(3)
@@ -179,7 +181,7 @@ class MeasurePanel(QWidget):
         if chosen is not None:
             words = intensity_words(measuring.intensities_of(chosen))
             if words:
-                return self.tr("Under it: {words}").format(words=words)
+                return self.tr("Inside: {words}").format(words=words)
         if not there and measuring.can_measure:
             geometry = measuring.measurements.geometry
             if geometry is None or geometry.spacing_mm is None:

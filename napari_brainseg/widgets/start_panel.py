@@ -48,11 +48,11 @@ class StartPanel(Panel):
         self.base.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.base.setMinimumContentsLength(8)
+        self.base.setMinimumContentsLength(5)
         for text, value in (
             (self.tr("Prediction"), "prediction"),
             (self.tr("Ground truth"), "truth"),
-            (self.tr("Empty mask"), "empty"),
+            (self.tr("Empty"), "empty"),
         ):
             self.base.addItem(text, value)
         self.start_button = QPushButton(self.tr("Correct"))

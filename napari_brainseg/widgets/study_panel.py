@@ -182,7 +182,12 @@ class StudyPanel(Panel):
         hidden = self.desk.preferences.get("hide_identifiers")
         known = {} if case is None or hidden else case.study.identity
         # Two lines at most; the tooltip says which is what.
-        self.identity.setText(" · ".join(list(known.values())[:_IDENTITY_SHOWN]))
+        born = self.tr("born {date}")
+        shown = [
+            born.format(date=value) if name == "Birth date" else value
+            for name, value in list(known.items())[:_IDENTITY_SHOWN]
+        ]
+        self.identity.setText(" · ".join(shown))
         self.identity.setToolTip("\n".join(f"{name}: {value}" for name, value in known.items()))
         self.identity.setVisible(bool(known))
 

@@ -143,7 +143,7 @@ class WorklistDelegate(QStyledItemDelegate):
     def _first_line(
         self, painter: QPainter, box: QRectF, row: WorklistRow, head: QFont, font: QFont
     ) -> None:
-        name = self._model.names.short(row.patient)
+        name, _date = self._name_and_date(row)
         figure = self._figure(row)
         room = box.width() - QFontMetricsF(head).horizontalAdvance(name) - _GAP
         # The name comes first: a figure that leaves no room for it stands in the tooltip only.
@@ -155,6 +155,12 @@ class WorklistDelegate(QStyledItemDelegate):
         painter.setPen(self._ink(row))
         painter.drawText(box, _LEFT, fitting_name(name, QFontMetricsF(head), box.width()))
 
+    def _name_and_date(self, row: WorklistRow) -> tuple[str, str]:
+        """Name, and the date that stands below it; in the name where a badge has that place."""
+        name = self._model.names.short(row.patient)
+        dated = _DATED.fullmatch(name)
+        return (name, "") if dated is None or row.missing else (dated[1], dated[2])
+
     def _second_line(self, painter: QPainter, box: QRectF, row: WorklistRow) -> None:
         kind = own_kind(row)
         ink = self.inks.fault if kind == Kind.FAULTS else self.inks.quiet
@@ -162,6 +168,10 @@ class WorklistDelegate(QStyledItemDelegate):
         right, words = box.right(), self._status_words(row)
         if row.missing and kind not in (Kind.FAULTS, Kind.VANISHED):
             right = self._badge(painter, box, missing_words(row.missing))
+        elif date := self._name_and_date(row)[1]:
+            painter.setPen(self.inks.quiet)
+            painter.drawText(box, _RIGHT, date)
+            right -= painter.fontMetrics().horizontalAdvance(date) + _GAP
         # What is not the status itself must not look like it.
         painter.setPen(ink if words == status_word(kind) else self.inks.text)
         rest = QRectF(text_left, box.top(), right - text_left, box.height())

@@ -102,8 +102,8 @@ def test_missing_modalities_and_gaps_are_told(window):
     window.dock.workbench.open(window.root)
     window.wait(lambda: window.view.case is not None)
     notices = window.dock.study.notices.text()
-    assert "Post-contrast is missing" in notices
-    assert "4" in notices
+    assert "No post-contrast: FLAIR stands in for it." in notices
+    assert "Slice 4 is missing" in notices
     assert "post-contrast (missing)" in window.viewer.layers
     window.view.go_to(3)
     corners = window.dock.room.corners

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_brainseg.core.imaging.measuring import Quantity, Unit
 from napari_brainseg.core.reporting.key_pictures import LINES
 from napari_brainseg.core.reporting.patient_report import Basis
 from napari_brainseg.core.reporting.report_numbers import (
@@ -289,7 +290,7 @@ def _measurements(report: PatientReport, limits: Limits) -> Section:
     rows = [
         (
             _short(line.label or line.kind.capitalize(), 24),
-            f"{length(line.value, line.unit)}, {line.plane}",
+            f"{Quantity(line.value, Unit(line.unit)).text}, {line.plane}",
         )
         for line in shown
     ]

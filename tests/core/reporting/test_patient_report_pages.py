@@ -144,7 +144,7 @@ SAID = (
     "default-3", "OpenVINO on CPU", "DSC of prediction", "0.893, HD95 4.5 mm",
     "DSC 0.979 with the plain one",
     "DICOM", "AX T2 FLAIR", "post-contrast", "0.94 × 0.94 mm, slices every 5.5 mm",
-    "midline shift", "4.2 mm, axial slice 9", "312 mm², coronal slice 10", "2000-09-08",
+    "midline shift", "4.2 mm, axial slice 9", "3.1 cm², coronal slice 10", "2000-09-08",
     "60.0 ml", "−20 % *", "+14 % *", "−9 %", "prediction by default-2",
     "stand on different things", "another frame of reference", "10.1200/JCO.2009.26.3541",
     "Not for diagnosis.", "2026-11-22 14:03.",
