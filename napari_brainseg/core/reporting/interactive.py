@@ -145,11 +145,13 @@ class SliceViewer:
             axes.set_title(mark.words, color=tuple(c / 255 for c in mark.colour), size=11)
         if self._drawing.letters is not None:
             top, bottom, left, right = self._drawing.letters
-            for x, y, letter in ((0.5, 0.97, top), (0.5, 0.03, bottom), (0.03, 0.5, left),
-                                 (0.97, 0.5, right)):  # fmt: skip
+            for x, y, letter, side in (
+                (0.5, 0.97, top, "center"), (0.5, 0.03, bottom, "center"),
+                (0.02, 0.5, left, "left"), (0.98, 0.5, right, "right"),
+            ):  # fmt: skip
                 axes.text(
                     x, y, letter, transform=axes.transAxes, color=TEXT, size=12,
-                    ha="center", va="center",
+                    ha=side, va="center",
                 )  # fmt: skip
         return axes.imshow(self._drawing.outlines(self.slice, ()))
 

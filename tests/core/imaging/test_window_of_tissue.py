@@ -54,7 +54,15 @@ def test_letters_of_an_axis() -> None:
 
     assert [axis_letters(affine, axis) for axis in range(3)] == [("I", "S"), ("A", "P"), ("L", "R")]
     assert axis_letters(None, 0) is None
-    assert axis_letters(oblique, 2) is None, "halfway between two sides"
+    assert axis_letters(oblique, 2) == ("RA", "LP")
+    for degrees, letters in (
+        (22, ("R", "L")), (23, ("RA", "LP")), (67, ("AR", "PL")), (68, ("A", "P")),
+    ):  # fmt: skip
+        c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+        turned = ((0.0, -s, c, 0.0), (0.0, c, s, 0.0), (5.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+        assert axis_letters(turned, 2) == letters
+    broken = ((0.0, 0.0, np.nan, 0.0), *affine[1:])
+    assert axis_letters(broken, 1) is None
 
 
 def test_ct_is_shown_under_the_window_of_the_brain() -> None:
