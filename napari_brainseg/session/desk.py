@@ -263,10 +263,10 @@ class Desk:
         CancelledError
             If `stop_finding` was called meanwhile.
         """
-        from napari_brainseg.session.finding import find_studies
+        from napari_brainseg.core.formats import discover
 
         self._stop_finding.clear()
-        found = find_studies(
+        found = discover(
             Path(path), progress=self.finding.emit, cancelled=self._stop_finding.is_set
         )
         if not found.folders:
@@ -300,21 +300,21 @@ class Desk:
             If no such patient is open, or the series do not make a study.
         """
         from napari_brainseg.core.formats import load_study
-        from napari_brainseg.session.finding import user_choices
+        from napari_brainseg.session.series_choices import SeriesChoices
 
         case = self._need_case()
         folder = self._reading.folder(case.patient).with_roles(roles, truth)
         # Before it is remembered: a choice that cannot be read must not stand in the way.
         load_study(folder)
-        user_choices().choose(folder, dict(roles), truth)
+        SeriesChoices().choose(folder, dict(roles), truth)
         return self.select(case.patient)
 
     def forget_series(self) -> Case:
         """Put the open patient together from the series that were recognised."""
-        from napari_brainseg.session.finding import user_choices
+        from napari_brainseg.session.series_choices import SeriesChoices
 
         case = self._need_case()
-        user_choices().forget(self._reading.folder(case.patient))
+        SeriesChoices().forget(self._reading.folder(case.patient))
         return self.select(case.patient)
 
     def select(self, patient: str) -> Case:
@@ -354,13 +354,13 @@ class Desk:
 
     def open_study(self, study: Study) -> Case:
         """Open a study that is already in memory, e.g. one that napari's reader loaded."""
-        from napari_brainseg.session.finding import find_studies
+        from napari_brainseg.core.formats import discover
 
         studies = self.studies
         if study.path is not None and (
             studies is None or study.path not in {f.path for f in studies.folders}
         ):
-            self._enter(find_studies(study.path))
+            self._enter(discover(study.path))
         from napari_brainseg.session.prefetch import LoadedCase
 
         return self._opened.show(LoadedCase.of(study))

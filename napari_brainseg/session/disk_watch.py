@@ -305,17 +305,14 @@ def _files_of(study: Study) -> dict[Path, tuple[int, bool]]:
 
 def _folder_of(study: Study) -> StudyFolder | None:
     """List the files of a study as they are now, with the series that it was made of."""
-    from napari_brainseg.core.formats import discover
+    from napari_brainseg.core.formats import open_again
 
     if study.path is None:
         return None
-    folders = discover(study.path).folders
-    found = [f for f in folders if len(folders) == 1 or f.patient == study.patient]
-    if not found:
-        return None
+    found = open_again(study.path, study.patient)
     if study.format is StudyFormat.KAGGLE_3M:
-        return found[0]
-    return found[0].with_roles(study.roles, study.truth_key)
+        return found
+    return found.with_roles(study.roles, study.truth_key)
 
 
 def _fingerprint(study: Study) -> str:

@@ -80,15 +80,11 @@ class Preparation:
         BrainSegError
             If it cannot be read or predicted.
         """
-        from napari_brainseg.session.finding import find_studies
+        from napari_brainseg.core.formats import open_again
         from napari_brainseg.session.prefetch import can_predict, load_case
 
         self._tell(Activity(index, Work.READING))
-        folders = find_studies(case.path).folders
-        folders = tuple(f for f in folders if len(folders) == 1 or f.patient == case.patient)
-        if len(folders) != 1:
-            raise DataError(f"{case.path} holds {len(folders)} patients, not one.")
-        loaded = load_case(folders[0], workers=1)
+        loaded = load_case(open_again(case.path, case.patient), workers=1)
         if not can_predict(loaded.study):
             raise DataError(
                 f"{loaded.study.patient} has no FLAIR images; no model can predict it.",

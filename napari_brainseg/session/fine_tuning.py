@@ -247,7 +247,7 @@ def _locked_folders(
         if patient.patient in at_hand:
             continue
         folder = Path(patient.path)
-        if folder.is_dir():
+        if folder.exists():
             folders.append(folder)
         else:
             absent.append(patient.patient)

@@ -179,7 +179,9 @@ class PictureExport:
         def load(patient: str) -> PictureCase:
             if here is not None and here.study.patient == patient:
                 return here
-            return self._stored(_folder(paths[patient], patient), versions[patient])
+            from napari_brainseg.core.formats import open_again
+
+            return self._stored(open_again(paths[patient], patient), versions[patient])
 
         return tuple(paths), load
 
@@ -292,10 +294,3 @@ def current_slice(case: Case, z: int, modality: Modality | None = None) -> NDArr
 
     drawn = case_pictures(case)
     return slice_picture(drawn.study, drawn.masks, z, modality=modality, model=drawn.model)
-
-
-def _folder(path: Path, patient: str) -> StudyFolder:
-    from napari_brainseg.session.finding import find_studies
-
-    found = find_studies(path)
-    return found.folders[0] if len(found.folders) == 1 else found.find(patient)

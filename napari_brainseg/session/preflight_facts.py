@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.dataset.preflight import CorrectionFacts, LockedFacts, PreflightFinding
@@ -12,6 +12,7 @@ from napari_brainseg.session.locked_patients import locked_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from napari_brainseg.core.dataset.locked import LockedPatient
     from napari_brainseg.core.dataset.manifest import ManifestEntry
@@ -195,13 +196,13 @@ def locked_facts(
 def _content_of(
     patient: LockedPatient, places: Mapping[str, Path], hashes: ContentHashes
 ) -> Content | None:
-    from napari_brainseg.core.formats import discover
+    from napari_brainseg.core.dataset.locked_places import locked_folder
+    from napari_brainseg.core.formats import open_again
 
-    own = Path(patient.path)
-    for place in (own, places.get(patient.patient)):
-        if place is not None and place.is_dir():
-            try:
-                return hashes.of(discover(place).folders[0])
-            except (DataError, IndexError):
-                continue
+    with contextlib.suppress(DataError):
+        if (own := locked_folder(patient)) is not None:
+            return hashes.of(own)
+    place = places.get(patient.patient)
+    with contextlib.suppress(DataError):
+        return None if place is None else hashes.of(open_again(place, patient.patient))
     return None

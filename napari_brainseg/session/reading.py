@@ -133,7 +133,7 @@ class Reading:
         DataError
             If nothing is open, there is no such patient, or it cannot be read.
         """
-        from napari_brainseg.session.finding import find_studies
+        from napari_brainseg.core.formats import open_again
 
         studies = self._studies
         if studies is None:
@@ -142,7 +142,7 @@ class Reading:
             # Those that came later are known to the worklist only.
             row = self.worklist.row(patient)
             path = studies.find(patient).path if row is None else row.path
-            return _of_patient(find_studies(path), patient)
+            return open_again(path, patient)
         except DataError as error:
             raise self._explained(error) from error
 
@@ -360,13 +360,6 @@ class Reading:
         self.worklist.update(job.study.patient)
         if job.study.path is not None and job.prediction is not None:
             self.prefetcher.note(job.study.path, job.prediction)
-
-
-def _of_patient(found: Discovery, patient: str) -> StudyFolder:
-    """Take a patient by name: its files may be renamed, or lie among those of others."""
-    if len(found.folders) == 1:
-        return found.folders[0]
-    return found.find(patient)
 
 
 def _has_entries(folder: Path) -> bool:

@@ -66,11 +66,11 @@ class RootWatch:
         DataError
             If it cannot be reached or holds no patient any more.
         """
-        from napari_brainseg.session.finding import find_studies
+        from napari_brainseg.core.formats import discover
 
         self._require_root()
         try:
-            found = find_studies(self._root)
+            found = discover(self._root)
         except DataError as error:
             self._require_root()
             if any(path.exists() for path in self._patients):

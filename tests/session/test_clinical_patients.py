@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_brainseg.core.dataset.hashing import image_sha256
 from napari_brainseg.core.dataset.phantom import phantom_study
 from napari_brainseg.core.dataset.phantom.dicom import PhantomPatient, write_dicom_phantom
 from napari_brainseg.core.formats import discover, load_study
@@ -150,6 +151,13 @@ def test_the_users_choice_of_series_is_used_and_remembered(desk: Desk, dicom: Pa
 
     assert dict(changed.study.roles) == swapped
     assert changed.image_sha256 != case.image_sha256
+    # Commands, the trainer and the gate read what she sees.
+    elsewhere = load_study(dicom)
+    assert image_sha256(elsewhere) == changed.image_sha256
+    assert elsewhere.warnings == changed.study.warnings
+    assert "Chosen by hand" in elsewhere.warnings[-1]
+    (plain,) = discover(dicom, as_recognised=True).folders
+    assert dict(plain.roles) == roles
     again = desk.open(dicom)
     assert (again.study.shown(Modality.PRE) == before).all()
     assert dict(desk.forget_series().study.roles) == roles

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.dataset.hashing import image_sha256, mask_sha256
+from napari_brainseg.core.dataset.locked_places import locked_folder
 from napari_brainseg.core.formats import discover, load_study
 from napari_brainseg.core.imaging import CancelledError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from napari_brainseg.core.dataset.locked import LockedPatient, LockedSet
     from napari_brainseg.core.formats import StudyFolder
@@ -109,7 +110,7 @@ def find_locked(
             patient.patient
         )
         try:
-            folder = _folder_of(patient) or elsewhere
+            folder = locked_folder(patient) or elsewhere
             if folder is None:
                 raise DataError(f"it is not in {patient.path} any more")
             measurable = Measurable.read(folder)
@@ -145,15 +146,6 @@ def find_named(names: Sequence[str], found: Mapping[str, StudyFolder]) -> tuple[
             "Give the training set that the run had with --corrections.",
         )
     return tuple(Measurable.read(found[name]) for name in names)
-
-
-def _folder_of(patient: LockedPatient) -> StudyFolder | None:
-    """Look where it lay when it was locked."""
-    path = Path(patient.path)
-    if not path.exists():
-        return None
-    folders = [f for f in discover(path).folders if f.patient == patient.patient]
-    return folders[0] if folders else None
 
 
 def _changed(patient: LockedPatient, found: Measurable) -> str:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.dataset.durable import write_atomically
+from napari_brainseg.core.formats import discover
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-__all__ = ["PLACES_NAME", "keep_places", "with_place", "without_place"]
+    from napari_brainseg.core.dataset.locked_set import LockedPatient
+    from napari_brainseg.core.formats import StudyFolder
+
+__all__ = ["PLACES_NAME", "keep_places", "locked_folder", "with_place", "without_place"]
 
 PLACES_NAME = "locked_places.json"
 
@@ -49,6 +53,20 @@ def keep_places(locked_file: Path, patients: Iterable[dict[str, Any]]) -> None:
             places[name] = path
     if places != there:
         write_atomically(_file(locked_file), json.dumps(places, indent=2).encode() + b"\n")
+
+
+def locked_folder(patient: LockedPatient) -> StudyFolder | None:
+    """Look for a locked patient where it lay: by name, for others may lie there by now.
+
+    Raises
+    ------
+    DataError
+        If what lies there cannot be read.
+    """
+    path = Path(patient.path)
+    if not path.exists():
+        return None
+    return next((f for f in discover(path).folders if f.patient == patient.patient), None)
 
 
 def with_place(patient: Any, locked_file: Path) -> Any:

@@ -17,7 +17,7 @@ from napari_brainseg.core.imaging import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Discovery", "Fault", "discover", "is_study_path"]
+__all__ = ["Discovery", "Fault", "discover", "is_study_path", "open_again"]
 
 _LEVELS = 3
 """Patients may lie in the root itself or deeper: ``root/kaggle_3m/PATIENT``, or as in BIDS
@@ -100,6 +100,7 @@ def discover(
     *,
     progress: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    as_recognised: bool = False,
 ) -> Discovery:
     """Find the patients below a path without reading a pixel.
 
@@ -113,6 +114,8 @@ def discover(
         Gets the number of files looked at so far, now and then.
     cancelled : callable, optional
         Asked now and then.
+    as_recognised : bool
+        Leave the user's choices of series aside; see `series_choices`.
 
     Returns
     -------
@@ -130,8 +133,8 @@ def discover(
     root = Path(path).absolute()
     if root.is_file():
         if not is_zip(root):
-            folder = _of_file(root)
-            return Discovery(folder.path, (folder,))
+            folders = [_of_file(root)]
+            return Discovery(folders[0].path, _chosen(folders, as_recognised))
         from napari_brainseg.core.formats.archive import unpack
 
         root = unpack(root, progress=progress, cancelled=cancelled)
@@ -140,7 +143,29 @@ def discover(
     faults = sorted([*found.faults, *twins], key=lambda fault: fault.path)
     if not folders and len(faults) == 1:
         raise faults[0].error
-    return Discovery(root, tuple(folders), tuple(faults), tuple(sorted(found.ignored)))
+    return Discovery(
+        root, _chosen(folders, as_recognised), tuple(faults), tuple(sorted(found.ignored))
+    )
+
+
+def open_again(path: Path | str, patient: str) -> StudyFolder:
+    """List a patient's files as they are now, with the user's choice of series.
+
+    Parameters
+    ----------
+    path : Path or str
+        `StudyFolder.path`.
+    patient : str
+        Name of the patient, who may share the path with others by now; one who is alone there may
+        have been renamed.
+
+    Raises
+    ------
+    DataError
+        If the path cannot be read or the patient is not there.
+    """
+    found = discover(path)
+    return found.folders[0] if len(found.folders) == 1 else found.find(patient)
 
 
 def is_study_path(path: Path | str) -> bool:
@@ -158,6 +183,14 @@ def is_study_path(path: Path | str) -> bool:
     except (OSError, ValueError):
         return False
     return _probe(place, _LEVELS) or _probe_dicom(place)
+
+
+def _chosen(folders: list[StudyFolder], as_recognised: bool) -> tuple[StudyFolder, ...]:
+    if as_recognised or not any(folder.series for folder in folders):
+        return tuple(folders)
+    from napari_brainseg.core.formats.series_choices import with_choices
+
+    return with_choices(folders)
 
 
 def _of_file(path: Path) -> StudyFolder:

@@ -58,6 +58,8 @@ class StudyFolder:
         NIfTI and DICOM: key of the series that is the ground truth; empty without one.
     person : str
         DICOM: what the files call the patient, for the window only; written nowhere.
+    as_found : tuple of roles and truth, or None
+        What was recognised, where others were chosen.
     """
 
     path: Path
@@ -71,6 +73,7 @@ class StudyFolder:
     roles: tuple[tuple[Modality, str], ...] = ()
     truth: str = ""
     person: str = field(default="", repr=False)
+    as_found: tuple[tuple[tuple[Modality, str], ...], str] | None = None
 
     @property
     def has_masks(self) -> bool:
@@ -137,7 +140,13 @@ class StudyFolder:
                 )
         key = self.truth if truth is None else truth
         masks: tuple[Path | None, ...] = self.find(key).files if key else ()
-        return replace(self, roles=chosen, truth=key, masks=masks)
+        before = (self.roles, self.truth) if self.as_found is None else self.as_found
+        as_found = None if before == (chosen, key) else before
+        return replace(self, roles=chosen, truth=key, masks=masks, as_found=as_found)
+
+    def with_warning(self, text: str) -> StudyFolder:
+        """Add what a reader should know."""
+        return replace(self, warnings=(*self.warnings, text))
 
 
 class Listing(NamedTuple):

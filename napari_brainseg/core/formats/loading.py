@@ -64,12 +64,21 @@ def load_study(source: Path | str | StudyFolder, *, workers: int | None = None) 
     if folder.format is StudyFormat.NIFTI:
         from napari_brainseg.core.formats.nifti.reading import load_nifti
 
-        return replace(load_nifti(folder), truth_key=folder.truth)
+        return _said(load_nifti(folder), folder)
     if folder.format is StudyFormat.DICOM:
         from napari_brainseg.core.formats.dicom.reading import load_dicom
 
-        return replace(load_dicom(folder, workers=workers), truth_key=folder.truth)
+        return _said(load_dicom(folder, workers=workers), folder)
     return _load_kaggle(folder, workers)
+
+
+def _said(study: Study, folder: StudyFolder) -> Study:
+    """Note which series it stands on."""
+    from napari_brainseg.core.formats.series_choices import chosen_words
+
+    words = chosen_words(folder)
+    warnings = (*study.warnings, words) if words else study.warnings
+    return replace(study, truth_key=folder.truth, warnings=warnings)
 
 
 def _load_kaggle(folder: StudyFolder, workers: int | None) -> Study:
