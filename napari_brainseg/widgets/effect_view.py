@@ -103,6 +103,8 @@ class EffectView(QWidget):
         self._blink = QTimer(self, interval=_BLINK_MS)
         self._blink.timeout.connect(self.scene.flip)
         self._tie()
+        # What was prepared while the view was being built was told to nobody.
+        self.scene.enter()
         self._on_entered()
 
     # what can be asked for --------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
@@ -18,6 +20,8 @@ from napari_brainseg.core.segmentation.inference import Prediction
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.training_set import export_case
 from napari_brainseg.viewer.effect_scene import Overlay
+from napari_brainseg.widgets import effect_view
+from napari_brainseg.widgets.effect_legend import EffectLegend
 
 FIRST, SECOND, THIRD = (f"TEST_AB_000{n}_20200101" for n in range(1, 4))
 BLUE, VERMILION = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
@@ -240,7 +244,7 @@ def test_a_review_shows_both_versions_and_leaves_the_case_as_it_was(reviewing):
     assert "2 of 2" in reviewing.panel.progress.text()
 
 
-def test_the_mouse_moves_all_planes_and_the_list_steps(reviewing, tmp_path):
+def test_the_mouse_moves_all_planes_and_the_list_steps(reviewing, tmp_path, monkeypatch):
     # The version in use is no candidate; that is said where it was asked.
     panel, model = reviewing.panel, reviewing.panel.model
     panel.start(reviewing.desk.registry.current_version)
@@ -302,8 +306,18 @@ def test_the_mouse_moves_all_planes_and_the_list_steps(reviewing, tmp_path):
     assert panel.table.isHidden()
     assert not panel.again_button.isHidden()
 
+    # What is ready before the view follows the review is shown all the same.
+    def late_legend():
+        review = reviewing.effects.review
+        while review.picture_of(1) is None:
+            time.sleep(0.01)
+        return EffectLegend()
+
+    with monkeypatch.context() as late:
+        late.setattr(effect_view, "EffectLegend", late_legend)
+        view = reviewing.begin()
+
     # Keys that are held are let go with the window: no release would come.
-    view = reviewing.begin()
     QTest.keyPress(view, Qt.Key.Key_Space)
     assert view.scene.overlay is not Overlay.DIFFERENCE
     view.isActiveWindow = lambda: False
