@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_brainseg.viewer.spacing import canvas_scale
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -41,7 +43,7 @@ def layer_space(study: Study) -> dict[str, Any]:
     """
     spacing = study.image.geometry.spacing_mm
     return {
-        "scale": spacing or (1.0, 1.0, 1.0),
+        "scale": canvas_scale(study.image.geometry),
         "units": ("pixel" if spacing is None else "millimeter",) * 3,
         "axis_labels": _AXES,
     }

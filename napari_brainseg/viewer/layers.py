@@ -22,6 +22,7 @@ from napari_brainseg.viewer.overlay_layers import (
     TRUTH_NAME,
     OverlayLayers,
 )
+from napari_brainseg.viewer.spacing import canvas_scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -215,4 +216,4 @@ class CaseLayers:
 
 
 def _scale_of(study: Study) -> tuple[float, float, float]:
-    return study.image.geometry.spacing_mm or (1.0, 1.0, 1.0)
+    return canvas_scale(study.image.geometry)

@@ -13,6 +13,7 @@ from napari_brainseg.viewer.assign import assign
 from napari_brainseg.viewer.contrast import Tissue, tissue_of
 from napari_brainseg.viewer.layer_metadata import take_units
 from napari_brainseg.viewer.overlay_layers import lock
+from napari_brainseg.viewer.spacing import canvas_scale
 from napari_brainseg.viewer.thumbnails import rest_unseen
 from napari_brainseg.viewer.window_level import clamped
 
@@ -114,7 +115,7 @@ class ModalityLayers:
         self, study: Study, windows: dict[Modality, tuple[float, float]] | None = None
     ) -> None:
         """Show the images of another study under given windows, or automatic ones."""
-        scale = study.image.geometry.spacing_mm or (1.0, 1.0, 1.0)
+        scale = canvas_scale(study.image.geometry)
         self.missing = study.missing_modalities
         for gone in set(self._layers) - set(study.image.modalities):
             self._remove(self._layers.pop(gone))

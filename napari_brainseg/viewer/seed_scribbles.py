@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_brainseg.viewer.assign import assign
 from napari_brainseg.viewer.layer_metadata import take_units
+from napari_brainseg.viewer.spacing import canvas_scale
 from napari_brainseg.viewer.thumbnails import rest_unseen
 
 if TYPE_CHECKING:
@@ -156,8 +157,7 @@ class SeedScribbles:
         self.changed.emit()
 
     def _scale(self) -> tuple[float, float, float]:
-        spacing = None if self._case is None else self._case.study.image.geometry.spacing_mm
-        return spacing or (1.0, 1.0, 1.0)
+        return canvas_scale(None if self._case is None else self._case.study.image.geometry)
 
     def _make(self) -> Labels:
         from napari.layers import Labels

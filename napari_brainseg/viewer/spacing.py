@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from napari_brainseg.core.imaging import Geometry
 
-__all__ = ["HEAD_HEIGHT_MM", "NOMINAL_PIXEL_MM", "DisplaySpacing", "display_spacing"]
+__all__ = [
+    "HEAD_HEIGHT_MM",
+    "NOMINAL_PIXEL_MM",
+    "DisplaySpacing",
+    "canvas_scale",
+    "display_spacing",
+]
 
 NOMINAL_PIXEL_MM = 0.94
 """Side of a pixel where the files carry none: a field of view of 240 mm over 256 pixels."""
@@ -24,6 +30,9 @@ Chosen by looking at the sagittal planes of ten patients of kaggle_3m with 20 to
 """
 THICKNESS_RANGE_MM = (1.0, 8.0)
 """What is assumed is clipped to this range."""
+
+_PARTS = 2.0**34
+"""Scales are whole numbers of these parts of a mm, so that a float holds 4096 times them."""
 
 Origin = Literal["file", "set", "assumed"]
 
@@ -79,3 +88,18 @@ def display_spacing(
     least, most = THICKNESS_RANGE_MM
     assumed = round(min(max(HEAD_HEIGHT_MM / max(slices, 1), least), most), 1)
     return DisplaySpacing((assumed, NOMINAL_PIXEL_MM, NOMINAL_PIXEL_MM), "assumed")
+
+
+def canvas_scale(geometry: Geometry | None) -> tuple[float, float, float]:
+    """Scale of napari's layers along (z, y, x): the spacing in mm, 1 where there is none.
+
+    napari counts slices by dividing the extent of a stack by the distance of its slices and cuts
+    the fraction off. With a distance such as 4.999999999999987 mm, as directions of an oblique
+    stack give it, 27 steps came out as 26.999, and nobody could reach the last slice. Kept to
+    1e-10 mm, multiples and quotients come out whole.
+    """
+    known = None if geometry is None else geometry.spacing_mm
+    if known is None:
+        return 1.0, 1.0, 1.0
+    z, y, x = (max(round(size * _PARTS), 1) / _PARTS for size in known)
+    return z, y, x

@@ -9,7 +9,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_brainseg.viewer.overlay_layers import CORRECTION_NAME, MASKS, PREDICTION_NAME
-from napari_brainseg.viewer.spacing import display_spacing
+from napari_brainseg.viewer.spacing import canvas_scale, display_spacing
 from napari_brainseg.viewer.surface_job import SurfaceJob
 from napari_brainseg.viewer.surface_scene import SurfaceScene
 
@@ -281,9 +281,7 @@ class Views:
             (self.scene.enter if frame else self.scene.update)(self._job())
 
     def _scale(self) -> tuple[float, float, float]:
-        geometry = None if self._case is None else self._case.study.image.geometry
-        known = None if geometry is None else geometry.spacing_mm
-        return known or (1.0, 1.0, 1.0)
+        return canvas_scale(None if self._case is None else self._case.study.image.geometry)
 
     def _job(self) -> SurfaceJob:
         case, spacing, display = self._case, self.spacing, self.display

@@ -64,7 +64,15 @@ def test_a_case_of_another_size_without_truth_reuses_the_layers(layers):
 
 def test_spacing_becomes_scale(layers):
     layers.show_study(study(spacing=(6.0, 0.9, 0.8)))
-    assert {tuple(layer.scale) for layer in layers._viewer.layers} == {(6.0, 0.9, 0.8)}
+    (scale,) = {tuple(layer.scale) for layer in layers._viewer.layers}
+    assert scale == pytest.approx((6.0, 0.9, 0.8), abs=1e-9)
+
+
+@pytest.mark.parametrize("thick", [4.999999999999987, 3.3, 0.7, 5.2 * np.cos(0.3)])
+def test_the_last_slice_is_reached_whatever_the_spacing(layers, thick):
+    for count in (7, 28, 29):
+        layers.show_study(study((count, 8, 8), spacing=(thick, 0.9, 0.8), truth=False))
+        assert layers._viewer.dims.nsteps[0] == count
 
 
 def test_a_deleted_layer_comes_back_with_the_next_case(layers):

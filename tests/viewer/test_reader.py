@@ -106,4 +106,4 @@ def test_without_a_window_the_sample_is_a_phantom_as_layers(monkeypatch):
     monkeypatch.setattr(phantom, "phantom_study", lambda _seed: small)
     layers = phantom_studies()
     assert [kind for *_, kind in layers] == ["image"] * 3 + ["labels"]
-    assert layers[0][1]["scale"] == small.image.geometry.spacing_mm
+    assert layers[0][1]["scale"] == pytest.approx(small.image.geometry.spacing_mm, abs=1e-9)
