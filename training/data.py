@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_brainseg.core.formats import discover
+from napari_brainseg.core.formats.series_choices import chosen_words
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
 from training.cache import PreparedCache, default_cache
@@ -140,8 +141,8 @@ def load_cohort(
     Raises
     ------
     ConfigError
-        If patients are named that are not there, the split leaks, or the filters leave nothing
-        to train on.
+        If patients are named that are not there, the split leaks, also by the same images under
+        two names, or the filters leave nothing to train on.
     DataError
         If a patient cannot be read or has no mask.
     """
@@ -164,6 +165,7 @@ def load_cohort(
         workers.shutdown(cancel_futures=True)
     cache.trim()
     trained = len(jobs) - len(split.validation)
+    _refuse_same_images(ready[:trained], ready[trained:])
     own, left_out = _filtered(config, ready[:trained])
     measured = ready[trained:]
     pool = SlicePool(
@@ -184,11 +186,36 @@ def load_cohort(
         faults=faults,
         validation_folders=tuple(folders[name] for name in split.validation),
         test=tuple(folders[name] for name in split.test),
-        notes=(*split.notes, *cache.notes, *left_out, *_stripped(recipe, ready)),
+        notes=(
+            *split.notes,
+            *cache.notes,
+            *left_out,
+            *_stripped(recipe, ready),
+            *_by_hand(folders, (*split.train, *split.validation, *split.test)),
+        ),
         image_sha256={p.patient: p.image_sha256 for p in own},
         mask_sha256={p.patient: p.mask_sha256 for p in own},
         train_folders={p.patient: folders[p.patient] for p in own if p.patient in folders},
     )
+
+
+def _refuse_same_images(
+    trained: Sequence[PreparedPatient], measured: Sequence[PreparedPatient]
+) -> None:
+    """Refuse one study under two names, e.g. as DICOM and converted, on both sides."""
+    names = {patient.image_sha256: patient.patient for patient in measured}
+    pairs = [f"{p.patient} is {names[p.image_sha256]}" for p in trained if p.image_sha256 in names]
+    if pairs:
+        raise ConfigError(
+            f"The same images train and are measured, under two names: {', '.join(pairs)}.",
+            "Take one of each pair out of the data, e.g. the DICOM files or their conversion.",
+        )
+
+
+def _by_hand(folders: Mapping[str, StudyFolder], names: Iterable[str]) -> tuple[str, ...]:
+    """Say whose series are not those that were recognised."""
+    said = ((name, chosen_words(folders[name])) for name in names)
+    return tuple(f"{name}: {words}" for name, words in said if words)
 
 
 def _filtered(

@@ -16,13 +16,14 @@ from napari_brainseg.cli.console import (
     say_fault,
     warn,
 )
+from napari_brainseg.cli.searching import AsRecognisedOption, search
 from napari_brainseg.core.imaging import BrainSegError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_brainseg.core.dataset.convert import ConversionReport
-    from napari_brainseg.core.formats import Discovery, StudyFolder
+    from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.formats.faults import Fault
 
 __all__ = ["convert"]
@@ -66,6 +67,7 @@ def convert(
     ] = "",
     pre: Annotated[str, typer.Option("--pre", help="Series that is pre-contrast T1.")] = "",
     post: Annotated[str, typer.Option("--post", help="Series that is post-contrast T1.")] = "",
+    as_recognised: AsRecognisedOption = False,
     patients: Annotated[
         Path | None,
         typer.Option("--patients", help="Only these: a text file with one name a line."),
@@ -93,7 +95,7 @@ def convert(
     """
     if (to is None) is not back:
         raise typer.BadParameter("give either --to FORMAT or --back.")
-    if back and (identifiers or dry_run or flair or pre or post):
+    if back and (identifiers or dry_run or flair or pre or post or as_recognised):
         raise typer.BadParameter("--back takes only --patients and --overwrite.")
     with faults_as_messages():
         from napari_brainseg.core.formats.patient_list import read_patient_list
@@ -117,7 +119,7 @@ def convert(
         from napari_brainseg.core.dataset.convert import plan, refuse_nesting
 
         refuse_nesting(source.absolute(), destination.absolute())
-        found = _search(source)
+        found = search(source, as_recognised=as_recognised)
         if dry_run:
             planned, faults = plan(found, destination, to, patients=names)
             for each in planned:
@@ -138,14 +140,6 @@ def convert(
                 ),
             )  # fmt: skip
         _say(report, f"written as {to}")
-
-
-def _search(source: Path) -> Discovery:
-    from napari_brainseg.core.formats import discover
-
-    with progress_bar() as bar:
-        task = bar.add_task("Files looked at", total=None)
-        return discover(source, progress=lambda done: bar.update(task, completed=done))
 
 
 def _chooser(flair: str, pre: str, post: str) -> Callable[[StudyFolder], StudyFolder] | None:

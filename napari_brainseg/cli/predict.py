@@ -23,12 +23,13 @@ from napari_brainseg.cli.console import (
     warn,
 )
 from napari_brainseg.cli.mask_formats import MaskOption
+from napari_brainseg.cli.searching import AsRecognisedOption, search
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from napari_brainseg.core.formats import Discovery, StudyFolder
+    from napari_brainseg.core.formats import StudyFolder
     from napari_brainseg.core.formats.masks import MaskFormat
     from napari_brainseg.core.imaging import BrainSegError, Study
     from napari_brainseg.core.segmentation.inference import Prediction
@@ -83,6 +84,7 @@ def predict(
     ] = "",
     pre: Annotated[str, typer.Option("--pre", help="Series that is pre-contrast T1.")] = "",
     post: Annotated[str, typer.Option("--post", help="Series that is post-contrast T1.")] = "",
+    as_recognised: AsRecognisedOption = False,
     tta: Annotated[
         bool,
         typer.Option("--tta", help="Average with the mirrored volume: twice the time."),
@@ -119,7 +121,7 @@ def predict(
         from napari_brainseg.core.formats.sources import refuse_sources
         from napari_brainseg.core.segmentation.predictor import Predictor
 
-        found = _search(patients)
+        found = search(patients, as_recognised=as_recognised)
         faults: list[BrainSegError] = [bad.error for bad in found.faults]
         told = [discreet_fault(found, bad) for bad in found.faults]
         job = _Job(
@@ -163,21 +165,15 @@ def predict(
         raise typer.Exit(EXIT_FAULT)
 
 
-def _search(patients: Path) -> Discovery:
-    from napari_brainseg.core.formats import discover
-
-    with progress_bar() as bar:
-        task = bar.add_task("Files looked at", total=None)
-        return discover(patients, progress=lambda done: bar.update(task, completed=done))
-
-
 def _one(folder: StudyFolder, predictor: Predictor, job: _Job, bar: Progress) -> dict[str, Any]:
     from napari_brainseg.core.formats import load_study
+    from napari_brainseg.core.formats.series_choices import chosen_words
 
     task: TaskID = bar.add_task(folder.patient, total=folder.slices or None)
     try:
         start = time.perf_counter()
-        study = load_study(_with_roles(folder, job))
+        folder = _with_roles(folder, job)
+        study = load_study(folder)
         loaded = time.perf_counter()
         for warning in study.warnings:
             warn(f"{study.patient}: {warning}")
@@ -195,7 +191,9 @@ def _one(folder: StudyFolder, predictor: Predictor, job: _Job, bar: Progress) ->
         if job.pictures:
             seconds["pictures"] = _draw(study, prediction, job)
         seconds["total"] = time.perf_counter() - start
-        record = _record(study, prediction, target, seconds)
+        record = _record(study, prediction, target, seconds) | {
+            "chosen_series": chosen_words(folder)
+        }
         _write_json(job.out / study.patient / f"{study.patient}.json", record)
     finally:
         bar.remove_task(task)

@@ -16,6 +16,9 @@ from napari_brainseg.core.dataset.convert_manifest import read_conversion
 from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.dataset.phantom import phantom_study
 from napari_brainseg.core.dataset.phantom.dicom import write_dicom_phantom
+from napari_brainseg.core.formats import discover
+from napari_brainseg.core.imaging import Modality
+from napari_brainseg.session.series_choices import SeriesChoices
 
 FIRST, SECOND = "PHANTOM_0009_0000", "PHANTOM_0009_0001"
 
@@ -88,6 +91,19 @@ def test_series_are_chosen_and_patients_named_as_asked(brainseg, tmp_path):
     )
     assert wrong.exit_code == 1
     assert "spectroscopy" in wrong.stderr
+    (patient,) = discover(tmp_path / "in").folders
+    roles = dict(patient.roles)
+    SeriesChoices().choose(patient, {Modality.FLAIR: roles[Modality.POST]})
+    kept = {}
+    for options in ([], ["--as-recognised"]):
+        out = tmp_path / f"chosen{len(options)}"
+        done = brainseg("convert", tmp_path / "in", out, "--to", "kaggle_3m", *options)
+        assert done.exit_code == 0, done.stderr
+        (kept[len(options)],) = read_conversion(out).values()
+    assert kept[0].chosen_series.endswith(f"{Modality.POST} left out.")
+    assert "PH-0001" not in kept[0].chosen_series
+    assert kept[1].chosen_series == ""
+    assert kept[0].image_sha256 != kept[1].image_sha256
 
 
 @pytest.mark.parametrize(

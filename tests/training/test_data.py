@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from napari_brainseg.core.dataset.convert import convert
+from napari_brainseg.core.dataset.hashing import image_sha256
 from napari_brainseg.core.dataset.layout import write_patient
-from napari_brainseg.core.formats import load_study
-from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError
+from napari_brainseg.core.formats import discover, load_study
+from napari_brainseg.core.imaging import BrainSegError, ConfigError, DataError, Modality
 from napari_brainseg.core.protocol import parse_config
 from napari_brainseg.core.segmentation.preprocessing import get_recipe
+from napari_brainseg.session.series_choices import SeriesChoices
 from training.data import Cohort, load_cohort, recipe_of
 
 if TYPE_CHECKING:
@@ -46,6 +49,27 @@ def test_another_date_of_a_locked_patient_is_refused(
     small_config["train_patients"] = ["TCGA_CS_4944_20020101"]
     with pytest.raises(ConfigError, match="TCGA_CS_4944_20020101"):
         load(small_config)
+
+
+def test_the_same_images_as_nifti_under_another_name_are_refused(
+    small_config: dict[str, Any], cohort_root: Path, tmp_path: Path
+) -> None:
+    convert(cohort_root / "SITE_A_0003", tmp_path, "nifti", durable=False)
+    folder = (tmp_path / "SITE_A_0003").rename(tmp_path / "sub-77")
+    for file in folder.iterdir():
+        file.rename(folder / file.name.replace("SITE_A_0003", "sub-77"))
+    small_config["data"].append(str(tmp_path))
+    with pytest.raises(ConfigError, match="sub-77 is SITE_A_0003"):
+        load(small_config)
+
+    small_config["validation_patients"] = ["SITE_A_0001"]
+    (found,) = discover(tmp_path).folders
+    roles = dict(found.roles)
+    swapped = {Modality.FLAIR: roles[Modality.POST], Modality.POST: roles[Modality.FLAIR]}
+    SeriesChoices().choose(found, swapped, found.truth)
+    cohort = load(small_config)
+    assert "sub-77: Chosen by hand" in cohort.notes[-1]
+    assert cohort.image_sha256["sub-77"] == image_sha256(load_study(tmp_path / "sub-77"))
 
 
 def test_a_correction_replaces_its_original(

@@ -16,6 +16,7 @@ from napari_brainseg.core.dataset.convert_manifest import (
     StoredGrid,
 )
 from napari_brainseg.core.dataset.hashing import image_sha256, mask_sha256, sha256_of_arrays
+from napari_brainseg.core.formats.series_choices import chosen_words
 from napari_brainseg.core.imaging import (
     KAGGLE_ORDER,
     Modality,
@@ -120,6 +121,7 @@ def describe(
         source_names=_odd_names(folder) if kaggle else {},
         channels=channels,
         missing_modalities=study.missing_modalities,
+        chosen_series=chosen_words(folder),
         has_truth=truth is not None,
         truth_value=_truth_value(study, folder) if kaggle else 255,
         truth_file=_truth_file(folder),

@@ -149,6 +149,9 @@ class ConvertedPatient(_Entry):
     )
     channels: tuple[Channel, ...]
     missing_modalities: tuple[Modality, ...] = ()
+    chosen_series: str = Field(
+        default="", description="In words: where the series are not those that were recognised"
+    )
     has_truth: bool = False
     truth_value: int = Field(default=255, ge=1, le=255, description="kaggle_3m: of lesion voxels")
     truth_file: PlainName | None = Field(default=None, description="NIfTI: name of the mask")
