@@ -15,7 +15,7 @@ from napari_brainseg.core.formats.probing import is_dicom, is_nifti_name, is_zip
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Discovery", "Fault", "discover", "is_study_path", "open_again"]
 
@@ -217,7 +217,7 @@ def _search_all(
     progress: Callable[[int], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> _Found:
-    """Search for slices and NIfTI files first, then for DICOM in what is left."""
+    """Search for slices and NIfTI files first, then for DICOM, also among and below them."""
     nothing: _NoSlicesError | None = None
     try:
         found = _search(root, _LEVELS)
@@ -226,14 +226,13 @@ def _search_all(
     taken = {folder.path for folder in found.folders} | {
         fault.path for fault in found.faults if not isinstance(fault.error, _EmptyError)
     }
-    if root not in taken:
-        from napari_brainseg.core.formats.dicom.discovery import dicom_folders
+    from napari_brainseg.core.formats.dicom.discovery import dicom_folders
 
-        folders, faults = dicom_folders(root, skip=taken, progress=progress, cancelled=cancelled)
-        if folders or faults:
-            held = [f.path for f in folders] + [f.path for f in faults]
-            ignored = [p for p in found.ignored if not any(h.is_relative_to(p) for h in held)]
-            return _Found([*found.folders, *folders], [*found.faults, *faults], ignored)
+    folders, faults = dicom_folders(root, beside=taken, progress=progress, cancelled=cancelled)
+    if folders or faults:
+        held = [f.path for f in folders] + [f.path for f in faults]
+        ignored = [p for p in found.ignored if not any(h.is_relative_to(p) for h in held)]
+        return _Found([*found.folders, *folders], [*found.faults, *faults], ignored)
     if nothing is not None:
         raise nothing
     return found
@@ -241,13 +240,22 @@ def _search_all(
 
 def _search(folder: Path, levels: int) -> _Found:
     listing = list_folder(folder)
+    volumes = [name for name in listing.others if is_nifti_name(name)]
     if listing.tiffs:
-        return _Found([study_folder(folder, listing.tiffs)], [], [])
-    if any(is_nifti_name(name) for name in listing.others):
+        study = study_folder(folder, listing.tiffs)
+        if volumes:
+            study = study.with_warning(
+                f"NIfTI files beside the slices are left out: {_listed(volumes)}. Put them into a "
+                "folder of their own."
+            )
+        return _Found([_with_folders_below(study, folder, listing, levels)], [], [])
+    if volumes:
         from napari_brainseg.core.formats.nifti.discovery import nifti_folders
 
-        names = [name for name in listing.others if is_nifti_name(name)]
-        return _Found([*nifti_folders(folder, names)], [], [])
+        studies = nifti_folders(folder, volumes)
+        if studies:
+            studies[0] = _with_folders_below(studies[0], folder, listing, levels)
+        return _Found(studies, [], [])
     found = _Found([], [], [])
     for name in listing.folders if levels else ():
         path = folder / name
@@ -265,6 +273,25 @@ def _search(folder: Path, levels: int) -> _Found:
     if not found.folders and all(isinstance(f.error, _EmptyError) for f in found.faults):
         raise _no_slices(folder, listing)
     return found
+
+
+def _with_folders_below(
+    study: StudyFolder, folder: Path, listing: Listing, levels: int
+) -> StudyFolder:
+    """Tell of images in folders below those of the root, which nobody can tell the patient of."""
+    if levels < _LEVELS:
+        return study
+    below = [name for name in listing.folders if _probe(folder / name, levels - 1)]
+    if not below:
+        return study
+    return study.with_warning(
+        f"Folders below hold more images, which are left out: {_listed(below)}. Open them by "
+        "themselves."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _no_slices(folder: Path, listing: Listing) -> _NoSlicesError:

@@ -43,7 +43,7 @@ _HINT = "Export the study again from the archive (PACS); a whole DICOM export is
 def dicom_folders(
     root: Path,
     *,
-    skip: Collection[Path] = (),
+    beside: Collection[Path] = (),
     progress: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> tuple[list[StudyFolder], list[Fault]]:
@@ -53,8 +53,9 @@ def dicom_folders(
     ----------
     root : Path
         Any folder.
-    skip : collection of Path
-        Folders that are known to be something else.
+    beside : collection of Path
+        Folders of patients of other formats: DICOM files in them are found too, but such a folder
+        is no study's own.
     progress : callable, optional
         Gets the number of files looked at so far, now and then.
     cancelled : callable, optional
@@ -77,8 +78,8 @@ def dicom_folders(
     """
     from napari_brainseg.core.formats.dicom.index import index_folder
 
-    index = index_folder(root, skip=skip, progress=progress, cancelled=cancelled)
-    folders, faults = _sorted_out(root, index, skip)
+    index = index_folder(root, progress=progress, cancelled=cancelled)
+    folders, faults = _sorted_out(root, index, beside)
     if len(_found_below) > _REMEMBERED:
         _found_below.clear()
     _found_below.update({f.path: root for f in folders if f.path in f.images})
@@ -117,12 +118,12 @@ def dicom_file(path: Path) -> StudyFolder:
 
 
 def _sorted_out(
-    root: Path, index: DicomIndex, skip: Collection[Path]
+    root: Path, index: DicomIndex, beside: Collection[Path]
 ) -> tuple[list[StudyFolder], list[Fault]]:
     from napari_brainseg.core.formats.dicom.studies import group_studies, study_folders
 
     studies = group_studies(index.records)
-    folders = study_folders(studies, skip=skip)
+    folders = study_folders(studies, beside=beside)
     folders, faults = _with_broken(folders, index)
     if index.records and not folders and not faults:
         kinds = ", ".join(sorted({_kind(record) for record in index.records}))

@@ -7,6 +7,7 @@ conversion, and a value that breaks its rules is left out instead of warned abou
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,11 @@ _ALWAYS_PICTURES = tuple(
     f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("2", "2.1", "4", "4.1", "4.3", "128", "130")
 )
 """CT, MR and PET storage (PS3.4, B.5): without pixels such a file was cut off."""
-_FIRST_TAGS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
-"""Groups 0002 and 0008, both byte orders: how a file without the prefix starts."""
+_FIRST_GROUPS = (0x0002, 0x0008)
+"""How a file without the prefix starts, in both byte orders."""
+_FIRST_ELEMENTS = 0x0100
+_FIRST_LENGTH = 1024
+"""Bytes of its first value at most, where the file tells no value representation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,7 @@ def read_header(path: Path) -> HeaderRecord | None:
         with path.open("rb", buffering=0) as file:
             head = file.read(_HEAD_BYTES)
             prefixed = head[_MAGIC_AT : _MAGIC_AT + 4] == b"DICM"
-            if not prefixed and (head[:2] not in _FIRST_TAGS or len(head) < _MAGIC_AT):
+            if not prefixed and not _begins_like_dicom(head):
                 return None
             elements = _parse(path, head, last=len(head) < _HEAD_BYTES)
             while elements is None:
@@ -185,6 +189,17 @@ def read_header(path: Path) -> HeaderRecord | None:
     if pictures and not record.has_pixels:
         raise _broken(path, "it ends before its pixels")
     return record
+
+
+def _begins_like_dicom(head: bytes) -> bool:
+    """Whether a file without the prefix begins with an element (PS3.5, 7.1.2 and 7.1.3)."""
+    if len(head) < _MAGIC_AT:
+        return False
+    for order in "<>":
+        group, element, length = struct.unpack_from(f"{order}HHI", head)
+        if group in _FIRST_GROUPS and element < _FIRST_ELEMENTS:
+            return length <= _FIRST_LENGTH or (head[4:6].isalpha() and head[4:6].isupper())
+    return False
 
 
 def _parse(path: Path, head: bytes, *, last: bool) -> Elements | None:

@@ -15,7 +15,7 @@ from napari_brainseg.core.formats.probing import may_be_dicom
 from napari_brainseg.core.imaging import CancelledError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["DicomIndex", "forget_headers", "header_of", "index_folder"]
 
@@ -55,7 +55,6 @@ _lock = threading.Lock()
 def index_folder(
     root: Path,
     *,
-    skip: Collection[Path] = (),
     progress: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> DicomIndex:
@@ -66,8 +65,6 @@ def index_folder(
     root : Path
         Looked through ten folders deep; hidden entries and DICOMDIR are left out, a folder that is
         linked twice is looked at once.
-    skip : collection of Path
-        Folders to leave out, and files.
     progress : callable, optional
         Gets the number of files looked at so far, now and then.
     cancelled : callable, optional
@@ -81,7 +78,7 @@ def index_folder(
     records: list[HeaderRecord] = []
     broken: list[tuple[Path, DataError]] = []
     count = 0
-    for entry in _candidates(root, {os.fspath(path) for path in skip}):
+    for entry in _candidates(root):
         # A folder without candidates takes its time, too.
         if count % _TOLD_EVERY == 0 or not entry:
             if cancelled is not None and cancelled():
@@ -144,7 +141,7 @@ def _outcome(path: str) -> HeaderRecord | DataError | None:
     return outcome
 
 
-def _candidates(root: Path, skip: Collection[str]) -> Iterator[str]:
+def _candidates(root: Path) -> Iterator[str]:
     """Paths of the files that may be DICOM, each folder's sorted by name behind an empty one."""
     seen: set[tuple[int, int]] = set()
     waiting = [(os.fspath(root), 0)]
@@ -159,7 +156,7 @@ def _candidates(root: Path, skip: Collection[str]) -> Iterator[str]:
             seen.add((place.st_dev, place.st_ino))
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.name.startswith((".", "__MACOSX")) or entry.path in skip:
+                    if entry.name.startswith((".", "__MACOSX")):
                         continue
                     if entry.is_dir():
                         if level < _LEVELS:

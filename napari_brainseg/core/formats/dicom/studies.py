@@ -79,7 +79,7 @@ def group_studies(records: Iterable[HeaderRecord]) -> list[GroupedStudy]:
 
 
 def study_folders(
-    studies: Sequence[GroupedStudy], *, skip: Collection[Path] = ()
+    studies: Sequence[GroupedStudy], *, beside: Collection[Path] = ()
 ) -> list[StudyFolder]:
     """Make patients of groups of files, sorted by name.
 
@@ -87,10 +87,10 @@ def study_folders(
     ----------
     studies : sequence of GroupedStudy
         All that lie below the root that is searched.
-    skip : collection of Path
+    beside : collection of Path
         Folders of patients of other formats.
     """
-    places = _places(studies, skip)
+    places = _places(studies, beside)
     names = name_studies([study.identity for study in studies])
     folders = [
         _folder(study, place, name)
@@ -115,7 +115,7 @@ def _group_key(record: HeaderRecord, owners: dict[str, set[tuple[str, str]]]) ->
     return (*person, record.study_uid or record.study_date or str(record.path.parent))
 
 
-def _places(studies: Sequence[GroupedStudy], skip: Collection[Path]) -> list[Path]:
+def _places(studies: Sequence[GroupedStudy], beside: Collection[Path]) -> list[Path]:
     """For each study what opens it alone: its own folder, or the first of its files."""
     below: dict[str, set[int]] = defaultdict(set)
     tops: list[str] = []
@@ -125,7 +125,7 @@ def _places(studies: Sequence[GroupedStudy], skip: Collection[Path]) -> list[Pat
         for parent in parents:
             for place in _upwards(parent):
                 below[place].add(index)
-    for path in skip:
+    for path in beside:
         for place in _upwards(os.fspath(path)):
             below[place].add(-1)
     return [

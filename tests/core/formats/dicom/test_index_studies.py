@@ -6,6 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pydicom.data
 import pytest
 
@@ -197,6 +199,30 @@ def test_kaggle_patients_beside_dicom_patients(tmp_path, write_slices, write_stu
         StudyFormat.KAGGLE_3M,
     ]
     assert opens_alone(found)
+
+
+def test_dicom_below_and_among_nifti_files_is_found(tmp_path, write_series, write_slices):
+    volume = nibabel.Nifti1Image(np.zeros((8, 8, 4), np.int16), np.diag([-1, -1, 5, 1]))
+    nibabel.save(volume, tmp_path / "FLAIR.nii.gz")
+    write_series(tmp_path, 3, study="1", SeriesDescription="AX FLAIR")
+    write_series(tmp_path / "dicom" / "a", 3, study="2", PatientID="2")
+    write_slices(tmp_path / "slices")
+    found = discover(tmp_path)
+    assert [f.format for f in found.folders].count(StudyFormat.DICOM) == 2
+    (nifti,) = (f for f in found.folders if f.format is StudyFormat.NIFTI)
+    assert nifti.path == tmp_path
+    assert "slices" in " ".join(nifti.warnings)
+    again = [discover(f.path).find(f.patient) for f in found.folders]
+    assert [f.series for f in again] == [f.series for f in found.folders]
+
+
+def test_a_file_that_only_begins_like_dicom_is_none(tmp_path, write_study):
+    root = write_study(tmp_path)
+    (root / "voxels.img").write_bytes(b"\x08\x00" * 5000)
+    (root / "other").write_bytes(b"\x02\x00\x0c\x00" * 500)
+    found = discover(root)
+    assert found.faults == ()
+    assert found.folders[0].warnings == ()
 
 
 def test_a_file_stands_for_its_whole_study(tmp_path, write_study, write_series):
