@@ -46,6 +46,12 @@ hypothesis.settings.load_profile("house")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 GRACE_S = 5.0
 """How long threads and children of a test may take to end after it."""
+LONGEST_FILES = ("test_demo.py", "test_run.py", "test_ddp.py", "test_effect_review_window.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: at the end one process would wait for it in vain."""
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
 
 
 @pytest.fixture(autouse=True)

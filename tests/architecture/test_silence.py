@@ -49,7 +49,7 @@ assert Path({target!r}).is_file()
 """
 
 
-@pytest.mark.parametrize("job", ["predict", "publish"])
+@pytest.mark.parametrize("job", ["predict", pytest.param("publish", marks=pytest.mark.slow)])
 def test_openvino_opens_no_connection_and_leaves_no_client_id(job: str, tmp_path: Path) -> None:
     home, log = tmp_path / "home", tmp_path / "connections.txt"
     home.mkdir()

@@ -32,6 +32,7 @@ def faults(mode: str) -> tuple[bool, int]:
     return done, count
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of the GNU C library")
 def test_memory_once_taken_is_taken_again_without_page_faults() -> None:
     done, kept = faults("keep")

@@ -305,6 +305,7 @@ def test_progress_counts_patients(config: dict[str, Any]) -> None:
     assert seen == [(n, 5) for n in range(1, 6)]
 
 
+@pytest.mark.slow
 def test_runs_from_a_cold_and_a_warm_cache_give_the_same_weights(
     config: dict[str, Any], start: Any, write_config: Any, tmp_path: Path
 ) -> None:

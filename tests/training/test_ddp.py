@@ -85,6 +85,7 @@ def test_batch_norm_by_process_is_close_but_not_the_same(both) -> None:
     assert losses[1][-1] < losses[1][0]
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_out_is_refused(
     write_config: Callable[[dict[str, Any]], Path], small_config: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_an_unknown_network_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         list(figures(["vnet"]))
 
 
+@pytest.mark.slow
 def test_a_real_step_takes_at_least_what_was_counted() -> None:
     case = MemoryCase("unet", 8, batch=8, side=256)
     counted, measured = estimate(case), measure(case)

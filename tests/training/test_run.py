@@ -89,6 +89,7 @@ def test_a_run_from_start_to_bundle(
     assert bundle.manifest.metrics["validation_dsc"] == saved.validation_dsc
 
 
+@pytest.mark.slow
 def test_stop_then_resume_gives_the_weights_of_an_unbroken_run(
     start: Start, write_config: Write, small_config: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -120,7 +121,9 @@ def test_stop_then_resume_gives_the_weights_of_an_unbroken_run(
         np.testing.assert_array_equal(value, second[key], err_msg=key)
 
 
-@pytest.mark.parametrize("how", ["end of stdin", "SIGTERM"])
+@pytest.mark.parametrize(
+    "how", ["end of stdin", pytest.param("SIGTERM", marks=pytest.mark.slow)]
+)
 def test_a_parent_that_leaves_ends_the_run_with_a_checkpoint(
     how: str, start: Start, write_config: Write, small_config: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -172,10 +175,10 @@ def test_fine_tuning_starts_from_its_base_and_remembers_its_patients(
     ("change", "words"),
     [
         ({"lerning_rate": 1}, "lerning_rate"),
-        ({"data": ["/nowhere/at/all"]}, "/nowhere/at/all"),
+        pytest.param({"data": ["/nowhere/at/all"]}, "/nowhere/at/all", marks=pytest.mark.slow),
         ({"loss": "dise"}, "bce, dice"),
-        ({"device": "cuda:9"}, "CUDA"),
-        ({"train_patients": ["SITE_A_0003"]}, "SITE_A_0003"),
+        pytest.param({"device": "cuda:9"}, "CUDA", marks=pytest.mark.slow),
+        pytest.param({"train_patients": ["SITE_A_0003"]}, "SITE_A_0003", marks=pytest.mark.slow),
     ],
 )
 def test_a_bad_config_ends_as_failed_with_its_mend(

@@ -181,6 +181,7 @@ def test_channels_last_and_bf16_give_the_same_but_for_rounding(name: str) -> Non
             torch.testing.assert_close(network(last).float(), expected, rtol=0.2, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_plain_network_compiles_in_one_graph_with_and_without_checkpointing() -> None:
     network = tiny("unet")
     x = torch.randn(1, 3, 32, 32)
