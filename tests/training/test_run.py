@@ -121,9 +121,7 @@ def test_stop_then_resume_gives_the_weights_of_an_unbroken_run(
         np.testing.assert_array_equal(value, second[key], err_msg=key)
 
 
-@pytest.mark.parametrize(
-    "how", ["end of stdin", pytest.param("SIGTERM", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("how", ["end of stdin", pytest.param("SIGTERM", marks=pytest.mark.slow)])
 def test_a_parent_that_leaves_ends_the_run_with_a_checkpoint(
     how: str, start: Start, write_config: Write, small_config: dict[str, Any], tmp_path: Path
 ) -> None:
