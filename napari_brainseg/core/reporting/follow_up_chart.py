@@ -10,6 +10,8 @@ from napari_brainseg.core.reporting.patient_report import Basis
 from napari_brainseg.core.reporting.patient_report_layout import CHART_MM
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from napari_brainseg.core.reporting.follow_up import FollowUp, FollowUpPoint
 
 __all__ = ["follow_up_chart"]
@@ -17,6 +19,8 @@ __all__ = ["follow_up_chart"]
 _PX_PER_MM = 10
 _MONTHS = 150
 """Days from which the axis names months only."""
+_NAMES = 3.2
+"""Dates that find room beside each other."""
 _INK, _SOFT = "#1b1f24", "#57606a"
 _MARKS = {
     "approved": ("o", LINES["correction"].colour, True),
@@ -39,7 +43,6 @@ def follow_up_chart(follow_up: FollowUp) -> bytes:
 
     Where a study has no date, studies are spaced evenly.
     """
-    from matplotlib.dates import AutoDateLocator, DateFormatter
     from matplotlib.ticker import MaxNLocator
 
     width, height = (round(side * _PX_PER_MM) for side in CHART_MM)
@@ -66,21 +69,35 @@ def follow_up_chart(follow_up: FollowUp) -> bytes:
     quiet_axes(axes)
     axes.grid(visible=False, axis="x")
     top = max(values, default=1.0) or 1.0
-    axes.set_ylim(0, 1.35 * top)
+    # Two entries of the legend fit beside each other; the points stay below it.
+    rows = -(-len(named) // 2)
+    axes.set_ylim(0, (1.15 + 0.22 * rows) * top)
     axes.margins(x=0.08)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_ylabel("ml" if follow_up.unit == "ml" else "voxels", fontsize=17, color=_SOFT)
     axes.tick_params(labelsize=16, colors=_SOFT)
     if is_dated:
-        span = (max(places) - min(places)).days
-        axes.xaxis.set_major_locator(
-            AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
-        )
-        axes.xaxis.set_major_formatter(DateFormatter("%Y-%m" if span > _MONTHS else "%Y-%m-%d"))  # type: ignore[no-untyped-call]
+        months = (max(places) - min(places)).days > _MONTHS
+        shown: list[Any] = _apart(places)
+        axes.set_xticks(shown, [f"{day:%Y-%m}" if months else f"{day}" for day in shown])
     else:
         axes.set_xticks(places, [p.study for p, _ in points], fontsize=11)
-    axes.legend(fontsize=15, frameon=False, ncols=len(named), loc="upper left", labelcolor=_INK)
+    axes.legend(
+        fontsize=15, frameon=False, ncols=2, loc="upper left", labelcolor=_INK,
+        columnspacing=1.0, handletextpad=0.1, borderaxespad=0.0,
+    )  # fmt: skip
     return png_bytes(figure)
+
+
+def _apart(days: list[date]) -> list[date]:
+    """First and last day, and those between whose names do not touch others."""
+    first, last = min(days), max(days)
+    room = (last - first) / _NAMES
+    shown = [first]
+    for day in sorted(set(days)):
+        if day - shown[-1] >= room and last - day >= room:
+            shown.append(day)
+    return shown if first == last else [*shown, last]
 
 
 def _kind(point: FollowUpPoint) -> str:

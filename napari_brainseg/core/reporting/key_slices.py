@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-__all__ = ["choose_slices"]
+__all__ = ["choose_slices", "spread"]
 
 DOUBTFUL_BITS = 0.3
 """Only voxels with more doubt count; traces in thousands of sure ones would add up to more."""
 LEAST_DOUBT_BITS = 1.0
 """Less doubt in a slice is nothing to look at."""
+_LEAST_SHARE = 0.05
+"""Of the largest cross-section: slices with less show the tip of a lesion."""
 
 
 def choose_slices(
@@ -75,22 +79,38 @@ def choose_slices(
         differing = (lesion != (truth != 0)).sum(axis=(1, 2))
         if differing.any():
             add(int(differing.argmax()), "most disagreement")
-    for index in _spread(np.flatnonzero(areas), set(reasons), count - len(reasons)):
-        reasons[index] = []
+    # The last few voxels of a lesion show nothing: they come where nothing else is left.
+    for found in (areas >= max(1.0, _LEAST_SHARE * areas.max()), areas > 0):
+        for index in spread(np.flatnonzero(found), reasons, count - len(reasons)):
+            reasons[index] = []
     if not reasons:
         reasons[mask.shape[0] // 2] = ["middle of the stack, no lesion"]
     return {index: tuple(reasons[index]) for index in sorted(reasons)}
 
 
-def _spread(slices: NDArray[np.integer], chosen: set[int], room: int) -> list[int]:
-    """Take slices one by one, each as far as possible from those that are shown already."""
+def spread(
+    slices: Iterable[int], chosen: Iterable[int], room: int, *, nearest: int = 2
+) -> list[int]:
+    """Take slices one by one, each as far as possible from those that are shown already.
+
+    Parameters
+    ----------
+    slices : iterable of int
+        To choose among.
+    chosen : iterable of int
+        Shown already.
+    room : int
+        How many at most.
+    nearest : int
+        Least distance: a neighbour of a slice that is shown hardly shows anything new.
+    """
+    chosen = set(chosen)
     added: list[int] = []
     left = [int(z) for z in slices if z not in chosen]
     while left and len(added) < room:
         shown = [*chosen, *added]
-        # A neighbour of a slice that is shown hardly shows anything new.
         best = max(left, key=lambda z: min((abs(z - other) for other in shown), default=0))
-        if shown and min(abs(best - other) for other in shown) < 2:
+        if shown and min(abs(best - other) for other in shown) < nearest:
             break
         added.append(best)
         left.remove(best)

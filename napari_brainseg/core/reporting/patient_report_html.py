@@ -10,6 +10,7 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
+from napari_brainseg.core.reporting.key_pictures import LINES
 from napari_brainseg.core.reporting.patient_report_layout import (
     CHART_MM,
     GAP_MM,
@@ -41,6 +42,7 @@ _SPARE_MM = 9.0
 """Browsers set lines a little apart from each other and from the PDF."""
 
 _STYLE = """
+:root { color-scheme: only light; }
 body { font: 8pt/1.25 "DejaVu Sans", Verdana, Arial, sans-serif; color: #1b1f24; margin: 0;
   background: #eceff2; }
 .sheet { width: WIDTHpx; margin: 18px auto; padding: 42px 45px; background: #fff; }
@@ -71,6 +73,7 @@ ul { margin: 2px 0; padding-left: 14px; } li { font-size: 8pt; overflow-wrap: br
 .key { display: inline-block; width: 24px; height: 0; margin: 0 4px 2px 10px;
   vertical-align: middle; border-top: 2px solid; }
 .key.first { margin-left: 0; }
+.note { color: #57606a; margin-left: 10px; }
 .names { width: NAMESpx; color: #57606a; }
 .half { width: 50%; } .half.left { padding-right: 12px; }
 .studies td, .studies th { border-bottom: 1px solid #e4e7eb; padding: 2px 0 2px 0;
@@ -81,6 +84,7 @@ ul { margin: 2px 0; padding-left: 14px; } li { font-size: 8pt; overflow-wrap: br
 .foot { border-top: 1px solid #c9d0d7; margin-top: 8px; padding-top: 3px; font-size: 6.5pt;
   color: #57606a; }
 .foot p { font-size: 6.5pt; } .foot .last { font-weight: bold; }
+@media screen and (max-width: 840px) { .sheet { margin: 0 auto; padding: 20px 12px; } }
 @page { margin: 11mm; }
 @media print {
   body { background: #fff; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
@@ -102,7 +106,7 @@ def render_html(report: PatientReport) -> str:
     style = style.replace("NAMES", str(_px(NAMES_MM)))
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="viewport" content="width=760">',
         f"<title>{escape(words.patient)}, segmentation report</title>",
         f'<style>{style}</style></head><body><div class="sheet">',
         *_head(words),
@@ -149,7 +153,7 @@ def _pictures(report: PatientReport, words: PageWords, layout: Layout) -> Iterat
         places = layout.shown[start : start + columns]
         rows.append("<tr>" + "".join(
             f'<td style="width:{side}px"{" class=last" if column == columns - 1 else ""}>'
-            f'<img alt="{escape(words.captions[place])}" width="{side}" height="{side}" '
+            f'<img alt="{escape(_alt(report, place))}" width="{side}" height="{side}" '
             f'src="{_data(report.key_slices[place].picture)}">{escape(words.captions[place])}</td>'
             for column, place in enumerate(places)
         ) + "</tr>")  # fmt: skip
@@ -160,7 +164,14 @@ def _pictures(report: PatientReport, words: PageWords, layout: Layout) -> Iterat
             f"{''.join(rows)}</table>"
         )
         keys = "".join(_key(number, line) for number, line in enumerate(words.legend))
-        yield f'<p class="small">{keys} <span class="soft">{escape(words.picture_note)}</span></p>'
+        yield f'<p class="small">{keys}<span class="note">{escape(words.picture_note)}</span></p>'
+
+
+def _alt(report: PatientReport, place: int) -> str:
+    """Say what a picture shows to those who do not see it; its caption says why it is there."""
+    outlines = " and ".join(LINES[name].words for name in LINES if name in report.outlines)
+    shown = f"{report.modality}, slice {report.key_slices[place].index + 1}"
+    return f"{shown}, outlines: {outlines}" if outlines else shown
 
 
 def _key(number: int, line: Line) -> str:
@@ -213,7 +224,7 @@ def _follow_up(report: PatientReport, table: FollowUpTable | None) -> Iterator[s
     notes = "".join(f'<p class="soft small">{escape(note)}</p>' for note in table.notes)
     yield (
         '<h2>Volume over time</h2><table role="presentation"><tr>'
-        f'<td style="width:{width + 10}px"><img alt="Lesion volume over time" width="{width}" '
+        f'<td style="width:{width + 10}px"><img alt="Chart of the table" width="{width}" '
         f'height="{height}" src="{_data(follow_up_chart(report.follow_up))}"></td><td>'
         f'<table class="studies"><tr>{head}</tr>{rows}</table>{notes}</td></tr></table>'
     )
@@ -232,7 +243,8 @@ def _foot(lines: tuple[str, ...]) -> str:
 
 
 def _named(name: str, value: str) -> str:
-    return f'<span class="soft">{escape(name)}</span> <b>{escape(value)}</b>'
+    # Names that are written from the right stay where they are in the line.
+    return f'<span class="soft">{escape(name)}</span> <b><bdi>{escape(value)}</bdi></b>'
 
 
 def _first(number: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_brainseg.core.reporting.key_slices import spread
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,6 +26,8 @@ STUDIES_MM = (20.0, 19.0, 17.0, 17.0)
 """Columns of the table beside the chart; the last one takes the rest."""
 LARGEST_MM, LEAST_MM = 60.0, 38.0
 """Sides of a picture; one of less than `LEAST_MM` shows too little."""
+_FEW = 4
+"""Pictures in one row, where two rows find no room."""
 _CAPTION_LINE_MM = 3.1
 _LETTER_MM = 1.5
 """Width of a letter of a caption."""
@@ -60,13 +64,16 @@ def placed(slices: Sequence[KeySlice], captions: Sequence[str], room_mm: float) 
         Height for pictures and captions.
     """
     everything = tuple(range(len(slices)))
-    if len(slices) > 4:
+    if len(slices) > _FEW:
         side = _side(everything, captions, 3, room_mm)
         if side >= LEAST_MM:
             return Layout(everything, 3, side)
-    # Those that stand for nothing are left out first.
-    ranked = sorted(everything, key=lambda i: (not slices[i].why, i))
-    shown = tuple(sorted(ranked[:4]))
+    # Those that stand for something, then those that are far from them.
+    kept = [i for i in everything if slices[i].why][:_FEW]
+    places = {slices[i].index: i for i in everything}
+    others = [index for index, i in places.items() if i not in kept]
+    far = spread(others, [slices[i].index for i in kept], _FEW - len(kept), nearest=1)
+    shown = tuple(sorted([*kept, *(places[index] for index in far)]))
     columns = max(len(shown), 1)
     return Layout(shown, columns, max(_side(shown, captions, columns, room_mm), LEAST_MM / 2))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from functools import lru_cache
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_brainseg.core.dataset.durable import write_atomically
@@ -25,6 +23,14 @@ from napari_brainseg.core.reporting.patient_report_words import (
     NOT_FOR_DIAGNOSIS,
     page_words,
 )
+from napari_brainseg.core.reporting.pdf_letters import (
+    BOLD,
+    PLAIN,
+    can_write,
+    lettered,
+    register,
+    with_pictures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +44,9 @@ __all__ = ["Paper", "fitted", "pdf_bytes", "render_pdf"]
 
 Paper = Literal["a4", "letter"]
 _MM = 72 / 25.4
+_NO_FONT = "Boxes stand for letters that no font on this computer has; the HTML page shows them."
 _INK, _SOFT, _RULE, _GROUND = "#1b1f24", "#57606a", "#c9d0d7", "#f3f5f7"
 _APPROVED, _OPEN = "#009E73", "#E69F00"
-_PLAIN, _BOLD = "BrainSeg-Sans", "BrainSeg-Sans-Bold"
 
 
 def render_pdf(report: PatientReport, path: Path, *, paper: Paper = "a4") -> Path:
@@ -58,7 +64,8 @@ def render_pdf(report: PatientReport, path: Path, *, paper: Paper = "a4") -> Pat
 def pdf_bytes(report: PatientReport, *, paper: Paper = "a4", compressed: bool = True) -> bytes:
     """Draw a report; the same report gives the same bytes.
 
-    DejaVu Sans is embedded, so that names in Latin, Greek and Cyrillic letters appear everywhere.
+    DejaVu Sans is embedded, so that names in Latin, Greek and Cyrillic letters appear everywhere;
+    others see `pdf_letters`. Where letters are missing the page says so.
 
     Parameters
     ----------
@@ -71,13 +78,13 @@ def pdf_bytes(report: PatientReport, *, paper: Paper = "a4", compressed: bool = 
     from reportlab.pdfgen.canvas import Canvas
     from reportlab.platypus import Frame, KeepInFrame
 
-    _letters()
+    register()
     words, layout = fitted(report)
     width, height = A4 if paper == "a4" else LETTER
     target = io.BytesIO()
     canvas = Canvas(
         target, pagesize=(width, height), invariant=1, pageCompression=int(compressed),
-        initialFontName=_PLAIN, lang="en",
+        initialFontName=PLAIN, lang="en",
     )  # fmt: skip
     # Nothing of the patient: files are found by what stands in their properties, too.
     canvas.setTitle("Segmentation report")
@@ -110,7 +117,7 @@ def fitted(report: PatientReport, *, spare_mm: float = 2.0) -> tuple[PageWords, 
     spare_mm : float
         Height that stays empty.
     """
-    _letters()
+    register()
     for limits in (FULL, BRIEF):
         words = page_words(report, limits)
         texts = list(_story(report, words, Layout((), 1, 1.0)))
@@ -119,21 +126,6 @@ def fitted(report: PatientReport, *, spare_mm: float = 2.0) -> tuple[PageWords, 
         if layout.side_mm >= LEAST_MM:
             break
     return words, layout
-
-
-@lru_cache(maxsize=1)
-def _letters() -> None:
-    """Make DejaVu Sans known, which comes with Matplotlib."""
-    from pathlib import Path
-
-    import matplotlib as mpl
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
-    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    pdfmetrics.registerFont(TTFont(_PLAIN, str(folder / "DejaVuSans.ttf")))
-    pdfmetrics.registerFont(TTFont(_BOLD, str(folder / "DejaVuSans-Bold.ttf")))
-    pdfmetrics.registerFontFamily(_PLAIN, normal=_PLAIN, bold=_BOLD, italic=_PLAIN)
 
 
 def _story(report: PatientReport, words: PageWords, layout: Layout) -> Iterator[Any]:
@@ -152,7 +144,8 @@ def _story(report: PatientReport, words: PageWords, layout: Layout) -> Iterator[
     )
     if words.identity:
         yield _markup(" \u2002 ".join(
-            f'<font color="{_SOFT}">{escape(name)}</font> <b>{escape(value)}</b>'
+            f'<font color="{_SOFT}">{lettered(name, 8, _SOFT)}</font> '
+            f'<b>{lettered(value, 8, _INK, bold=True)}</b>'
             for name, value in words.identity
         ), 8)  # fmt: skip
     yield Spacer(1, 2 * _MM)
@@ -170,9 +163,19 @@ def _story(report: PatientReport, words: PageWords, layout: Layout) -> Iterator[
     yield Spacer(1, 2 * _MM)
     yield _line()
     *others, last = words.foot
+    if not all(can_write(text) for text in _free_texts(words)):
+        others.append(_NO_FONT)
     for line in others:
         yield _text(line, 6.5, _SOFT)
     yield _text(last, 6.5, _SOFT, bold=True)
+
+
+def _free_texts(words: PageWords) -> Iterator[str]:
+    """Give what people wrote, here or in the files; all else is in Latin letters."""
+    yield from (words.title, words.patient, words.about, words.basis_detail, *words.warnings)
+    yield from (text for pair in words.identity for text in pair)
+    for section in (*words.left, *words.right):
+        yield from (text for pair in section.rows for text in pair)
 
 
 def _basis(words: PageWords) -> Any:
@@ -245,7 +248,7 @@ def _legend(words: PageWords) -> Any:
     widths: list[float] = []
     for line in words.legend:
         cells += [_sample(line), _text(line.words, 7)]
-        widths += [9.0, stringWidth(line.words, _PLAIN, 7) / _MM + 4.0]
+        widths += [9.0, stringWidth(line.words, PLAIN, 7) / _MM + 4.0]
     cells.append(_text(words.picture_note, 7, _SOFT))
     return _row(cells, [*widths, WIDTH_MM - sum(widths)])
 
@@ -378,7 +381,7 @@ def _side(column: int) -> str:
 def _text(
     text: str, size: float, colour: str = _INK, *, bold: bool = False, align: str = "left"
 ) -> Any:
-    return _markup(escape(text), size, colour, bold=bold, align=align)
+    return _markup(lettered(text, size, colour, bold=bold), size, colour, bold=bold, align=align)
 
 
 def _markup(
@@ -390,11 +393,11 @@ def _markup(
 
     style = ParagraphStyle(
         f"{size}{colour}{bold}{align}",
-        fontName=_BOLD if bold else _PLAIN,
+        fontName=BOLD if bold else PLAIN,
         fontSize=size,
         leading=size * 1.25,
         textColor=colour,
         alignment=TA_RIGHT if align == "right" else TA_LEFT,
         splitLongWords=1,
     )
-    return Paragraph(text, style)
+    return with_pictures(Paragraph(text, style))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from napari_brainseg.core.reporting.follow_up import FollowUp, FollowUpPoint
 from napari_brainseg.core.reporting.follow_up_chart import follow_up_chart
@@ -79,3 +82,17 @@ def test_from_nothing_there_is_no_change_in_per_cent() -> None:
 def test_a_chart_is_drawn_with_and_without_dates(day: date | None) -> None:
     points = (point(2000, 40.0), replace(point(2001, 0.0, Basis.PREDICTION), day=day))
     assert follow_up_chart(FollowUp(points)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("days", [1, 40, 400])
+def test_a_chart_of_all_kinds_of_masks_has_room_for_its_curve(days: int) -> None:
+    # Matplotlib warns where legend or dates leave none.
+    kinds = (Basis.APPROVED, Basis.PREDICTION, Basis.CORRECTION, Basis.TRUTH) * 3
+    start = date(2000, 2, 8)
+    points = tuple(
+        replace(point(2000, 60.0 + number, kind), day=start + number * timedelta(days))
+        for number, kind in enumerate(kinds)
+    )
+    picture = np.asarray(Image.open(io.BytesIO(follow_up_chart(FollowUp(points)))).convert("L"))
+    columns = np.flatnonzero((picture[60:280] < 200).any(axis=0))
+    assert columns.max() > 0.9 * picture.shape[1], "the curve reaches the right edge"

@@ -43,6 +43,13 @@ def test_room_that_is_left_goes_to_slices_through_the_lesion_but_not_to_neighbou
     assert all(ball()[z].any() for z in chosen)
 
 
+def test_the_tip_of_a_lesion_is_no_key_slice_where_there_are_better_ones() -> None:
+    mask = ball()
+    mask[17, 20, 18] = 1
+    assert 17 not in choose_slices(mask, count=4)
+    assert list(choose_slices(mask * (np.arange(20) > 16)[:, None, None], count=4)) == [17]
+
+
 def test_no_more_slices_than_asked_for() -> None:
     truth = np.roll(ball(), 3, axis=0)
     assert len(choose_slices(ball(), count=2, diameter_slice=9, truth=truth)) == 2

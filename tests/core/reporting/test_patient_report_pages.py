@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import features
 
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.core.reporting.follow_up import FollowUp, FollowUpPoint
@@ -26,8 +27,22 @@ from napari_brainseg.core.reporting.patient_report import (
     Work,
 )
 from napari_brainseg.core.reporting.patient_report_html import render_html
-from napari_brainseg.core.reporting.patient_report_pdf import fitted, pdf_bytes, render_pdf
+from napari_brainseg.core.reporting.patient_report_layout import Layout, placed
+from napari_brainseg.core.reporting.patient_report_pdf import (
+    _story,
+    fitted,
+    pdf_bytes,
+    render_pdf,
+)
 from napari_brainseg.core.reporting.patient_report_words import page_words
+from napari_brainseg.core.reporting.pdf_letters import (
+    BOLD,
+    PLAIN,
+    can_write,
+    lettered,
+    register,
+    with_pictures,
+)
 from napari_brainseg.core.reporting.report_files import report_paths, write_index, write_report
 from napari_brainseg.core.segmentation.diameters import Bidimensional
 
@@ -184,6 +199,64 @@ def test_the_pdf_is_one_page_with_its_letters_in_it(report: PatientReport, paper
 
 def test_the_same_report_gives_the_same_pdf(report: PatientReport) -> None:
     assert pdf_bytes(report) == pdf_bytes(report)
+
+
+def test_few_pictures_are_spread_through_the_lesion() -> None:
+    of = [(z, ("largest cross-section",) if z == 10 else ()) for z in (5, 7, 10, 12, 14, 18)]
+    keys = tuple(KeySlice(z, why, PICTURE, 40, 40) for z, why in of)
+    shown = placed(keys, [""] * 6, 60.0).shown
+    assert [keys[place].index for place in shown] == [5, 10, 14, 18]
+
+
+def test_names_in_other_letters_are_written_or_the_page_says_so(
+    report: PatientReport, pdf_text: Callable[[PatientReport], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_brainseg.core.reporting import pdf_letters
+
+    monkeypatch.setattr(pdf_letters, "_files_here", tuple)
+    pdf_letters._file_for.cache_clear()
+    pdf_letters._way.cache_clear()
+    names = {"Ja": "山田, 太郎 たろう", "Ko": "홍, 길동", "Zh": "王, 小东", "Ru": "Ковалёв, Иван"}
+    asian = replace(report, identity=names)
+    content = pdf_bytes(asian, compressed=False)
+    assert {b"/HeiseiKakuGo-W5", b"/HYGothic-Medium", b"/STSong-Light"} <= set(
+        re.findall(rb"/[A-Za-z0-9-]+", content)
+    )
+    assert "Boxes" not in pdf_text(asian)
+    thai = replace(report, identity={"Name": "สมชาย"})
+    assert "Boxes stand for letters" in pdf_text(thai)
+    html = Page(render_html(thai)).text
+    assert "สมชาย" in html
+    assert "Boxes" not in html
+    assert can_write("Jürgen Ковалёв Ελένη 王小东")
+    pdf_letters._file_for.cache_clear()
+    pdf_letters._way.cache_clear()
+
+
+@pytest.mark.skipif(not features.check("raqm"), reason="Pillow without libraqm")
+def test_names_from_right_to_left_are_one_picture(report: PatientReport) -> None:
+    from reportlab.lib.styles import ParagraphStyle
+    from reportlab.platypus import Paragraph
+
+    register()
+    markup = lettered("قباني، نزار abc", 8, "#1b1f24", bold=True)
+    style = ParagraphStyle("plain", fontName=PLAIN)
+    parts = with_pictures(Paragraph(markup, style)).frags
+    pictures = [part.cbDefn for part in parts if getattr(part, "cbDefn", None) is not None]
+    (picture,) = pictures
+    assert picture.kind == "img"
+    assert picture.width > picture.height
+    named = replace(report, identity={"Name": "קורן, דבורה"})
+    assert len(re.findall(rb"/Subtype /Image", pdf_bytes(named, compressed=False))) > len(
+        re.findall(rb"/Subtype /Image", pdf_bytes(report, compressed=False))
+    )
+
+
+def test_names_of_people_are_set_in_bold(report: PatientReport) -> None:
+    bold = replace(report, identity={"Name": "Q"}, sign_off=None)
+    story = [p for p in _story(bold, page_words(bold), Layout((), 1, 1.0)) if hasattr(p, "frags")]
+    fonts = {part.text: part.fontName for p in story for part in p.frags}
+    assert fonts["Q"] == BOLD
 
 
 def test_who_the_patient_is_stands_there_only_if_asked_for(
