@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["WindowMemory"]
 
+_CT = "CT"
+"""CT is remembered apart: its bone window would leave MR, shown as the same modality, flat grey."""
+
 
 class WindowMemory:
     """Remembers windows.
@@ -38,7 +41,7 @@ class WindowMemory:
         exact = self._exact.get((patient, modality))
         if exact is not None:
             return exact
-        kept = self._shares.get(modality)
+        kept = self._shares.get(_kind(modality, tissue))
         return tissue.auto if kept is None else tissue.window((kept.low, kept.high))
 
     def remember(
@@ -47,10 +50,14 @@ class WindowMemory:
         """Keep a window that was chosen."""
         low, high = tissue.shares(window)
         self._exact[patient, modality] = window
-        self._shares[modality] = Window(low=low, high=high)
+        self._shares[_kind(modality, tissue)] = Window(low=low, high=high)
 
-    def forget(self, modality: Modality) -> None:
+    def forget(self, modality: Modality, tissue: Tissue | None) -> None:
         """Go back to the automatic window of a modality for all patients."""
-        self._shares.pop(modality, None)
+        self._shares.pop(_kind(modality, tissue), None)
         for key in [key for key in self._exact if key[1] is modality]:
             del self._exact[key]
+
+
+def _kind(modality: Modality, tissue: Tissue | None) -> str:
+    return _CT if tissue is not None and tissue.hounsfield else modality

@@ -85,7 +85,7 @@ class Windows:
     def reset(self, modality: Modality) -> None:
         """Go back to the automatic window, for all patients."""
         tissue = self._tissue(modality)
-        self._memory.forget(modality)
+        self._memory.forget(modality, tissue)
         if tissue is not None:
             self._images.set_window(modality, tissue.auto)
 

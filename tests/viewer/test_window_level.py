@@ -23,6 +23,24 @@ def test_right_widens_and_down_raises_the_level():
     assert dragged((50, 150), ROOM, 0.0, 0.1) == pytest.approx((100, 200))
 
 
+def test_windows_of_ct_are_not_those_of_mr():
+    from napari_brainseg.core.imaging import Modality
+    from napari_brainseg.viewer.window_memory import WindowMemory
+
+    rng = np.random.default_rng(1)
+    head = rng.integers(20, 60, (8, 32, 32)).astype(np.int16)
+    head[:, :12] = -1000
+    ct, mr = tissue_of(head), tissue_of(rng.integers(0, 900, (8, 32, 32)).astype(np.int16))
+    memory = WindowMemory({})
+    memory.remember("CT patient", Modality.PRE, (-800.0, 2000.0), ct)
+    assert memory.recall("other", Modality.PRE, mr) == mr.auto
+    assert memory.recall("another CT", Modality.PRE, ct) == pytest.approx((-800, 2000))
+    memory.forget(Modality.PRE, mr)
+    assert memory.recall("another CT", Modality.PRE, ct) != ct.auto
+    memory.forget(Modality.PRE, ct)
+    assert memory.recall("another CT", Modality.PRE, ct) == ct.auto
+
+
 def test_going_back_to_where_the_drag_began_gives_the_first_window_again():
     # The arithmetic knows no way there, so hitting a bound on the way leaves no trace.
     assert dragged((50, 150), ROOM, -5.0, 5.0) != (50, 150)
