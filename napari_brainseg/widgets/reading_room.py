@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QWidget
 
+from napari_brainseg.viewer.readout import Readout
 from napari_brainseg.widgets.brush_badge import BrushBadge
 from napari_brainseg.widgets.brush_wheel import BrushWheel
 from napari_brainseg.widgets.canvas_filter import RightDrag
@@ -97,6 +98,7 @@ class ReadingRoom(QObject):
         # The status line costs a second redraw of the window at every move of a brush.
         status: QObject = window._qt_window.status_thread  # noqa: SLF001
         view.editor.hush = status.blockSignals
+        self.readout = Readout(viewer, view)
         # The clock of a case runs while somebody is at it.
         self._ties.add_napari(viewer.dims.events.current_step, workbench.desk.active)
         self._ties.add(view.display.changed, lambda _what: workbench.desk.active())
@@ -183,6 +185,7 @@ class ReadingRoom(QObject):
     def _go(self, _object: Any = None) -> None:
         if self._on_move in self._viewer.mouse_move_callbacks:
             self._viewer.mouse_move_callbacks.remove(self._on_move)
+        self.readout.close()
         docks, self._docks = self._docks, []
         for widget in (
             *docks, self.planes, self.right_drag, self.help, self.wheel, self.badge, self.path,
