@@ -223,7 +223,8 @@ class SeriesView(QWidget):
         if Modality.FLAIR not in there:
             lines.append(self.tr("No FLAIR: if one of these is, choose it."))
         for modality in (Modality.PRE, Modality.POST):
-            if modality not in there and Modality.FLAIR in there:
+            # What was missing from the beginning stands above, in the panel of the study.
+            if modality not in there and Modality.FLAIR in there and self.is_changed:
                 text = self.tr("No {sequence}: FLAIR stands in for it.")
                 lines.append(text.format(sequence=str(modality)))
         return lines

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_brainseg.session.slice_facts import SliceFacts
 
-__all__ = ["StripLayout", "StripLook", "draw_facts", "draw_frame"]
+__all__ = ["StripLayout", "StripLook", "draw_facts", "draw_frame", "number_place"]
 
 DOUBT_FULL_BITS = 200.0
 """So much uncertainty in a slice fills its column, unless another slice has more."""
@@ -26,6 +26,7 @@ _BAND_SHARE = 0.11
 _LEAST_BAND = 7
 _GAP = 3
 _EVERY = 10  # slices between two numbers
+_BLANK = 4  # pixels left and right of a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +145,26 @@ def draw_frame(painter: QPainter, layout: StripLayout, index: int, look: StripLo
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawRect(frame)
     numbered, needed = _numbered(layout, painter)
-    where = QRectF(0, 0, needed, layout.top - 1)
     painter.setPen(QPen(look.quiet))
     for other in numbered:
         # None beside that of the current slice: 40 and 42 would read as 4042.
         if abs(other - index) * layout.column > needed:
-            where.moveCenter(QPointF(layout.x(other) + layout.column / 2, where.center().y()))
+            where = number_place(layout, other, needed)
             painter.drawText(where, Qt.AlignmentFlag.AlignCenter, str(other + 1))
-    where.moveCenter(QPointF(frame.center().x(), where.center().y()))
-    where.moveLeft(min(where.left(), layout.width - where.width()))
+    where = number_place(layout, index, needed)
+    where.moveRight(min(where.right(), layout.width))
     plate = where.adjusted(2, 0, -2, 0)
     painter.fillRect(plate, look.text)
     painter.setPen(look.ground)
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, str(index + 1))
+
+
+def number_place(layout: StripLayout, index: int, width: float) -> QRectF:
+    """Where the number of a slice is written: above it, and not beyond the strip's edge."""
+    place = QRectF(0, 0, width, layout.top - 1)
+    place.moveCenter(QPointF(layout.x(index) + layout.column / 2, place.center().y()))
+    place.moveRight(min(place.right(), layout.width + _BLANK))
+    return place
 
 
 def _draw_names(painter: QPainter, layout: StripLayout, look: StripLook) -> None:
@@ -173,7 +181,7 @@ def _draw_names(painter: QPainter, layout: StripLayout, look: StripLook) -> None
 def _numbered(layout: StripLayout, painter: QPainter) -> tuple[list[int], int]:
     """Slices whose numbers are written, and the room that each number needs."""
     # Every tenth slice, or fewer where they would touch each other.
-    needed = painter.fontMetrics().horizontalAdvance("000") + 8
+    needed = painter.fontMetrics().horizontalAdvance("000") + 2 * _BLANK
     every = _EVERY
     while every * layout.column < needed:
         every *= 2

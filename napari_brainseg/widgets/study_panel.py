@@ -95,6 +95,7 @@ class StudyPanel(Panel):
         self.series_fold: Fold | None = None
         self._files = 0
         self._asked_for: Case | None = None
+        self._unfolded_for_her = False
 
         self._loading = ""
         self.ties.add(self.desk.finding, self._on_finding)
@@ -166,7 +167,8 @@ class StudyPanel(Panel):
         study = case.study
         spacing = case.study.image.geometry.spacing_mm
         # In the order of the spacing; what belongs together stays on one line.
-        parts = [self.tr("{z} slices of {x} × {y}").format(z=z, y=y, x=x)]
+        size = self.tr("1 slice of {x} × {y}") if z == 1 else self.tr("{z} slices of {x} × {y}")
+        parts = [size.format(z=z, y=y, x=x)]
         if spacing is None:
             parts.append(self.tr("spacing unknown"))
         else:
@@ -205,8 +207,14 @@ class StudyPanel(Panel):
             self.series_fold.setVisible(there)
             if there and case is not None:
                 wanted = is_flair_to_choose(case.study)
+                button = self.series_fold.button
                 if wanted and self._asked_for is not case:
-                    self.series_fold.button.setChecked(True)
+                    self._unfolded_for_her = not button.isChecked()
+                    button.setChecked(True)
+                elif self._unfolded_for_her and not wanted:
+                    # The next patient lacks nothing: the room belongs to the rest again.
+                    self._unfolded_for_her = False
+                    button.setChecked(False)
                 self._asked_for = case if wanted else None
                 self.series.show_study(case.study, case.study.truth_key)
 

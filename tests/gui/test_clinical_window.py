@@ -71,6 +71,9 @@ def test_a_dropped_zip_of_dicom_opens_and_its_series_can_be_chosen(
     assert {str(unit) for unit in flair.units} == {"millimeter"}
     assert flair.metadata["patient"] == study.patient
     assert "Gruenbaum" not in repr(flair.metadata)
+    window.viewer.mouse_over_canvas = True
+    status, _tip = window.viewer._calc_status_from_cursor()
+    assert " mm    FLAIR " in status
 
     window.desk.preferences.set(hide_identifiers=True)
     window.wait(lambda: not panel.identity.isVisible())
@@ -190,6 +193,11 @@ def test_without_flair_what_there_is_is_shown_and_the_series_are_asked_for(
     window.wait(panel.series_fold.button.isChecked)
     assert not window.dock.predict.predict_button.isEnabled()
     assert next_act(window.desk) is Act.CHOOSE_SERIES
+
+    (folder / "P1_t2.nii.gz").rename(folder / "P1_flair.nii.gz")
+    window.dock.workbench.open(folder)
+    window.wait(lambda: Modality.FLAIR not in window.view.case.study.missing_modalities)
+    assert not panel.series_fold.button.isChecked()
 
 
 def test_a_name_is_shortened_so_that_the_date_stays_whole(qapp) -> None:

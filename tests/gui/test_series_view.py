@@ -106,6 +106,8 @@ def test_what_is_missing_is_said(view):
     choose(view, "2", "FLAIR")
     choose(view, "3", "Not used")
     assert view.missing.text() == "No pre-contrast: FLAIR stands in for it."
+    view.show_series(SERIES, {FLAIR: "2", POST: "4"}, "6")
+    assert view.missing.text() == "", "the panel of the study says what the files lack"
 
 
 def test_without_any_series_there_is_nothing_to_use(view):

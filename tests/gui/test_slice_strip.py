@@ -21,6 +21,7 @@ from napari_brainseg.session.workspace import Workspace
 from napari_brainseg.viewer.case_view import CaseView
 from napari_brainseg.widgets import seen_watch
 from napari_brainseg.widgets.slice_strip import SliceStrip
+from napari_brainseg.widgets.strip_drawing import StripLayout, number_place
 
 SHAPE = (20, 32, 32)
 
@@ -238,3 +239,12 @@ def test_a_window_that_went_behind_another_shows_nothing_to_anybody(room):
     assert strip._is_looking()
     strip._viewer = SimpleNamespace(dims=SimpleNamespace(ndisplay=3))
     assert not strip._is_looking()
+
+
+def test_numbers_at_the_end_of_the_strip_are_not_cut_off():
+    layout = StripLayout(600, 80, 40, 12, 240)
+    for index in (0, 119, 239):
+        place = number_place(layout, index, 30)
+        assert place.left() >= 0
+        assert place.right() - 4 <= layout.width
+        assert place.left() <= layout.x(index) <= place.right()
