@@ -24,6 +24,8 @@ Ends = tuple[tuple[float, float], tuple[float, float]]
 
 _TOUCH = 1e-9
 """Relative to the length of the line: points so near to a line lie on it."""
+_TIES = 16
+"""Longest lines of one length that are looked at."""
 _SEGMENTS = 64
 """Of an outline, in one stretch of it: few enough to hold each against each."""
 
@@ -109,13 +111,17 @@ def bidimensional(
                 continue
             corner = np.array([side.start for side in box], dtype=float)
             island = labels[box] == number
-            length, ends = _longest((_rim(island) + corner) * step)
+            length, pairs = _longest((_rim(island) + corner) * step)
             if best is None or length > best[0]:
-                best = length, z, ends, island, corner
+                best = length, z, pairs, island, corner
     if best is None:
         return None
-    length, z, ends, island, corner = best
-    across, across_ends = _perpendicular(ends, (_outline(island) + corner) * step)
+    length, z, pairs, island, corner = best
+    outline = (_outline(island) + corner) * step
+    # Of two longest lines, as in a lesion that is its own mirror image, the one with more across:
+    # so that the figures do not depend on how the slices lie.
+    lines = [(*_perpendicular(ends, outline), ends) for ends in pairs]
+    across, across_ends, ends = max(lines, key=lambda line: line[0])
     return Bidimensional(
         slice_index=z,
         longest=length,
@@ -152,17 +158,18 @@ def _outline(island: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _longest(points: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Distance and ends, shape (2, 2), of the two points farthest apart."""
+    """Distance of the points farthest apart, and all pairs that are, shape (N, 2, 2)."""
     from scipy.spatial import ConvexHull
 
     corners = points[np.sort(ConvexHull(points).vertices)]
     gaps = corners[:, None] - corners[None]
     squared = (gaps**2).sum(axis=-1)
-    first, second = np.unravel_index(int(squared.argmax()), squared.shape)
-    ends = corners[[first, second]]
+    longest = float(squared.max())
+    first, second = np.nonzero(np.triu(squared >= longest * (1 - _TOUCH)))
+    pairs = corners[np.stack([first, second], axis=1)[:_TIES]]
     # Always told from the left end, so that the same lesion gives the same line.
-    ends = ends[np.lexsort((ends[:, 0], ends[:, 1]))]
-    return float(math.sqrt(squared[first, second])), ends
+    pairs = np.stack([ends[np.lexsort((ends[:, 0], ends[:, 1]))] for ends in pairs])
+    return math.sqrt(longest), pairs
 
 
 def _perpendicular(
