@@ -145,7 +145,7 @@ def convert(
 def _chooser(flair: str, pre: str, post: str) -> Callable[[StudyFolder], StudyFolder] | None:
     if not (flair or pre or post):
         return None
-    from napari_brainseg.core.formats.dicom.series_roles import roles_from_options
+    from napari_brainseg.core.formats.dicom.series_options import roles_from_options
 
     return partial(roles_from_options, flair=flair, pre=pre, post=post)
 

@@ -208,7 +208,7 @@ def _with_roles(folder: StudyFolder, job: _Job) -> StudyFolder:
     """Choose the series that the user named."""
     if not any(job.roles.values()):
         return folder
-    from napari_brainseg.core.formats.dicom.series_roles import roles_from_options
+    from napari_brainseg.core.formats.dicom.series_options import roles_from_options
 
     return roles_from_options(folder, **job.roles)
 

@@ -68,6 +68,12 @@ def _pixel_facts(path: Path, header: Header) -> PixelFacts:
             f"{path} holds no image: {rows} rows and {columns} columns.",
             "Move it away, or choose another series.",
         )
+    if "MOSAIC" in text(dataset, "ImageType").upper():
+        raise DataError(
+            f"{path} holds all slices of a volume side by side in one picture (mosaic of Siemens, "
+            "for functional and diffusion imaging), which is not taken apart.",
+            "Choose another series; dcm2niix makes a NIfTI file of a mosaic.",
+        )
     frames = max(1, int(number(dataset, "NumberOfFrames") or 1))
     allocated = int(number(dataset, "BitsAllocated") or 16)
     stored = int(number(dataset, "BitsStored") or allocated)

@@ -26,6 +26,8 @@ TAGS: dict[int, Entry] = {
     0x00080032: Entry("acquisition_time", "text"),
     0x00080033: Entry("content_time", "text"),
     0x00080060: Entry("modality", "text"),
+    0x00089208: Entry("complex_component", "text"),
+    0x00089209: Entry("acquisition_contrast", "text"),
     0x00081030: Entry("study_description", "text"),
     0x0008103E: Entry("series_description", "text"),
     0x00100010: Entry("patient_name", "text"),
@@ -54,6 +56,8 @@ TAGS: dict[int, Entry] = {
     # Siemens' and GE's own, from before there was a standard element.
     0x0019100C: Entry("b_value", "float"),
     0x00431039: Entry("b_value", "float"),
+    # GE's own: 0 magnitude, 1 phase, 2 real, 3 imaginary.
+    0x0043102F: Entry("ge_component", "int"),
     0x0020000D: Entry("study_uid", "text"),
     0x0020000E: Entry("series_uid", "text"),
     0x00200011: Entry("series_number", "int"),
@@ -96,6 +100,7 @@ VRS = {
     0x00280011: "US",
     0x00280100: "US",
     0x00189087: "FD",
+    0x0043102F: "SS",
 }
 """Value representations of binary elements, which implicit files do not tell."""
 LENGTHS = {"position": 3, "orientation": 6, "pixel_spacing_mm": 2}

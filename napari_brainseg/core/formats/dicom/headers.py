@@ -84,6 +84,9 @@ class HeaderRecord:
     birth_date: str = field(default="", repr=False)
     modality: str = ""
     image_type: tuple[str, ...] = ()
+    complex_component: str = ""
+    ge_component: int | None = None
+    acquisition_contrast: str = ""
     study_date: str = ""
     study_time: str = ""
     series_date: str = ""

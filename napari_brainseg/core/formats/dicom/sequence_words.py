@@ -27,7 +27,7 @@ _OTHERS: tuple[tuple[str, str], ...] = (
     ("a localiser", r"locali[sz]er|localizador|localisateur|locator|scout|pilot|survey|topogram"
      r"|\bloc\b|plane loc|reperage|\b(3|three|tri) ?(pl|plane)\b|smartbrain|posdisp|位置決め"),
     ("a calibration", r"calibration|\bcal\b|\basset cal\w*|\bref(erence)? scan\b"
-     r"|coil ?(survey|sens)|shim|b[01] ?map|field ?map|phoenix|prescan"),
+     r"|coil ?(survey|sens)|shim|b[01] ?map|field ?map|\bfmap\w*|phoenix|prescan"),
     ("a subtraction", r"\bsub\b|\bsubs\b|subtra\w*|soustraction|sottraz\w*|sustrac\w*|\bdiff ?img"),
     ("a projection", r"\bm ?ip\b|\bminip\b|\bmnip\b|\bmips\b|projection|\bvrt?\b"),
     ("diffusion", r"\bdwi\w*|diff?usion|difusion\w*|\badc\b|\beadc\b|trace ?w?\b|tracew|\bdti\b"
@@ -43,10 +43,12 @@ _OTHERS: tuple[tuple[str, str], ...] = (
      r"|time of flight|circle of willis|carotid\w*|veno\w*gra\w*"),
     ("functional", r"\bfmri\b|\bbold\b|resting|\brs ?fmri\b|\btask\b|\bmoco\b"),
     ("spectroscopy", r"\bmrs\b|spectro\w*|\bsvs\b|\bcsi\b|\bpress\b|\bsteam\b|\bmrsi\b"),
-    ("a map", r"t1 ?map\w*|t2 ?map\w*|relaxometr\w*|\bmolli\b|t1 ?rho|\bsymri\b|\bmagic\b"
+    ("a map", r"t1 ?map\w*|t2 ?map\w*|\bq ?t[12]\b|t[12] images\b"
+     r"|relaxometr\w*|\bmolli\b|t1 ?rho|\bsymri\b|\bmagic\b"
      r"|\bmtr\b|parametric"),
     ("double inversion", r"\bdir\b|double ?(ir|inversion)"),
     ("STIR", r"\bstir\b"),
+    ("a fat image", r"dixon.*\b(f|fat)\b|\bfat (only|image|fraction)\b"),
     ("a report or screen shot", r"screen ?(save|shot|capture)|report|\bdose\b|summary|exam card"
      r"|presentation|secondary capture"),
 )  # fmt: skip
@@ -58,14 +60,15 @@ _SPINE = (
 _FLAIR = (
     r"fl?air\b|flair\w*|\bflr\b|dark ?fluid|dark ?fl\b|\bda ?fl\b|\bdafl\b|fluid ?atten\w*"
     r"|\btirm\b|tirm\w*|\bspc ?ir\b|\bspcir\w*|space ?ir\b|\btir2d\w*|\bdk ?fl\w*|\bt2 ?ir\b"
+    r"|\bфл[аэ]и?е?р\w*|水抑制|压水|液体衰减"
 )
 _T1 = (
     r"t1\w*|\bt ?1 ?w?\b|mp ?rage\w*|\bmpr ns\b|\bmp2rage\w*|bravo|\bf?spgr\w*|\btfl\w*|\btfe\b"
     r"|\b3d ?tfe\b|\bvibe\b|\bthrive\b|\blava\b|\bfl[23]d\w*|\bmemprage\b|\bstar ?vibe\b"
     r"|\bturbo ?flash\b|\b3d ?ffe\b|\bisotropic gre\b|\bse2d\w*|\btfi3d\w*|\bfast ?3d\b"
-    r"|\bmpage\b|\b3d grass\b"
+    r"|\bmpage\b|\b3d grass\b|\bт1\w*"
 )
-_T2 = r"t2\w*|\bt ?2 ?w?\b|\btse2d\w*"
+_T2 = r"t2\w*|\bт2\w*|\bt ?2 ?w?\b|\btse2d\w*"
 _OTHER_WEIGHTS = (
     ("T2", _T2),
     ("T2", r"\bciss\b|\bfiesta\b|\bdrive\b|\bhaste\b|\bssfse\b"),
@@ -78,20 +81,23 @@ _POST = (
     rf"\+ ?c\b|\bc ?\+|\+ ?(gd|gad\w*|km|ce|mdc|contr\w*)|\bgd\b|\bgado\w*|\bgad\b|\bkm\b|\bce\b"
     rf"|\b(post|nach|apres|dopo|despues)\b(?! ?{_NO_TIMING})"
     rf"|\bpost ?contr\w*|\bpost ?(gd|gad\w*|km|inj\w*|ce|c)\b"
-    r"|contra?st\w*|kontrast\w*|enhanced|\binj\w*|\bcivi?\b|\bmdc\b|\bpdc\b|dotarem|gadovist|magnevist"
+    r"|contra?st\w*|kontras\w*|enhanced|\binj\w*|\bcivi?\b|\bmdc\b|\bpdc\b|dotarem|gadovist|magnevist"
     r"|prohance|multihance|omniscan|clariscan|elucirem|gadavist|primovist"
     r"|t1 ?c\b|t1 ?c[eg]?\b|t1 ?gd|t1ce\w*|t1km\w*|\bwith c\b|\bw c\b"
-    r"|\bcon c\b|\btardi\w*|\bdelayed\b|造影(?!前)"
+    r"|\bcon c\b|\btardi\w*|\bdelayed\b|造影(?!前)|\bpost ?con\b|\benh\b|\biv ?\+"
+    r"|\bi v\b|\+ ?(k|iv)\b|t1\w* ?\+(?= |$)(?! ?(-|t2|pd|dwi|flair))|^\+ ?t1"
+    r"|контраст\w*|\b(с|после) ?ку\b|增[强強]|조영(?! ?전)"
 )
 _NOT = (
     r"(pre|before|without|w ?/ ?o|wo|non?|not|un|ohne|vor|sans|avant|senza|prima( del)?|sin|antes"
-    r"( de)?|nativ)"
+    r"( de)?|nativ|sem|bez|przed|zonder|voor|utan|uden|uten|fore|без|до)"
 )
 _PRE = (
-    rf"\b{_NOT} ?-?(iv ?)?(contra?st\w*|kontrast\w*|gd|gad\w*|km|ce|inj\w*|mdc|civ|c|enhanc\w*"
-    rf"|pdc)\b|\bpre(?! ?{_NO_TIMING})\b|precontra?st\w*|unenhanced|\bnative?\b|\bplain\b|\bc ?-"
-    r"(?= |$)|(?<= )- ?(c|gd|gad\w*|km)\b|\bwo\b|\bw ?/ ?o\b|\bwithout\b|\bohne\b|\bsans\b"
-    r"|\bsenza\b|\bnoncontrast\b|\bnc\b|\bbasale?\b|単純|造影前"
+    rf"\b{_NOT} ?-?(iv ?)?(contra?st\w*|kontras\w*|контраст\w*|ку|gd|gad\w*|km|ce|inj\w*|mdc|civ|c"
+    rf"|enhanc\w*|pdc)\b|\bpre(?! ?{_NO_TIMING})\b|precontra?st\w*|unenhanced|\bnative?\b"
+    r"|\bplain\b|\bc ?-(?= |$)|(?<= )- ?(c|gd|gad\w*|km)\b|\bwo\b|\bw ?/ ?o\b|\bwithout\b"
+    r"|\bohne\b|\bsans\b|\bsenza\b|\bnoncontrast\b|\bnc\b|\bbasale?\b|単純|造影前|平[扫掃]"
+    r"|조영 ?전|kontrasts[iı]z\w*|\bнатив\w*"
 )
 _EITHER = (
     r"\bw ?(/|and|\+)? ?(wo|without)\b|\bwith (and|or) without\b|\bmit (und|oder) ohne\b"

@@ -32,11 +32,14 @@ class Recognition(NamedTuple):
     by_agent_alone: bool = False
     """Whether only the contrast agent in the header says post-contrast: some scanners carry it
     over to every series of the patient."""
+    by_timing: bool = False
+    """Whether no word says so, only times of echo, repetition and inversion."""
 
 
 _NO_AGENT = re.compile(
-    r"|0|-+|n|no|non|none|nil|kein\w*|ohne.*|without.*|no .*|na|n/a|nein|sans.*|senza.*|sin.*"
-    r"|unknown|negative|null",
+    r"|0|-+|n|no|non|none|nil|kein.*|ohne.*|without.*|w/?o.*|no .*|na|n/a|nein|sans.*|senza.*"
+    r"|sin .*|sem .*|bez .*|без.*|нет|unenhanced|non?[ -]?contra?st.*|nati(v|ve)|plain|pre.*"
+    r"|unknown|negative|null|なし|無|无|単純|平扫",
     re.IGNORECASE,
 )
 
@@ -53,9 +56,34 @@ _IMAGE_TYPES = {
     "MIP": "a projection",
     "PROJECTION IMAGE": "a projection",
     "PERFUSION": "perfusion",
-    "PHASE MAP": "susceptibility",
+    "PHASE MAP": "a phase image",
+    "MOSAIC": "functional or diffusion, all slices in one picture",
+    "T1 MAP": "a map",
+    "T2 MAP": "a map",
+    "B0 MAP": "a calibration",
+    "B1 MAP": "a calibration",
+    "VELOCITY MAP": "an angiography",
+    "FAT": "a fat image",
     "SCREEN SAVE": "a report or screen shot",
 }
+
+_PHASES = {"P": "phase", "PHASE": "phase", "I": "imaginary", "IMAGINARY": "imaginary"}
+"""Third and later values of the image type, or the complex component, of what is no magnitude."""
+_GE_PHASES = {1: "phase", 3: "imaginary"}
+
+_CONTRASTS = {
+    "FLUID_ATTENUATED": "FLAIR",
+    "T1": "T1",
+    "T2": "T2",
+    "T2_STAR": "T2*",
+    "PROTON_DENSITY": "proton density",
+    "DIFFUSION": "diffusion",
+    "PERFUSION": "perfusion",
+    "STIR": "STIR",
+    "TIME_OF_FLIGHT": "an angiography",
+    "FLOW_ENCODED": "an angiography",
+}
+"""Acquisition contrast of multi-frame files (PS3.3, C.8.13.3.1.1)."""
 
 _FLAIR_TI_MS = (1600.0, 3000.0)
 _FLAIR_TE_MS = 70.0
@@ -86,6 +114,8 @@ def recognise(header: HeaderRecord) -> Recognition:
     for part in header.image_type:
         if (other := _IMAGE_TYPES.get(part.upper())) is not None:
             return Recognition(None, f"image type says {part}: {other}")
+    if part := _phase(header):
+        return Recognition(None, f"{part} image, no magnitude")
     if (header.b_value or 0.0) > 0.0:
         return Recognition(None, f"diffusion, b = {header.b_value:g} s/mm²")
     texts = (
@@ -95,17 +125,21 @@ def recognise(header: HeaderRecord) -> Recognition:
     )
     kinds = ((source, _kind_of(text, header)) for source, text in texts)
     source, kind = next((found for found in kinds if found[1] is not None), ("", None))
+    by_timing = False
+    if kind is None and (contrast := _CONTRASTS.get(header.acquisition_contrast.upper())):
+        kind, source = Kind(contrast, header.acquisition_contrast), "acquisition contrast"
     if kind is None:
         kind, why = _by_timing(header)
+        by_timing = True
         if kind is None:
             return Recognition(None, why)
     else:
         why = f"{source} says {kind.word}"
     if kind.name == "FLAIR":
-        return Recognition(Modality.FLAIR, why)
+        return Recognition(Modality.FLAIR, why, by_timing=by_timing)
     if kind.name != "T1":
         return Recognition(None, why if kind.name == kind.word else f"{why}: {kind.name}")
-    return _with_contrast(header, why)
+    return _with_contrast(header, why)._replace(by_timing=by_timing)
 
 
 def recognise_words(text: str) -> Recognition:
@@ -143,6 +177,13 @@ def _is_flair_timing(header: HeaderRecord) -> bool:
         and _FLAIR_TI_MS[0] <= inversion <= _FLAIR_TI_MS[1]
         and echo > _FLAIR_TE_MS
     )
+
+
+def _phase(header: HeaderRecord) -> str:
+    """Which part of complex numbers a picture shows; empty for magnitude and real part."""
+    values = (header.complex_component, *header.image_type[2:])
+    named = next((_PHASES[v.upper()] for v in values if v.upper() in _PHASES), "")
+    return named or _GE_PHASES.get(header.ge_component or 0, "")
 
 
 def _by_timing(header: HeaderRecord) -> tuple[Kind | None, str]:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_brainseg.core.formats.dicom.sequences import Recognition, says_contrast
 from napari_brainseg.core.formats.dicom.stacks import distance_mm, normal_of
-from napari_brainseg.core.imaging import KAGGLE_ORDER, DataError, Modality, SeriesInfo
+from napari_brainseg.core.imaging import KAGGLE_ORDER, Modality, SeriesInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_brainseg.core.formats.dicom.headers import HeaderRecord
-    from napari_brainseg.core.formats.kaggle3m import StudyFolder
 
 __all__ = [
     "Stack",
+    "choice_reasons",
     "choose_roles",
     "choose_truth",
     "plane_of",
     "recognised",
-    "roles_from_options",
     "series_info",
+    "without_localisers",
 ]
 
 _AXIAL = 0.8
@@ -33,12 +34,18 @@ _REFORMATS = {"MPR", "REFORMATTED", "RESAMPLED", "CSAMANIPULATED", "CSAMPR", "CS
 _SMALL_FIELD = re.compile(
     r"orbit|pituitar|hypophys|sella|\biac\b|\bcpa\b|temporal|hippocamp|\bface\b|\bneck\b|sinus"
 )
+_NO_MAGNITUDE = {"R", "REAL"}
+"""Real part of complex numbers: a picture, but greys around nought."""
+_BETTER = (
+    "it has more than a few slices",
+    "it shows the whole head",
+    "it is original, no reformat",
+    "it was taken without contrast",
+    "it is axial",
+    "it has more slices",
+)
+"""What the values of `_merit` mean, in their order; then comes the time."""
 _MANUAL = {"MANUAL", "SEMIAUTOMATIC"}
-_WORDS = {
-    "flair": Modality.FLAIR,
-    "pre": Modality.PRE,
-    "post": Modality.POST,
-}
 
 
 class Stack(NamedTuple):
@@ -77,10 +84,58 @@ def choose_roles(stacks: Sequence[Stack]) -> dict[Modality, Stack]:
     if not chosen and images:
         best = max(
             images,
-            key=lambda s: (s.first.samples_per_pixel == 1, *_merit(s, Modality.PRE)),
+            key=lambda s: (_can_be_shown(s.first), *_merit(s, Modality.PRE)),
         )
         chosen[KAGGLE_ORDER[0]] = best
     return chosen
+
+
+def choice_reasons(stacks: Sequence[Stack], chosen: Mapping[Modality, Stack]) -> dict[str, str]:
+    """Say for stacks that are one sequence why one of them is taken.
+
+    Parameters
+    ----------
+    stacks : sequence of Stack
+        Of a study, in the order in which series are listed.
+    chosen : mapping of Modality to Stack
+        From `choose_roles`.
+
+    Returns
+    -------
+    dict of str to str
+        By key; stacks without rivals are left out. Series have their number among the images.
+    """
+    numbers = {
+        stack.key: n for n, stack in enumerate((s for s in stacks if not s.first.is_mask), 1)
+    }
+    said: dict[str, str] = {}
+    for modality, best in chosen.items():
+        rivals = [s for s in stacks if s.recognition.modality is modality and s.key != best.key]
+        reasons = {s.key: _better(best, s, modality) for s in rivals}
+        for key, reason in reasons.items():
+            said[key] = f"series {numbers[best.key]} is taken instead: {reason}"
+        if rivals:
+            said[best.key] = f"taken of {len(rivals) + 1} that fit: " + ", ".join(
+                dict.fromkeys(reasons.values())
+            )
+    return said
+
+
+def without_localisers(stacks: Sequence[Stack]) -> list[Stack]:
+    """Take series of several planes, known by their timing only, for localisers."""
+    planes: dict[str, set[str]] = defaultdict(set)
+    for stack in stacks:
+        planes[_series(stack)].add(plane_of(stack.first))
+    return [
+        stack._replace(recognition=Recognition(None, "several planes in one series: a localiser"))
+        if stack.recognition.by_timing and len(planes[_series(stack)] - {""}) > 1
+        else stack
+        for stack in stacks
+    ]
+
+
+def _series(stack: Stack) -> str:
+    return stack.key.partition("#")[0]
 
 
 def recognised(stacks: Sequence[Stack]) -> list[Stack]:
@@ -125,65 +180,6 @@ def plane_of(record: HeaderRecord) -> str:
     return "oblique"
 
 
-def roles_from_options(
-    folder: StudyFolder, *, flair: str = "", pre: str = "", post: str = ""
-) -> StudyFolder:
-    """Choose series by what a user typed, e.g. as options of a command.
-
-    Parameters
-    ----------
-    folder : StudyFolder
-        As `discover` found it.
-    flair, pre, post : str
-        Key of a series, its number in the list of series (from 1), or a part of its description;
-        empty leaves the sequence as it was recognised, ``none`` leaves it out.
-
-    Raises
-    ------
-    DataError
-        If nothing fits, more than one series does, or one series is named twice.
-    """
-    roles = dict(folder.roles)
-    said = {"flair": flair, "pre": pre, "post": post}
-    for word, text in said.items():
-        if not text:
-            continue
-        modality = _WORDS[word]
-        if text.lower() == "none":
-            roles.pop(modality, None)
-            continue
-        key = _find(folder, text)
-        # A series has one role: naming it for one takes it from another that was only recognised.
-        for other, held in list(roles.items()):
-            if held == key and other is not modality and not said[_word(other)]:
-                del roles[other]
-        roles[modality] = key
-    return folder.with_roles(roles)
-
-
-def _word(modality: Modality) -> str:
-    return next(word for word, known in _WORDS.items() if known is modality)
-
-
-def _find(folder: StudyFolder, text: str) -> str:
-    images = [series for series in folder.series if not series.is_mask]
-    if any(series.key == text for series in images):
-        return text
-    if text.isdecimal() and 1 <= int(text) <= len(images) and len(text) < 4:
-        return images[int(text) - 1].key
-    hits = [s for s in images if s.description.lower() == text.lower()] or [
-        s for s in images if text.lower() in s.description.lower()
-    ]
-    if len(hits) == 1:
-        return hits[0].key
-    listed = "; ".join(f"{n} {s.description}" for n, s in enumerate(images, 1)) or "none"
-    count = "No series" if not hits else f"{len(hits)} series"
-    raise DataError(
-        f"{count} of {folder.patient} fit {text!r}. There are: {listed}.",
-        "Give the number of a series in this list, or more of its description.",
-    )
-
-
 def _settled(stacks: Sequence[Stack]) -> list[Stack]:
     """Let the study correct what a single header cannot know.
 
@@ -210,7 +206,8 @@ def _merit(stack: Stack, modality: Modality) -> tuple[float, ...]:
     first = stack.first
     text = f"{first.series_description} {first.protocol_name}".lower()
     said = says_contrast(first.series_description)
-    original = not ({part.upper() for part in first.image_type} & _REFORMATS) and (
+    kinds = {part.upper() for part in (*first.image_type, first.complex_component)}
+    original = not (kinds & (_REFORMATS | _NO_MAGNITUDE)) and (
         not first.image_type or first.image_type[0].upper() != "DERIVED"
     )
     return (
@@ -225,6 +222,18 @@ def _merit(stack: Stack, modality: Modality) -> tuple[float, ...]:
     )
 
 
+def _better(best: Stack, other: Stack, modality: Modality) -> str:
+    """Say what makes one stack better than another of the same sequence."""
+    values = zip(_BETTER, _merit(best, modality), _merit(other, modality), strict=False)
+    found = next((reason for reason, a, b in values if a != b), "")
+    return found or f"it was taken {'later' if modality is Modality.POST else 'first'}"
+
+
+def _can_be_shown(record: HeaderRecord) -> bool:
+    """Whether a picture is grey and holds one slice: no mosaic of Siemens."""
+    return record.samples_per_pixel == 1 and "MOSAIC" not in map(str.upper, record.image_type)
+
+
 def _taken(stack: Stack) -> tuple[float, ...]:
     """When a stack was taken: time of day, then the number of its series."""
     first = stack.first
@@ -233,7 +242,12 @@ def _taken(stack: Stack) -> tuple[float, ...]:
         time = float(digits or 0.0)
     except ValueError:
         time = 0.0
-    return time, float(first.series_number or 0), float(first.acquisition_number or 0)
+    return (
+        time,
+        float(first.series_number or 0),
+        float(first.acquisition_number or 0),
+        float(first.instance_number or 0),
+    )
 
 
 def _details(stack: Stack) -> str:

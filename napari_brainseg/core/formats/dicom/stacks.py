@@ -86,7 +86,7 @@ def _hard_key(record: HeaderRecord, directions: list[tuple[float, ...]]) -> Any:
     if record.frames > 1:
         return record.path
     size = (record.rows, record.columns, record.samples_per_pixel)
-    kind = tuple(part.upper() for part in record.image_type)
+    kind = (*(part.upper() for part in record.image_type), record.ge_component)
     spacing = record.pixel_spacing_mm and tuple(round(mm, 3) for mm in record.pixel_spacing_mm)
     return (size, spacing, kind, _direction(record, directions))
 

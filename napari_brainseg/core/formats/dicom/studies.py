@@ -12,10 +12,12 @@ from napari_brainseg.core.formats.dicom.naming import identity_of, name_studies
 from napari_brainseg.core.formats.dicom.sequences import Recognition, recognise
 from napari_brainseg.core.formats.dicom.series_roles import (
     Stack,
+    choice_reasons,
     choose_roles,
     choose_truth,
     recognised,
     series_info,
+    without_localisers,
 )
 from napari_brainseg.core.formats.dicom.stacks import split_series
 from napari_brainseg.core.formats.kaggle3m import StudyFolder
@@ -153,7 +155,7 @@ def _folder(study: GroupedStudy, place: Path, name: str) -> StudyFolder:
                 else recognise(stack[0])
             )
             stacks.append(Stack(key, stack, known))
-    stacks = recognised(sorted(stacks, key=_order))
+    stacks = recognised(without_localisers(sorted(stacks, key=_order)))
     chosen = choose_roles(stacks)
     roles = tuple(sorted((modality, stack.key) for modality, stack in chosen.items()))
     truth = choose_truth(stacks)
@@ -163,6 +165,9 @@ def _folder(study: GroupedStudy, place: Path, name: str) -> StudyFolder:
         for modality, stack in chosen.items()
         if modality is first and stack.recognition.modality is None
     }  # fmt: skip
+    for key, reason in choice_reasons(stacks, chosen).items():
+        why = next(stack.recognition.why for stack in stacks if stack.key == key)
+        shown[key] = f"{why}; {reason}"
     series = tuple(series_info(stack, shown.get(stack.key, "")) for stack in stacks)
     return StudyFolder(
         path=place,

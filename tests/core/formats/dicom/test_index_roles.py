@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from napari_brainseg.core.formats import discover
-from napari_brainseg.core.formats.dicom.series_roles import roles_from_options
+from napari_brainseg.core.formats.dicom.series_options import roles_from_options
 from napari_brainseg.core.imaging import DataError, Modality
 
 PRE, FLAIR, POST = Modality.PRE, Modality.FLAIR, Modality.POST
+AXIAL = [1, 0, 0, 0, 1, 0]
 SAGITTAL = [0, 1, 0, 0, 0, -1]
 
 
@@ -83,6 +84,30 @@ def test_an_agent_in_every_series(chosen):
         named("t1 tra a", ContrastBolusAgent="Gadovist", AcquisitionTime="100000"),
         named("t1 tra b", ContrastBolusAgent="Gadovist", AcquisitionTime="101500"),
     ) == {PRE: "t1 tra a", POST: "t1 tra b"}
+
+
+def test_the_reason_of_the_choice_is_told(chosen, tmp_path):
+    chosen(
+        named("AX T1 POST", AcquisitionTime="1100"),
+        named("SAG MPRAGE POST", slices=60, ImageOrientationPatient=SAGITTAL),
+    )
+    (study,) = discover(tmp_path).folders
+    assert [series.why.partition("; ")[2] for series in study.series] == [
+        "taken of 2 that fit: it is axial",
+        "series 1 is taken instead: it is axial",
+    ]
+
+
+def test_planes_without_words_are_a_localiser(chosen):
+    timing = {"EchoTime": 4, "RepetitionTime": 10, "ScanningSequence": "GR", "series": "1.9.9"}
+    planes = [AXIAL, SAGITTAL]
+    written = [dict(timing, slices=9, ImageOrientationPatient=plane) for plane in planes]
+    assert chosen(*written, named("T1")) == {PRE: "T1"}
+
+
+def test_a_mosaic_is_never_shown(chosen):
+    mosaic = named("ep2d_bold", slices=50, ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"])
+    assert chosen(mosaic, named("T2 tra")) == {PRE: "T2 tra"}
 
 
 def test_a_t2_is_no_flair(chosen):

@@ -44,8 +44,18 @@ DESCRIPTIONS = {
     "MPR tra FLAIR 3D": FLAIR,
     "AX FLAIR ASSET": FLAIR,
     "flair_longtr": FLAIR,
+    "Флаир": FLAIR,
+    "T2 压水": FLAIR,
     # T1 before contrast
     "AX T1": PRE,
+    "Т1 без КУ": PRE,
+    "Т1 без контраста": PRE,
+    "T1 平扫": PRE,
+    "T1 조영전": PRE,
+    "T1 kontrastsız": PRE,
+    "T1 sem contraste": PRE,
+    "T1 bez kontrastu": PRE,
+    "T1 zonder contrast": PRE,
     "Ax T1 FLAIR": PRE,
     "T1 FLAIR AXIAL": PRE,
     "SAG T1 FLAIR": PRE,
@@ -98,6 +108,20 @@ DESCRIPTIONS = {
     "T1 BRAIN W WO": PRE,
     # T1 after contrast
     "AX T1 POST": POST,
+    "T1 IV+": POST,
+    "(+) T1 ax": POST,
+    "AX T1 POSTCON": POST,
+    "T1 tra i.v.": POST,
+    "Т1 после КУ": POST,
+    "Т1 с контрастом": POST,
+    "T1 增强": POST,
+    "T1 조영": POST,
+    "T1 po kontraście": POST,
+    # none of the three
+    "fmap_acq-3mm": None,
+    "CV_map_neuro_qT1_FA12nTI128": None,
+    "T1_Images": None,
+    "t1_vibe_dixon_F": None,
     "AX T1 POST GD": POST,
     "Ax T1 +C": POST,
     "T1 AX C+": POST,
@@ -274,6 +298,9 @@ def test_a_flair_by_its_timing_whatever_it_mentions():
         ("No contrast", PRE),
         ("ohne KM", PRE),
         ("-", PRE),
+        ("NO CONTRAST AGENT", PRE),
+        ("Unenhanced", PRE),
+        ("KEIN KM", PRE),
     ],
 )
 def test_contrast_agent_of_the_header(agent, modality):
@@ -299,6 +326,10 @@ def test_time_of_injection():
         {"image_type": ("DERIVED", "PRIMARY", "MPR", "MIP")},
         {"image_type": ("DERIVED", "SECONDARY", "SUBTRACTION")},
         {"image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER")},
+        {"image_type": ("ORIGINAL", "PRIMARY", "P", "ND")},
+        {"image_type": ("ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC")},
+        {"complex_component": "PHASE"},
+        {"ge_component": 1},
         {"b_value": 1000.0},
         {"samples_per_pixel": 3},
     ],
@@ -315,9 +346,16 @@ def test_protocol_and_sequence_name_help_out():
     assert recognise(header("ADC", protocol_name="t1_se_tra")).modality is None
 
 
+def test_acquisition_contrast_of_multi_frame_files_counts_before_timing():
+    facts = {"echo_time_ms": 4.6, "repetition_time_ms": 250}
+    assert recognise(header("", acquisition_contrast="FLUID_ATTENUATED")).modality is FLAIR
+    assert recognise(header("", acquisition_contrast="PERFUSION", **facts)).modality is None
+    assert recognise(header("", acquisition_contrast="UNKNOWN", **facts)).modality is PRE
+
+
 def test_other_modalities_say_what_they_are():
     ct = HeaderRecord(Path("a"), modality="CT", series_description="FLAIR T1 post")
-    assert recognise(ct) == (None, "CT, not MR", False)
+    assert recognise(ct)[:2] == (None, "CT, not MR")
 
 
 @pytest.mark.parametrize(
