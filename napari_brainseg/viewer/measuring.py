@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
+    from napari_brainseg.core.imaging import Modality
     from napari_brainseg.session.case_measurements import CaseMeasurements
     from napari_brainseg.session.measurements import Measurement
     from napari_brainseg.viewer.brushes import Brushes
@@ -107,7 +108,7 @@ class Measuring:
         self._held: tuple[int, int] | None = None
         self._places: list[Place] = []
         self._chosen: int | None = None
-        self._under: tuple[object, Intensities | None] = (None, None)
+        self._under: tuple[object, dict[Modality, Intensities | None]] = (None, {})
         measurements.changed.connect(self._on_items, thread="main")
         view.shown.connect(self._on_shown)
         view.display.changed.connect(self._on_display)
@@ -311,21 +312,25 @@ class Measuring:
         self.accepted.emit()
         self.changed.emit("draft")
 
-    def intensities_of(self, item: Measurement) -> Intensities | None:
-        """Intensities under an area, of the modality on show; `None` for rulers."""
+    def intensities_of(
+        self, item: Measurement, modality: Modality | None = None
+    ) -> Intensities | None:
+        """Intensities under an area, by default of the modality on show; `None` for rulers."""
         case = self._view.case
         if item.kind is not Kind.AREA or case is None:
             return None
-        modality = self._view.display.modality
-        key = (case.id, item, modality)
-        # Asked for at every step of zooming.
-        if self._under[0] != key:
+        modality = modality or self._view.display.modality
+        # Asked for at every step of zooming, of each modality side by side.
+        if self._under[0] != (case.id, item):
+            self._under = ((case.id, item), {})
+        known = self._under[1]
+        if modality not in known:
             volume, found = case.study.shown(modality), None
             if 0 <= item.plane < volume.shape[item.axis]:
                 plane = cut(volume, Plane(item.axis), item.plane)
                 found = intensities(plane, within_plane(item.points, item.axis))
-            self._under = (key, found)
-        return self._under[1]
+            known[modality] = found
+        return known[modality]
 
     def end(self) -> None:
         """Stop following; the window is going."""

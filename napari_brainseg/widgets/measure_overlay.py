@@ -17,6 +17,7 @@ from napari_brainseg.widgets.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from qtpy.QtGui import QPaintEvent
 
+    from napari_brainseg.core.imaging import Modality
     from napari_brainseg.viewer.measuring import Measuring
 
 __all__ = ["MeasureOverlay", "Pane"]
@@ -32,6 +33,10 @@ class Pane(Protocol):
 
     axis: int
     """0 axial, 1 coronal, 2 sagittal."""
+
+    @property
+    def modality(self) -> Modality | None:
+        """Whose intensities it shows; `None` for the modality on show."""
 
     @property
     def widget(self) -> QWidget:
@@ -152,7 +157,7 @@ class MeasureOverlay(QWidget):
             text = item.text if not item.label else f"{item.label}  {item.text}"
             is_chosen = chosen is not None and chosen.id == item.id
             if is_chosen:
-                under = intensity_words(measuring.intensities_of(item))
+                under = intensity_words(measuring.intensities_of(item, pane.modality))
                 text += f"\n{under}" if under else ""
             figures.append(Figure(item.kind, points, text, True, is_chosen, item.id))
         draft = measuring.draft
@@ -269,7 +274,9 @@ class MeasureOverlay(QWidget):
         item = None
         if figure is not None and figure.id is not None:
             item = measuring.measurements.find(figure.id)
-        words = "" if item is None else intensity_words(measuring.intensities_of(item))
+        words = ""
+        if item is not None:
+            words = intensity_words(measuring.intensities_of(item, self._pane.modality))
         if item is None or not words:
             return False
         QToolTip.showText(event.globalPos(), f"{item.text}\n{words}", self._pane.widget)

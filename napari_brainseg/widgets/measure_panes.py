@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qtpy.QtCore import QPointF
     from qtpy.QtWidgets import QWidget
 
+    from napari_brainseg.core.imaging import Modality
     from napari_brainseg.viewer.planes import Plane
     from napari_brainseg.viewer.views import Views
     from napari_brainseg.widgets.plane_view import PlaneView
@@ -30,6 +33,8 @@ class CanvasPane:
     """
 
     axis = 0
+    modality: Modality | None = None
+    """That on show."""
 
     def __init__(self, canvas: QWidget, views: Views, places: Places) -> None:
         self._canvas, self._views, self._places = canvas, views, places
@@ -55,7 +60,7 @@ class CanvasPane:
 
 
 class PlanePane:
-    """A sagittal or coronal plane.
+    """A sagittal or coronal plane, or the axial one of another modality.
 
     Parameters
     ----------
@@ -65,11 +70,24 @@ class PlanePane:
         Where the crosshair is.
     plane : Plane
         Which way it lies.
+    modality : callable, optional
+        Tells which modality it shows; that on show otherwise.
     """
 
-    def __init__(self, view: PlaneView, views: Views, plane: Plane) -> None:
-        self._view, self._views = view, views
+    def __init__(
+        self,
+        view: PlaneView,
+        views: Views,
+        plane: Plane,
+        modality: Callable[[], Modality | None] | None = None,
+    ) -> None:
+        self._view, self._views, self._modality = view, views, modality
         self.axis = int(plane)
+
+    @property
+    def modality(self) -> Modality | None:
+        """Modality in this plane; `None` for that on show."""
+        return None if self._modality is None else self._modality()
 
     @property
     def widget(self) -> QWidget:

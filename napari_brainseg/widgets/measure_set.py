@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
 from napari_brainseg.session.case_measurements import CaseMeasurements
 from napari_brainseg.viewer.measuring import Measuring
+from napari_brainseg.viewer.planes import Plane
 from napari_brainseg.widgets.measure_badge import MeasureBadge
 from napari_brainseg.widgets.measure_overlay import MeasureOverlay
 from napari_brainseg.widgets.measure_panel import MeasurePanel
@@ -73,6 +75,15 @@ class MeasureSet(QObject):
             plane: MeasureOverlay(PlanePane(view, views, plane), self.measuring, has_keys=False)
             for plane, view in planes.linked.planes.items()
         }
+        beside = planes.side_by_side
+        self.on_modalities = tuple(
+            MeasureOverlay(
+                PlanePane(view, views, Plane.AXIAL, partial(beside.modality_of, number)),
+                self.measuring,
+                has_keys=False,
+            )
+            for number, view in enumerate(beside.planes)
+        )
         self.badge = MeasureBadge(canvas, self.measuring)
         self.panel = MeasurePanel(self.measuring, views)
         self._ties = ties = Subscriptions(self)
@@ -84,6 +95,8 @@ class MeasureSet(QObject):
             ties.add_napari(emitter, self.overlay.follow)
         for plane, view in planes.linked.planes.items():
             view.placed.connect(self.on_planes[plane].follow)
+        for overlay, view in zip(self.on_modalities, beside.planes, strict=True):
+            view.placed.connect(overlay.follow)
         ties.add(views.crosshair_moved, self._on_crosshair)
         parent.destroyed.connect(self._go)
 
@@ -92,13 +105,13 @@ class MeasureSet(QObject):
         return self.panel.actions()
 
     def _on_crosshair(self, _position: tuple[int, int, int]) -> None:
-        for overlay in self.on_planes.values():
+        for overlay in (*self.on_planes.values(), *self.on_modalities):
             overlay.follow()
 
     def _go(self, _object: QObject | None = None) -> None:
         self.measuring.end()
         self.measurements.close()
-        for widget in (self.overlay, *self.on_planes.values(), self.badge):
+        for widget in (self.overlay, *self.on_planes.values(), *self.on_modalities, self.badge):
             # When the whole window goes, they may have gone before.
             with contextlib.suppress(RuntimeError):
                 widget.deleteLater()

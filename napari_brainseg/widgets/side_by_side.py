@@ -76,6 +76,11 @@ class SideBySide(QWidget):
         display = self._views.display
         return tuple(m for m in display.modalities if m is not display.modality)[:PLANES]
 
+    def modality_of(self, number: int) -> Modality | None:
+        """Modality in a plane, from the top; `None` where there is none."""
+        shown = self.modalities
+        return shown[number] if number < len(shown) else None
+
     def refresh(self, *_news: Any) -> None:
         """Draw all again, soon."""
         if self.isVisible():

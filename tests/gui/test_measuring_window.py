@@ -243,6 +243,37 @@ def test_planes_list_and_pixels(measured):
     assert not measuring.can_measure_on(1)
 
 
+def test_modalities_side_by_side_show_measurements_with_their_own_intensities(measured):
+    window, measure = measured, measured.measure
+    views, measuring = window.dock.workbench.views, measure.measuring
+    views.set_mode("side by side")
+    beside = window.dock.room.planes.side_by_side
+    window.wait(lambda: beside.planes[1].picture is not None and beside.planes[1].isVisible())
+    window.wait(lambda: window.canvas.width() > 1.2 * beside.width())
+    window.view.go_to(3)
+    measuring.take(Kind.AREA)
+    plane = beside.planes[1]
+    window.wait(lambda: plane.to_widget(32, 32).x() > 0)
+    for place in SQUARE:
+        at = plane.to_widget(*place).toPoint()
+        QTest.mouseMove(plane, at)
+        QTest.mouseClick(plane, LEFT, NONE, at)
+    measuring.close()
+    (area,) = items(window)
+    assert area.value == pytest.approx(400, rel=0.05)
+    assert (area.axis, area.plane) == (0, 3)
+    means = set()
+    for number, overlay in enumerate((measure.overlay, *measure.on_modalities)):
+        assert overlay.isVisible()
+        modality = beside.modality_of(number - 1) if number else window.view.display.modality
+        mean = measuring.intensities_of(area, modality).mean
+        means.add(round(mean, 3))
+        assert f"mean {mean:.1f}" in overlay.figures[0].text
+    assert len(means) == 3
+    window.view.go_to(2)
+    window.wait(lambda: not any(overlay.isVisible() for overlay in measure.on_modalities))
+
+
 def test_the_scale_bar_is_as_long_as_it_says(measured):
     window, marks = measured, measured.dock.room.corners.marks
     window.wait(lambda: marks.bar.isVisible())
