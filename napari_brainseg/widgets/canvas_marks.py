@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CanvasMarks", "ScaleBar"]
 
 TOP, BOTTOM, LEFT, RIGHT = EDGES = ("top", "bottom", "left", "right")
-_PLATE = "color: {}; background: rgba(0, 0, 0, 130); padding: 1px 4px; font-size: {}pt;"
+_PLATE = "color: {}; background: rgba(0, 0, 0, 180); padding: 1px 4px; font-size: {}pt;"
 _LETTER, _NOTE = _PLATE.format("#f0f0f0", 9), _PLATE.format("#c4c9d0", 8)
 _MARGIN = 8
 _BARS_MM = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5)

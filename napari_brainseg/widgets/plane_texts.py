@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["PlaneTexts"]
 
 _INK = QColor("#e8e8e8")
-_PLATE = QColor(0, 0, 0, 150)
+_PLATE = QColor(0, 0, 0, 200)
 _MARGIN, _PAD = 6, 4  # pixels
 _POINTS = 9.0
 _BARS_MM = (100.0, 50.0, 20.0, 10.0, 5.0)
