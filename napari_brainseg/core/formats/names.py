@@ -11,7 +11,21 @@ EXAMPLE_NAME = "TCGA_CS_4944_20010208_7.tif"
 """Shown in messages about names that do not fit."""
 
 _SLICE = re.compile(r"(?P<patient>.+)_(?P<number>[0-9]+)(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
-_DATED = re.compile(r"(.+)_[0-9]{8}[b-z]?")
+_STUDIES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # A date; the letter or number tells studies of one day apart.
+        r"(.+)_[0-9]{8}(?:[b-z]|-[0-9]+)?",
+        # Pseudonyms without a date, BIDS, BraTS from 2023 on, UPENN-GBM.
+        r"(PT-[0-9a-f]{10})-[0-9]+",
+        r"(.+)_ses-[0-9a-z]+",
+        r"(BraTS-[a-z]+-[0-9]{5})-[0-9]{3}",
+        r"(UPENN-GBM-[0-9]{5})_[0-9]{2}",
+        r"(.+?)[-_ ](?:session|visit|timepoint|tp|baseline|follow-?up|fu|pre-?op|post-?op|year"
+        r"|month|week)[-_ ]?[0-9]*(?:-[0-9]+)?",
+    )
+)
+"""Names of studies by what stands behind the name of the person."""
 
 
 class SliceName(NamedTuple):
@@ -43,8 +57,9 @@ def parse_slice_name(name: str) -> SliceName | None:
 def undated(patient: str) -> str:
     """Name of a person without the study date: ``TCGA_CS_4944`` for ``TCGA_CS_4944_20010208``.
 
-    A letter behind the date tells a second study of the same day from the first. A name that does
-    not end in a date is returned unchanged.
+    A visit counts as a date (``sub-01_ses-02``, ``BraTS-GLI-00005-001``, ``P7_baseline``). A name
+    that ends in neither is returned unchanged. Whom this takes for one person never stands on both
+    sides of a split.
     """
-    match = _DATED.fullmatch(patient)
-    return match[1] if match else patient
+    matches = (study.fullmatch(patient) for study in _STUDIES)
+    return next((match[1] for match in matches if match), patient)

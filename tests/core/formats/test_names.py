@@ -34,3 +34,25 @@ def test_the_date_is_taken_off_only_where_there_is_one() -> None:
     assert undated("TCGA_CS_4944_20010208") == "TCGA_CS_4944"
     assert undated("TCGA_CS_4944") == "TCGA_CS_4944"
     assert undated("PHANTOM_0042_0003") == "PHANTOM_0042_0003"
+
+
+@pytest.mark.parametrize(
+    ("studies", "person"),
+    [
+        (["PT-0123456789", "PT-0123456789-2", "PT-0123456789_20200101-27"], "PT-0123456789"),
+        (["sub-01_ses-01", "sub-01_ses-post", "sub-01_20200101b"], "sub-01"),
+        (["BraTS-GLI-00005-000", "BraTS-GLI-00005-001"], "BraTS-GLI-00005"),
+        (["UPENN-GBM-00016_11", "UPENN-GBM-00016_21"], "UPENN-GBM-00016"),
+        (["P7_baseline", "P7_follow-up2", "P7_week-000-1", "P7_Timepoint_3", "P7_visit1"], "P7"),
+    ],
+)
+def test_visits_of_a_person_are_one_person(studies: list[str], person: str) -> None:
+    assert {undated(study) for study in studies} == {person}
+
+
+@pytest.mark.parametrize(
+    "patient",
+    ["BraTS20_Training_001", "BRATS_485", "CASE_T1", "mouse_m1", "brain_scan_2", "week-2", "X_12"],
+)
+def test_names_that_may_be_of_several_people_stay(patient: str) -> None:
+    assert undated(patient) == patient

@@ -13,6 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_brainseg.core.formats.names import undated
 from napari_brainseg.core.formats.nifti.words import Kind, Word, is_series_word, meaning, split
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _DATE = re.compile(r"((?:19|20)[0-9]{6})(?:[0-9]{6})?")
 _VISIT = re.compile(r"(ses|session|visit|timepoint|tp|baseline|followup|fu)[0-9]*")
 _SESSION_FOLDER = re.compile(
     r"(ses|session|visit|timepoint|tp|scan|baseline|follow-?up|fu|pre-?op|post-?op|year|month|week"
-    r"|day|bl|m|v|t)[-_ ]?[0-9]*|(19|20)[0-9]{2}[-_.]?[0-9]{2}[-_.]?[0-9]{2}",
+    r"|day|bl|m|v|t)[-_ ]?[0-9]*(-[0-9]+)?|(19|20)[0-9]{2}[-_.]?[0-9]{2}[-_.]?[0-9]{2}",
     re.IGNORECASE,
 )
 _GENERIC_FOLDER = re.compile(
@@ -118,7 +119,8 @@ def session_name(folders: tuple[str, ...]) -> str:
     -------
     str
         The nearest folder that is no mere ``anat`` or ``images``; one that is a visit or a date
-        goes behind the name of the folder above, dates as YYYYMMDD.
+        goes behind the name of the folder above, dates as YYYYMMDD, visits that no name could
+        tell (``m6``) as ``ses-m6``.
     """
     names = [name for name in folders if name]
     while len(names) > 1 and _GENERIC_FOLDER.fullmatch(names[-1]):
@@ -128,7 +130,11 @@ def session_name(folders: tuple[str, ...]) -> str:
     if len(names) > 1 and _SESSION_FOLDER.fullmatch(names[-1]):
         digits = re.sub(r"[-_.]", "", names[-1])
         visit = digits if _DATE.fullmatch(digits) else plain(names[-1])
-        return f"{plain(names[-2])}_{visit}"
+        named = f"{plain(names[-2])}_{visit}"
+        if undated(named) != named:
+            return named
+        # Else the visits of a person would count as so many people.
+        return f"{plain(names[-2])}_ses-{re.sub(r'[^0-9A-Za-z]', '', visit)}"
     return plain(names[-1])
 
 

@@ -89,3 +89,5 @@ def test_folders_name_a_patient_whose_files_do_not():
     assert session_name(("root", "Patient1", "visit 2")) == "Patient1_visit_2"
     assert session_name(("Patient1", "ses-02", "anat")) == "Patient1_ses-02"
     assert session_name(("root", "Patient1", "nifti")) == "Patient1"
+    assert session_name(("root", "Patient1", "week-000-1")) == "Patient1_week-000-1"
+    assert session_name(("root", "Patient1", "m 6")) == "Patient1_ses-m6"
