@@ -167,7 +167,9 @@ class Elements:
                 order = "<" if little else ">"
                 numbers = struct.unpack(f"{order}{count}{letter}", value[: count * size])
             else:
-                parts = value[:_LONGEST_TEXT].replace(b"\0", b"").split(b"\\")
+                # A decimal comma is against the rules (PS3.5, 6.2, DS), but found.
+                plain = value[:_LONGEST_TEXT].replace(b"\0", b"").replace(b",", b".")
+                parts = plain.split(b"\\")
                 numbers = tuple(float(part) for part in parts if part.strip())
         except (struct.error, ValueError):
             return ()

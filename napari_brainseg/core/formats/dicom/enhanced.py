@@ -78,6 +78,8 @@ def _pixel_facts(path: Path, header: Header) -> PixelFacts:
     allocated = int(number(dataset, "BitsAllocated") or 16)
     stored = int(number(dataset, "BitsStored") or allocated)
     stored = stored if 0 < stored <= allocated else allocated
+    high = int(number(dataset, "HighBit") or stored - 1)
+    shift = high + 1 - stored if stored <= high < allocated else 0
     signed = number(dataset, "PixelRepresentation") == 1
     photometric = text(dataset, "PhotometricInterpretation").upper()
     meta: Any = getattr(dataset, "file_meta", {})
@@ -98,6 +100,7 @@ def _pixel_facts(path: Path, header: Header) -> PixelFacts:
         length=header.pixels_length,
         vr=header.pixels_vr,
         extended_offsets="ExtendedOffsetTable" in dataset,
+        shift=shift if text(meta, "TransferSyntaxUID") in _UNCOMPRESSED else 0,
     )
     if facts.samples != 1 or photometric not in _GREY:
         raise DataError(
@@ -167,16 +170,24 @@ def _groups(dataset: Dataset) -> _Groups | None:
     return _Groups(list(shared), list(per_frame)) if len(shared) or len(per_frame) else None
 
 
+def _kind(item: Any) -> tuple[str, ...]:
+    """Give the complex component and the third and fourth value of the frame type."""
+    values = item.get("FrameType") or ()
+    said = [] if isinstance(values, str) else [str(value).upper() for value in values[2:]]
+    return (text(item, "ComplexImageComponent").upper(), *said)
+
+
 def _frame(
     path: Path, dataset: Dataset, facts: PixelFacts, index: int, groups: _Groups | None
 ) -> Frame:
     doubts: list[str] = []
     position: Any
+    kind: tuple[str, ...]
     if groups is None:
         position = orientation = measures = values = dataset
         # Only its first frame lies where an old multi-frame file says.
         position = position if facts.frames == 1 else {}
-        stack = ""
+        stack, kind = "", ()
         moment = tuple(number(dataset, word) for word in ("EchoTime", "TemporalPositionIdentifier"))
     else:
         position = groups.find(index, "PlanePositionSequence")
@@ -185,6 +196,7 @@ def _frame(
         values = groups.find(index, "PixelValueTransformationSequence")
         content = groups.find(index, "FrameContentSequence")
         stack = text(content, "StackID")
+        kind = _kind(groups.find(index, "MRImageFrameTypeSequence"))
         moment = (
             number(groups.find(index, "MREchoSequence"), "EffectiveEchoTime"),
             number(content, "TemporalPositionIndex"),
@@ -222,5 +234,7 @@ def _frame(
         stack=stack,
         moment=moment,
         pixels=facts,
+        kind=kind,
+        location_mm=number(dataset, "SliceLocation") if facts.frames == 1 else None,
         doubts=tuple(doubts),
     )

@@ -33,7 +33,8 @@ _WORDS = (
     "ReferringPhysicianName", "InstitutionName", "PatientName", "PatientID", "PatientBirthDate",
     "PatientSex", "PatientAge", "MagneticFieldStrength", "SliceThickness", "SpacingBetweenSlices",
     "ImagerPixelSpacing", "NominalScannedPixelSpacing", "SeriesInstanceUID", "InstanceNumber",
-    "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "EchoTime",
+    "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "SliceLocation",
+    "EchoTime",
     "TemporalPositionIdentifier", "SamplesPerPixel", "PhotometricInterpretation",
     "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
@@ -142,10 +143,15 @@ def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
         if value is None or value == "":
             return None
         values = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
-        found = tuple(float(one) for one in values)
+        found = tuple(_float(one) for one in values)
     except Exception:  # noqa: BLE001  # conversion of a broken value raises anything
         return None
     return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
+def _float(value: Any) -> float:
+    # What breaks the rules stays text in pydicom; a decimal comma is the commonest.
+    return float(value.replace(",", ".") if isinstance(value, str) else value)
 
 
 def text(dataset: Any, keyword: str) -> str:

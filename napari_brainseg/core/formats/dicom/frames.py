@@ -36,6 +36,8 @@ class PixelFacts:
         How they are represented, ``OW`` or ``OB``.
     extended_offsets : bool
         Whether an extended offset table says where compressed frames start.
+    shift : int
+        Bits below the value, where it does not stand in the lowest ones (HighBit).
     """
 
     rows: int
@@ -54,6 +56,7 @@ class PixelFacts:
     length: int = -1
     vr: str = "OW"
     extended_offsets: bool = False
+    shift: int = 0
 
     @property
     def claimed_bytes(self) -> int:
@@ -98,6 +101,10 @@ class Frame:
         Echo, b-value and point in time: they tell frames at one place apart.
     pixels : PixelFacts
         Of the file.
+    kind : tuple of str
+        Multi-frame files: complex component, then what the frame type says beyond its second value.
+    location_mm : float or None
+        SliceLocation: some way along the stack, for want of a position.
     doubts : tuple of str
         What is unusual about it.
     """
@@ -116,4 +123,6 @@ class Frame:
     stack: str
     moment: tuple[Any, ...]
     pixels: PixelFacts
+    kind: tuple[str, ...] = ()
+    location_mm: float | None = None
     doubts: tuple[str, ...] = ()

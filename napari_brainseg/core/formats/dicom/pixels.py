@@ -151,7 +151,7 @@ def _source(path: Path, facts: PixelFacts) -> tuple[Any, dict[str, Any]]:
         "number_of_frames": facts.frames,
         "samples_per_pixel": facts.samples,
         "bits_allocated": facts.bits_allocated,
-        "bits_stored": facts.bits_stored,
+        "bits_stored": facts.bits_stored + facts.shift,
         "pixel_representation": int(facts.signed),
         "photometric_interpretation": facts.photometric or "MONOCHROME2",
         "pixel_keyword": "PixelData",
@@ -195,6 +195,8 @@ def _check_codestreams(path: Path, source: Any, facts: PixelFacts) -> None:
 def _convert(frame: Frame, plane: NDArray[Any], out: NDArray[Any]) -> Reach:
     """Bring stored values to real ones."""
     facts = frame.pixels
+    if facts.shift and plane.dtype.kind != "f":
+        plane = plane >> facts.shift
     padded: NDArray[np.bool_] | None = None
     if facts.padding is not None and plane.dtype.kind != "f":
         first, last = facts.padding

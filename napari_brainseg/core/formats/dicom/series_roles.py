@@ -39,7 +39,7 @@ _NO_MAGNITUDE = {"R", "REAL"}
 _BETTER = (
     "it has more than a few slices",
     "it shows the whole head",
-    "it is original, no reformat",
+    "it is an original image",
     "it was taken without contrast",
     "it is axial",
     "it has more slices",

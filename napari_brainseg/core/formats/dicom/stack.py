@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_brainseg.core.formats.dicom.loose_slices import along_stack, lacking
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -30,6 +32,7 @@ SPACING_TOLERANCE = 0.05
 """Distances of slices that differ by less than this share are regular."""
 SHEAR_DEG = 0.5
 """A stack that leans by more than this against the normal of its slices is sheared."""
+_NO_MAGNITUDE = {"PHASE", "PHASE MAP", "P", "REAL", "R", "IMAGINARY", "I"}
 _UNIT = 0.05
 """Direction cosines this far from length 1, or from a right angle, are none."""
 
@@ -77,12 +80,14 @@ def build_stack(frames: Sequence[Frame]) -> Stack:
     said: list[str] = []
     kept = _largest(frames, lambda f: (f.pixels.rows, f.pixels.columns), "of another size", said)
     kept = _largest(kept, lambda f: f.stack, "of another stack", said, first=True)
+    kept = _magnitude(kept, said)
     kept = _largest(kept, _has_place, "that do not say where they lie", said)
     if not _has_place(kept[0]):
         return _unplaced(kept, said)
     kept = _one_orientation(kept, said)
     kept = _largest(kept, _spacing_key, "with another distance of pixels", said)
     if _repeats(kept):
+        kept = _largest(kept, lambda f: f.kind, "of another kind", said, first=True)
         kept = _largest(kept, lambda f: f.moment, "of another echo or time", said, first=True)
     return _placed(kept, said)
 
@@ -106,6 +111,18 @@ def _largest(
     if len(best) < len(frames):
         said.append(f"{len(frames) - len(best)} of {len(frames)} slices {what} are left out.")
     return best
+
+
+def _magnitude(frames: list[Frame], said: list[str]) -> list[Frame]:
+    """Leave out phases and parts of complex numbers that a file holds beside its images."""
+    kept = [frame for frame in frames if _NO_MAGNITUDE.isdisjoint(frame.kind)]
+    if not kept or len(kept) == len(frames):
+        return frames
+    lost = len(frames) - len(kept)
+    said.append(
+        f"{lost} of {len(frames)} pictures show phases or parts of complex numbers; left out."
+    )
+    return kept
 
 
 def _has_place(frame: Frame) -> bool:
@@ -142,13 +159,20 @@ def _repeats(frames: list[Frame]) -> bool:
 
 
 def _unplaced(frames: list[Frame], said: list[str]) -> Stack:
-    ordered = sorted(frames, key=lambda f: (f.number, str(f.path), f.index))
-    said.append(
-        "The files do not say where their slices lie: orientation unknown, slices in the order of "
-        "their numbers."
+    along, order_by = along_stack(frames)
+    order = sorted(
+        range(len(frames)),
+        key=lambda k: (along[k], frames[k].number, str(frames[k].path), frames[k].index),
     )
+    ordered = [frames[k] for k in order]
     first = ordered[0]
-    pixel, between = first.pixel_spacing_mm, _told(first)
+    said.append(
+        f"The files do not say where their slices lie ({lacking(first)}): orientation unknown, "
+        f"slices in the order of their {order_by}."
+    )
+    gaps = np.diff(np.sort(along))
+    pixel = first.pixel_spacing_mm
+    between = float(np.median(gaps)) if gaps.any() else _told(first)
     known = pixel is not None and min(pixel) > 0 and between is not None
     spacing = (float(between or 0), *(pixel or ())) if known else None
     return Stack(

@@ -110,7 +110,27 @@ def _by_repeats(group: list[HeaderRecord]) -> list[list[HeaderRecord]]:
         stacks = [part for stack in stacks for part in _by_fact(stack, fact, least_shared=0.0)]
     for fact in _TIMES:
         stacks = [part for stack in stacks for part in _by_fact(stack, fact, least_shared=0.5)]
-    return stacks
+    return [part for stack in stacks for part in _by_rank(stack)]
+
+
+def _by_rank(stack: list[HeaderRecord]) -> list[list[HeaderRecord]]:
+    """Take apart volumes that only their instance numbers tell apart.
+
+    Every position has to occur as often as every other; files that were written twice with other
+    UIDs come apart so, too.
+    """
+    at: dict[int, list[HeaderRecord]] = defaultdict(list)
+    for record in stack:
+        place = _place(record)
+        if place is None or record.instance_number is None:
+            return [stack]
+        at[round(place / POSITION_TOLERANCE_MM)].append(record)
+    counts = {len(same) for same in at.values()}
+    numbers = {record.instance_number for record in stack}
+    if len(at) < 2 or len(counts) != 1 or len(numbers) != len(stack):
+        return [stack]
+    ranked = [sorted(same, key=_number) for same in at.values()]
+    return [list(part) for part in zip(*ranked, strict=True)]
 
 
 def _by_fact(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_brainseg.core.formats.dicom.about import person_name
 from napari_brainseg.core.formats.dicom.naming import identity_of, name_studies
@@ -20,6 +20,7 @@ from napari_brainseg.core.formats.dicom.series_roles import (
     without_localisers,
 )
 from napari_brainseg.core.formats.dicom.stacks import split_series
+from napari_brainseg.core.formats.dicom.visits import one_visit
 from napari_brainseg.core.formats.kaggle3m import StudyFolder
 from napari_brainseg.core.imaging import KAGGLE_ORDER, Modality, StudyFormat
 
@@ -45,12 +46,15 @@ class GroupedStudy(NamedTuple):
         Files that were left out because another holds the same SOP instance.
     others : tuple of HeaderRecord
         Files of the study without pictures: reports, plans, presentation states.
+    studies : int
+        Study UIDs that were brought together; see `one_visit`.
     """
 
     identity: StudyIdentity
     images: tuple[HeaderRecord, ...]
     copies: int
     others: tuple[HeaderRecord, ...]
+    studies: int = 1
 
 
 def group_studies(records: Iterable[HeaderRecord]) -> list[GroupedStudy]:
@@ -64,18 +68,25 @@ def group_studies(records: Iterable[HeaderRecord]) -> list[GroupedStudy]:
     for record in records:
         groups[_group_key(record, owners)].append(record)
     studies = []
-    for group in groups.values():
+    for together in one_visit(groups):
+        group = [record for part in together for record in part]
         named = next((r for r in group if r.patient_id and r.is_image), group[0])
         images = [record for record in group if record.is_image]
         if all(record.is_mask for record in images):
             # Masks without the images they belong to show nothing.
             continue
-        once: dict[str, HeaderRecord] = {}
+        once: dict[Any, HeaderRecord] = {}
         for record in images:
-            once.setdefault(record.sop_instance_uid or str(record.path), record)
+            once.setdefault(_file_key(record), record)
         others = tuple(record for record in group if not record.is_image)
         studies.append(
-            GroupedStudy(identity_of(named), tuple(once.values()), len(images) - len(once), others)
+            GroupedStudy(
+                identity_of(named),
+                tuple(once.values()),
+                len(images) - len(once),
+                others,
+                len(together),
+            )
         )
     return studies
 
@@ -115,6 +126,13 @@ def _group_key(record: HeaderRecord, owners: dict[str, set[tuple[str, str]]]) ->
         if len(named) == 1:
             person = (record.patient_id, next(iter(named)))
     return (*person, record.study_uid or record.study_date or str(record.path.parent))
+
+
+def _file_key(record: HeaderRecord) -> Any:
+    """Give what copies of a file share; some programs give all files of a series one UID."""
+    if not record.sop_instance_uid:
+        return record.path
+    return (record.sop_instance_uid, record.instance_number, record.position, record.series_uid)
 
 
 def _places(studies: Sequence[GroupedStudy], beside: Collection[Path]) -> list[Path]:
@@ -200,6 +218,11 @@ def _mask_words(record: HeaderRecord) -> str:
 
 def _warnings(study: GroupedStudy, chosen: dict[Modality, Stack]) -> list[str]:
     warnings = []
+    if study.studies > 1:
+        warnings.append(
+            f"{study.studies} studies of this day are opened as one: they are of the same patient "
+            "in the same frame of reference."
+        )
     if not study.identity.date:
         warnings.append("The files say no date of the study.")
     if study.copies:

@@ -131,6 +131,18 @@ def test_bits_above_the_stored_ones_do_not_count(tmp_path: Path, phantom: Study)
     np.testing.assert_array_equal(_native(tmp_path / "s"), signed.values)
 
 
+def test_values_in_the_highest_bits(tmp_path: Path, phantom: Study) -> None:
+    """Old files may have them there (HighBit), with anything below."""
+
+    def change(dataset: pydicom.Dataset) -> None:
+        dataset.HighBit = 15
+        plane = np.frombuffer(dataset.PixelData, np.uint16) << 4 | np.uint16(5)
+        dataset.PixelData = plane.astype(np.uint16).tobytes()
+
+    sampled = _write(tmp_path, phantom, change, signed=False, bits_stored=12)
+    np.testing.assert_array_equal(_native(tmp_path), sampled.values)
+
+
 @pytest.mark.parametrize(
     ("keyword", "dtype"), [("FloatPixelData", np.float32), ("DoubleFloatPixelData", np.float64)]
 )

@@ -187,6 +187,20 @@ def test_a_stack_of_another_time_in_one_file_is_left_out(tmp_path: Path, phantom
     assert any("another echo or time are left out" in w for w in study.warnings)
 
 
+def test_decimal_commas_are_read_and_mosaics_are_refused(tmp_path: Path, phantom: Study) -> None:
+    series = PhantomSeries(FLAIR, (6, 5.5, 5.5))
+    folder = write_dicom_phantom(tmp_path, phantom, series=[series])
+    for path in folder.rglob("*.dcm"):
+        path.write_bytes(path.read_bytes().replace(b"5.5\\5.5", b"5,5\\5,5"))
+    assert load_study(folder).image.geometry.spacing_mm == pytest.approx((6, 5.5, 5.5))
+    for path in folder.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+        dataset.save_as(path)
+    with pytest.raises(DataError, match="mosaic"):
+        load_study(folder)
+
+
 def test_old_multiframe_has_no_orientation(tmp_path: Path, phantom: Study) -> None:
     series = PhantomSeries(FLAIR, (6, 5, 5), enhanced=True)
     folder = write_dicom_phantom(tmp_path, phantom, series=[series])

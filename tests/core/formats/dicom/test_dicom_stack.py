@@ -200,6 +200,31 @@ def test_without_geometry_numbers_give_the_order() -> None:
     assert bare.spacing_mm is None
 
 
+def test_without_a_place_the_best_order_there_is() -> None:
+    shuffled = [(k * 7) % 10 for k in range(10)]
+    located = [_frame(k, None, location_mm=5.0 * z) for k, z in enumerate(shuffled)]
+    placed = [_frame(k, (0, 2 * z, 4 * z), None) for k, z in enumerate(shuffled)]
+    for frames, told, between in (
+        (located, "ImagePositionPatient missing", 5.0),
+        (placed, "ImageOrientationPatient missing", 20**0.5),
+    ):
+        stack = build_stack(frames)
+        assert [shuffled[frame.number] for frame in stack.there] == list(range(10))
+        assert np.isclose(stack.spacing_mm[0], between)
+        assert told in _text(stack)
+    same = [replace(frame, location_mm=3.0) for frame in located]
+    assert [frame.number for frame in build_stack(same).there] == list(range(10))
+
+
+def test_phases_in_the_file_of_the_images_are_left_out() -> None:
+    images = _axial(range(6), kind=("MAGNITUDE", "T1"))
+    phases = [replace(f, kind=("PHASE", "T1"), path=Path(f"/p/{f.number}")) for f in images]
+    stack = build_stack([*phases, *images])
+    assert {frame.kind[0] for frame in stack.there} == {"MAGNITUDE"}
+    assert "6 of 12 pictures show phases" in _text(stack)
+    assert len(build_stack(phases).there) == 6
+
+
 def test_directions_that_are_none() -> None:
     for orientation in ((0.0,) * 6, (1, 0, 0, 1, 0, 0), (2, 0, 0, 0, 2, 0)):
         stack = build_stack([_frame(k, (0, 0, k), orientation) for k in range(3)])

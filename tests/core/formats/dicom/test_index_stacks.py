@@ -77,12 +77,11 @@ def test_one_slice_that_was_taken_twice_does_not_tear_the_volume(tmp_path, write
     assert lengths(tmp_path) == [9]
 
 
-def test_times_of_single_slices_do_not_tear_volumes_that_nothing_tells_apart(
-    tmp_path, write_series
-):
+def test_volumes_that_only_their_numbers_tell_apart(tmp_path, write_series):
     write_series(tmp_path, 6, series="1.9", AcquisitionTime=lambda n: f"1015{n:02d}")
     write_series(tmp_path, 6, series="1.9", first=7, AcquisitionTime=lambda n: f"1016{n:02d}")
-    assert lengths(tmp_path) == [12]
+    assert lengths(tmp_path) == [6, 6]
+    assert [stack[0].instance_number for stack in stacks_of(tmp_path)] == [1, 7]
 
 
 def test_a_second_echo_of_some_slices(tmp_path, write_series):

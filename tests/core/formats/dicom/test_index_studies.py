@@ -128,6 +128,27 @@ def test_two_studies_of_a_day_keep_their_letters(tmp_path, write_study):
     assert discover(tmp_path).patients == (names[late],)
 
 
+def test_series_of_one_visit_in_studies_of_their_own_are_one(tmp_path, write_series):
+    """Same patient, day and frame of reference; with two FLAIR they may be two examinations."""
+    same = {"FrameOfReferenceUID": "1.7.7", "slices": 9}
+    write_series(tmp_path / "a", study="1", SeriesDescription="AX T1", **same)
+    write_series(tmp_path / "b", study="2", SeriesDescription="AX FLAIR", **same)
+    (study,) = discover(tmp_path).folders
+    assert dict(study.roles).keys() == {PRE, FLAIR}
+    assert "2 studies of this day are opened as one" in study.warnings[0]
+    write_series(tmp_path / "c", study="3", SeriesDescription="COR FLAIR", **same)
+    assert len(discover(tmp_path).folders) == 3
+    other = {**same, "FrameOfReferenceUID": "1.7.8"}
+    write_series(tmp_path / "d" / "e", study="4", SeriesDescription="AX T1", **other)
+    assert len(discover(tmp_path / "d").folders) == 1
+
+
+def test_files_with_one_uid_at_other_places_are_no_copies(tmp_path, write_series):
+    write_series(tmp_path, 9, SOPInstanceUID="1.5.5", SeriesDescription="AX FLAIR")
+    (study,) = discover(tmp_path).folders
+    assert study.slices == 9
+
+
 def test_a_study_seen_alone_first_keeps_its_name(tmp_path, write_study):
     late = write_study(tmp_path / "late", study="1.5", StudyTime="170000")
     (alone,) = discover(late).patients
