@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_brainseg.core.imaging import Modality
+from napari_brainseg.core.imaging.window import tissue_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,18 +38,26 @@ def make_thumbnail(study: Study) -> NDArray[np.uint8]:
     Parameters
     ----------
     study : Study
-        With a FLAIR channel, or the first channel is taken.
+        Without FLAIR the first sequence that it has is taken; CT under the window of the brain.
 
     Returns
     -------
     ndarray of uint8, shape (H, W)
         Grey levels; the longer side has at most `THUMBNAIL_SIZE` pixels.
     """
-    image = study.image
-    name = Modality.FLAIR if Modality.FLAIR in image.modalities else image.modalities[0]
-    plane = image.channel(name)[_slice_to_show(study)].astype(np.float32)
-    plane = _shrink(_crop_to_head(plane))
-    low, high = float(plane.min()), float(np.percentile(plane, _WHITE_PERCENTILE))
+    image, index = study.image, _slice_to_show(study)
+    there = [m for m in image.modalities if m not in study.missing_modalities]
+    name = Modality.FLAIR if Modality.FLAIR in there or not there else there[0]
+    name = name if name in image.modalities else image.modalities[0]
+    plane, spacing_mm = image.channel(name)[index].astype(np.float32), image.geometry.spacing_mm
+    native = study.shown(name)[index]
+    if native.min() < 0 and (tissue := tissue_of(native)).hounsfield:
+        # From air to bone the brain would be one grey.
+        low, high = tissue.auto
+        plane = _shrink(_crop_to_head(np.clip(native.astype(np.float32), low, high)), spacing_mm)
+    else:
+        plane = _shrink(_crop_to_head(plane), spacing_mm)
+        low, high = float(plane.min()), float(np.percentile(plane, _WHITE_PERCENTILE))
     if high <= low:
         return np.zeros(plane.shape, np.uint8)
     grey: NDArray[np.uint8] = np.clip((plane - low) / (high - low) * 255, 0, 255).astype(np.uint8)
@@ -97,14 +106,23 @@ def _crop_to_head(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     return plane[spans[0], spans[1]]
 
 
-def _shrink(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average blocks of pixels; a picture that is small enough stays as it is."""
-    scale = max(1.0, max(plane.shape) / THUMBNAIL_SIZE)
+def _shrink(
+    plane: NDArray[np.float32], spacing_mm: tuple[float, float, float] | None
+) -> NDArray[np.float32]:
+    """Average blocks of pixels; a picture that is small enough stays as it is.
+
+    Pixels that are not square are repeated along their longer side, so that a head looks like one.
+    """
+    _, *sides = spacing_mm or (1.0, 1.0, 1.0)
+    lengths = [n * side / min(sides) for n, side in zip(plane.shape, sides, strict=True)]
+    scale = max(1.0, max(lengths) / THUMBNAIL_SIZE)
     for axis in (0, 1):
         length = plane.shape[axis]
-        wanted = max(1, round(length / scale))
+        wanted = max(1, round(lengths[axis] / scale))
         starts = np.linspace(0, length, wanted + 1).round().astype(np.intp)[:-1]
-        counts = np.diff(starts, append=length).astype(np.float32)
+        starts = np.minimum(starts, length - 1)
+        # Where a pixel is repeated, `reduceat` gives it alone.
+        counts = np.maximum(np.diff(starts, append=length), 1).astype(np.float32)
         plane = np.add.reduceat(plane, starts, axis=axis)
         plane /= counts[:, None] if axis == 0 else counts
     return plane

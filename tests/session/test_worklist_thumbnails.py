@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_brainseg.core.imaging import KAGGLE_ORDER, LabelVolume, Modality, ScalarVolume, Study
+from napari_brainseg.core.imaging import (
+    KAGGLE_ORDER,
+    Geometry,
+    LabelVolume,
+    Modality,
+    ScalarVolume,
+    Study,
+)
 from napari_brainseg.session.thumbnails import (
     THUMBNAIL_SIZE,
     make_thumbnail,
@@ -45,6 +52,33 @@ def test_the_slice_with_the_largest_lesion_is_shown() -> None:
     with_lesion, middle = make_thumbnail(head(lesion_at=5)), make_thumbnail(head())
     # Only beside the middle slice there is a spot brighter than the rest of the head.
     assert len(np.unique(with_lesion[18:30, 5:28])) > len(np.unique(middle[18:30, 5:28]))
+
+
+def test_pixels_that_are_not_square_leave_a_head_its_shape() -> None:
+    square = head()
+    image = square.image.data[..., ::4]  # columns four times as far apart
+    flat = Study("A", ScalarVolume(image, geometry=Geometry((5.0, 0.5, 2.0))))
+    high, wide = make_thumbnail(flat).shape
+    assert (high, wide) == pytest.approx(make_thumbnail(square).shape, abs=3)
+
+
+def test_ct_is_seen_under_the_window_of_the_brain() -> None:
+    _, y, x = np.indices((3, 64, 64))
+    radius = np.hypot(y - 32, x - 32)
+    hounsfield = np.full((3, 64, 64), -1000, np.int16)
+    hounsfield[radius < 26] = 1200
+    hounsfield[radius < 24] = 30
+    hounsfield[(radius < 24) & (x > 32)] = 45
+    image = np.zeros((3, 3, 64, 64), np.uint8)
+    image[0] = (hounsfield + 1000) / 2200 * 255
+    lacking = (Modality.FLAIR, Modality.POST)
+    study = Study(
+        "A", ScalarVolume(image), missing_modalities=lacking, native={Modality.PRE: hounsfield}
+    )
+    picture = make_thumbnail(study).astype(int)
+    row = picture[picture.shape[0] // 2]
+    assert row.max() == 255, "bone"
+    assert row[30] - row[14] > 30, "both halves of the brain differ"
 
 
 @pytest.mark.parametrize("value", [0, 9])
