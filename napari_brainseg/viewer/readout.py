@@ -82,7 +82,11 @@ class Readout:
         if found is None or self._viewer.dims.ndisplay != 2:
             return found
         words = self.words(self._viewer.cursor.position)
-        return (words, found[1]) if words else found
+        if not words:
+            return found
+        # As coordinates it gets the whole line, as those of napari do.
+        line = {"layer_base": "", "source_type": "", "plugin": "", "coordinates": words}
+        return line, found[1]
 
 
 def place_words(geometry: Geometry, voxel: Sequence[float]) -> str:

@@ -73,7 +73,7 @@ def test_a_dropped_zip_of_dicom_opens_and_its_series_can_be_chosen(
     assert "Gruenbaum" not in repr(flair.metadata)
     window.viewer.mouse_over_canvas = True
     status, _tip = window.viewer._calc_status_from_cursor()
-    assert " mm    FLAIR " in status
+    assert " mm    FLAIR " in status["coordinates"]
 
     window.desk.preferences.set(hide_identifiers=True)
     window.wait(lambda: not panel.identity.isVisible())

@@ -66,9 +66,9 @@ def test_the_status_bar_is_naparis_own_again_without_a_case_and_after_the_end(da
     view = view_of(data, AXIAL)
     readout = Readout(viewer, view)
     viewer.cursor.position = (10.0, 30.0, 75.0)
-    assert "FLAIR" in viewer._calc_status_from_cursor()[0]
+    assert "FLAIR" in viewer._calc_status_from_cursor()[0]["coordinates"]
     view.case = None
-    assert "coordinates" in viewer._calc_status_from_cursor()[0]
+    assert viewer._calc_status_from_cursor()[0]["layer_base"] == "Image"
     view.case = view_of(data, AXIAL).case
     readout.close()
-    assert "coordinates" in viewer._calc_status_from_cursor()[0]
+    assert viewer._calc_status_from_cursor()[0]["layer_base"] == "Image"
