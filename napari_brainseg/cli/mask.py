@@ -113,7 +113,8 @@ def info(mask: _MaskArgument) -> None:
         said = describe_mask(mask)
     lines = [
         f"{said.format}, {' x '.join(str(n) for n in said.shape)}",
-        f"{said.lesion_voxels} voxels of lesion",
+        f"{said.lesion_voxels} voxels of lesion"
+        + (" (probability of a half or more)" if "fractional" in said.format else ""),
     ]
     for each in said.segments:
         facts = [f"{each.category}: {each.type}".strip(": "), each.how.lower(), each.algorithm]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_brainseg.core.reporting.extent import head_extent
+from napari_brainseg.core.reporting.lettering import font_for
 from napari_brainseg.core.reporting.outline import inner_outline
 from napari_brainseg.core.reporting.overlay import PREDICTION, TRUTH
 
@@ -145,7 +146,7 @@ def _encode(
     greys: int,
     frame_ms: int,
 ) -> bytes:
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     image, truth, prediction = layers
     red, green, white = greys, greys + 1, greys - 1
@@ -153,7 +154,7 @@ def _encode(
     palette = [*np.repeat(levels, 3).tolist(), *PREDICTION, *TRUTH]
     indexed = ((image.astype(np.uint16) * (greys - 1) + 127) // 255).astype(np.uint8)
     outlines = (inner_outline(prediction), red), (inner_outline(truth), green)
-    font = ImageFont.load_default(12)
+    font = font_for("".join(titles), 12)
     frames = []
     for z, title in enumerate(titles):
         written = Image.fromarray(indexed[z])

@@ -6,13 +6,23 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_brainseg import __version__
+from napari_brainseg.core.reporting.fonts import file_for, own_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["BACKGROUND", "NOT_FOR_DIAGNOSIS", "Key", "foot_line", "framed", "letter_px", "outlined"]
+__all__ = [
+    "BACKGROUND",
+    "NOT_FOR_DIAGNOSIS",
+    "Key",
+    "font_for",
+    "foot_line",
+    "framed",
+    "letter_px",
+    "outlined",
+]
 
 BACKGROUND = (17, 20, 24)
 TITLE = (240, 240, 240)
@@ -29,6 +39,8 @@ class Key(NamedTuple):
 
     text: str
     colour: tuple[int, int, int]
+    dashed: bool = False
+    """Whether its outline has gaps: a square of the legend has one, too."""
 
 
 def letter_px(width: int) -> int:
@@ -68,16 +80,19 @@ def framed(
     pad = size // 2
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     room = body.width - 2 * pad
-    fonts = [_font(size), *(_font(round(size * 0.88)) for _ in head[1:])]
+    sizes = [size, *(round(size * 0.88) for _ in head[1:])]
+    fonts = [font_for(text, of) for text, of in zip(head, sizes, strict=True)]
     upper = [
         (line, font, TITLE if number == 0 else TEXT)
         for number, (text, font) in enumerate(zip(head, fonts, strict=False))
         for line in _wrapped(measure, text, font, room)
     ]
-    small = _font(round(size * 0.88))
+    small = font_for("".join(key.text for key in legend), round(size * 0.88))
     square = round(size * 0.7)
     rows = _legend_rows(measure, legend, small, room, square)
-    lower = _wrapped(measure, foot_line() if foot is None else foot, _font(round(size * 0.8)), room)
+    last = foot_line() if foot is None else foot
+    least = font_for(last, round(size * 0.8))
+    lower = _wrapped(measure, last, least, room)
     step = round(size * LINE_HEIGHT)
     above = pad + step * len(upper) + (pad // 2 if upper else 0)
     below = pad + step * (len(rows) + len(lower)) + pad // 2
@@ -91,12 +106,13 @@ def framed(
         for left, key in row:
             y = top + step / 2
             draw.rectangle((left, y - square / 2, left + square, y + square / 2), fill=key.colour)
+            if key.dashed:
+                gap = left + 0.36 * square, y - square / 2, left + 0.64 * square, y + square / 2
+                draw.rectangle(gap, fill=BACKGROUND)
             draw.text((left + square + pad, y), key.text, font=small, fill=TEXT, anchor="lm")
         top += step
     for line in lower:
-        draw.text(
-            (pad, top + step / 2), line, font=_font(round(size * 0.8)), fill=TEXT, anchor="lm"
-        )
+        draw.text((pad, top + step / 2), line, font=least, fill=TEXT, anchor="lm")
         top += step
     return sheet
 
@@ -110,22 +126,30 @@ def outlined(
 ) -> None:
     """Write on an image: white with a dark rim, legible on bright and on dark tissue."""
     draw.text(
-        place, text, font=_font(size), fill=TITLE, anchor=anchor,
+        place, text, font=font_for(text, size), fill=TITLE, anchor=anchor,
         stroke_width=max(1, size // 8), stroke_fill=(0, 0, 0),
     )  # fmt: skip
 
 
-@lru_cache(maxsize=32)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+@lru_cache(maxsize=64)
+def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """Load a font that has the letters of a text, where there is one: names may be in any.
+
+    Parameters
+    ----------
+    text : str
+    size : int
+        Height in pixels.
+    """
     from PIL import ImageFont
 
-    return ImageFont.load_default(size)
+    return ImageFont.truetype(file_for(text) or own_file(), size)
 
 
 def _wrapped(
     draw: ImageDraw.ImageDraw,
     text: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    font: ImageFont.FreeTypeFont,
     room: float,
 ) -> list[str]:
     """Break a text into lines that fit; a word that is too long is broken, too."""
@@ -151,7 +175,7 @@ def _wrapped(
 def _legend_rows(
     draw: ImageDraw.ImageDraw,
     legend: Sequence[Key],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    font: ImageFont.FreeTypeFont,
     room: float,
     square: int,
 ) -> list[list[tuple[float, Key]]]:
@@ -166,7 +190,7 @@ def _legend_rows(
             rows[-1].append((used + 2 * pad, key))
             used += 2 * pad + width
             continue
-        rows.append([(pad, Key(lines[0] if lines else "", key.colour))])
+        rows.append([(pad, key._replace(text=lines[0] if lines else ""))])
         # What was wrapped stands under its square, which has the colour of the ground.
         rows += [[(pad, Key(line, BACKGROUND))] for line in lines[1:]]
         used = width if len(lines) == 1 else room

@@ -17,13 +17,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_brainseg.core.reporting.fonts import file_for, has_letters, own_file
+
 if TYPE_CHECKING:
     from reportlab.platypus import Paragraph
 
 __all__ = ["BOLD", "PLAIN", "can_write", "lettered", "register", "with_pictures"]
 
 PLAIN, BOLD = "BrainSeg-Sans", "BrainSeg-Sans-Bold"
-_FILES = {PLAIN: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf"}
 _PACKS = (
     (re.compile("[\u3040-\u30ff\uff66-\uff9f]"), "HeiseiKakuGo-W5"),
     (re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]"), "HYGothic-Medium"),
@@ -32,8 +33,6 @@ _PACKS = (
 """Kana, Hangul, and other characters of East Asia, with the font that programs bring for them."""
 _JOINED = re.compile("[\u0900-\u109f\u1780-\u17ff]")
 """Scripts of South and South-East Asia, whose letters change with their neighbours."""
-_SANS = re.compile("sans|gothic|malgun|yahei|simhei|meiryo|hiragino|arial|noto", re.IGNORECASE)
-_NO_LETTERS = re.compile("lastresort|emoji|blank|mono", re.IGNORECASE)
 _DOTS_PER_PT = 600 / 72
 _MARK = "letters-"
 _LONGEST = 36
@@ -46,8 +45,8 @@ def register() -> None:
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
-    for name in _FILES:
-        pdfmetrics.registerFont(TTFont(name, str(_file(name))))
+    for name in (PLAIN, BOLD):
+        pdfmetrics.registerFont(TTFont(name, own_file(bold=name == BOLD)))
     # reportlab knows a font by its last place in the family, so bold stands there twice, too.
     pdfmetrics.registerFontFamily(PLAIN, normal=PLAIN, bold=BOLD, italic=PLAIN, boldItalic=BOLD)
 
@@ -90,11 +89,11 @@ def _way(word: str, font: str) -> _Way | None:
     if _is_joined(word):
         from PIL import features
 
-        file = _file_for(word)
+        file = file_for(word)
         return ("picture", file) if file and features.check("raqm") else None
-    if _has(str(_file(font)), word):
+    if has_letters(own_file(bold=font == BOLD), word):
         return "font", font
-    file = _file_for(word)
+    file = file_for(word)
     if file is not None:
         name = _embedded(file)
         return ("picture", file) if name is None else ("font", name)
@@ -167,32 +166,6 @@ def _is_asian(letter: str) -> bool:
     return letter.isascii() or any(letters.search(letter) for letters, _ in _PACKS)
 
 
-@lru_cache(maxsize=64)
-def _file_for(word: str) -> str | None:
-    """Font file that has all letters of a word: DejaVu Sans, else one of this computer."""
-    files = (str(_file(PLAIN)), *_files_here())
-    return next((file for file in files if _has(file, word)), None)
-
-
-@lru_cache(maxsize=1)
-def _files_here() -> tuple[str, ...]:
-    from matplotlib.font_manager import findSystemFonts
-
-    names = [name for name in findSystemFonts() if not _NO_LETTERS.search(Path(name).name)]
-    return tuple(sorted(names, key=lambda name: (not _SANS.search(Path(name).name), name)))
-
-
-@lru_cache(maxsize=4096)
-def _has(file: str, word: str) -> bool:
-    from matplotlib.ft2font import FT2Font
-
-    try:
-        face = FT2Font(file)
-    except (OSError, RuntimeError):
-        return False
-    return all(face.get_char_index(ord(letter)) for letter in word)
-
-
 @lru_cache(maxsize=32)
 def _embedded(file: str) -> str | None:
     """Name under which reportlab knows a font; ``None`` if it cannot take it in."""
@@ -214,9 +187,3 @@ def _packed(name: str) -> str:
 
     pdfmetrics.registerFont(UnicodeCIDFont(name))
     return name
-
-
-def _file(name: str) -> Path:
-    import matplotlib as mpl
-
-    return Path(mpl.get_data_path()) / "fonts" / "ttf" / _FILES[name]

@@ -34,6 +34,10 @@ FILL = 0.35
 AIR = 28
 """Grey values that the noise of air does not exceed in any slice; scalp is brighter."""
 THICK_FROM_PX = 640
+DASHED_FROM_PX = 320
+"""Longer side of a picture in which dashes of lines are told apart."""
+DASH_PX, GAP_PX = 11.0, 3.0
+"""Along an outline; what `_gaps` takes away is wider by the line that is cut."""
 BAR_MM = (100, 50, 20, 10, 5, 2, 1)
 BAR_SHARE = 0.35
 """Most of the picture's width that a scale bar takes."""
@@ -52,10 +56,10 @@ class Mark(NamedTuple):
         """What readers call it."""
         return WORDS.get(self.name, self.name)
 
-    def key(self, model: str | None = None) -> Key:
+    def key(self, model: str | None = None, *, dashed: bool = False) -> Key:
         """Entry of the legend, with the version of the model where that made the mask."""
         is_made = self.name == "prediction" and model
-        return Key(f"{self.words} ({model})" if is_made else self.words, self.colour)
+        return Key(f"{self.words} ({model})" if is_made else self.words, self.colour, dashed)
 
 
 def marks_of(
@@ -205,14 +209,19 @@ class SliceDrawing:
     def outlines(self, z: int, names: Sequence[str] | None = None) -> NDArray[np.uint8]:
         """Draw a slice with the outlines of its masks, RGB (height, width, 3).
 
-        Lines that coincide stay visible: those under the truth's are wider.
+        Lines that coincide stay visible: those under the truth's are wider. Beside others the
+        prediction's has gaps, for readers who see no colours and for grey print.
         """
         painted = np.repeat(self.grey(z)[..., None], 3, axis=-1)
         chosen = [m for m in self.marks if names is None or m.name in names]
         unit = 2 if max(self.size) >= THICK_FROM_PX else 1
         for place, mark in enumerate(chosen):
             width = unit * (len(chosen) - place)
-            painted[_line(self.lesion(z, mark), width)] = mark.colour
+            lesion = self.lesion(z, mark)
+            line = _line(lesion, width)
+            if len(chosen) > 1 and self._is_dashed(mark):
+                line &= ~_gaps(lesion, unit)
+            painted[line] = mark.colour
         return painted
 
     def filled(self, z: int, name: str) -> NDArray[np.uint8]:
@@ -232,7 +241,13 @@ class SliceDrawing:
 
     def legend(self, model: str | None = None) -> tuple[Key, ...]:
         """Entries of the legend, the truth first."""
-        return tuple(mark.key(model) for mark in reversed(self.marks))
+        return tuple(
+            mark.key(model, dashed=len(self.marks) > 1 and self._is_dashed(mark))
+            for mark in reversed(self.marks)
+        )
+
+    def _is_dashed(self, mark: Mark) -> bool:
+        return mark.name == "prediction" and max(self.size) >= DASHED_FROM_PX
 
     def _head(self) -> tuple[slice, slice]:
         brightest = np.zeros(self._volume.shape[1:], np.uint8)
@@ -303,3 +318,21 @@ def _line(lesion: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     for _ in range(width - 1):
         line |= inner_outline(lesion & ~line)
     return line
+
+
+def _gaps(lesion: NDArray[np.bool_], unit: int) -> NDArray[np.bool_]:
+    """Pixels to leave out of an outline, so that it is dashed; small islands stay whole."""
+    from scipy import ndimage
+    from skimage.measure import find_contours
+
+    gaps = np.zeros(np.add(lesion.shape, 2), bool)
+    dash, period = DASH_PX * unit, (DASH_PX + GAP_PX) * unit
+    around: NDArray[np.float64] = np.pad(lesion, 1).astype(np.float64)
+    contours: list[NDArray[np.float64]] = find_contours(around, 0.5)  # type: ignore[no-untyped-call]
+    for contour in contours:
+        steps = np.hypot(*np.diff(contour, axis=0).T)
+        along = np.concatenate([[0.0], np.cumsum(steps)])
+        if along[-1] >= 3 * period:
+            places = contour[along % period > dash].round().astype(int)
+            gaps[places[:, 0], places[:, 1]] = True
+    return ndimage.binary_dilation(gaps, iterations=2 * unit)[1:-1, 1:-1]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from napari_brainseg.core.reporting.lettering import font_for
 from napari_brainseg.core.reporting.outline import inner_outline
 from napari_brainseg.core.reporting.overlay import PREDICTION, TRUTH
 
@@ -80,7 +81,7 @@ def triptych(title: str, rows: Sequence[TriptychRow]) -> NDArray[np.uint8]:
     ValueError
         If there are no rows.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     if not rows:
         raise ValueError("A triptych needs at least one slice.")
@@ -92,7 +93,7 @@ def triptych(title: str, rows: Sequence[TriptychRow]) -> NDArray[np.uint8]:
         "RGB", (3 * width + 4 * GAP_PX, BAND_PX + len(rows) * step), color=(17, 20, 24)
     )
     draw = ImageDraw.Draw(sheet)
-    font, small = ImageFont.load_default(15), ImageFont.load_default(13)
+    font, small = font_for(title, 15), font_for("", 13)
     draw.text((GAP_PX, BAND_PX / 2), title, font=font, fill=(240, 240, 240), anchor="lm")
     for number, row in enumerate(rows):
         top = BAND_PX + number * step

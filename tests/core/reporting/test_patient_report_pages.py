@@ -211,10 +211,10 @@ def test_few_pictures_are_spread_through_the_lesion() -> None:
 def test_names_in_other_letters_are_written_or_the_page_says_so(
     report: PatientReport, pdf_text: Callable[[PatientReport], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_brainseg.core.reporting import pdf_letters
+    from napari_brainseg.core.reporting import fonts, pdf_letters
 
-    monkeypatch.setattr(pdf_letters, "_files_here", tuple)
-    pdf_letters._file_for.cache_clear()
+    monkeypatch.setattr(fonts, "_files_here", tuple)
+    fonts.file_for.cache_clear()
     pdf_letters._way.cache_clear()
     names = {"Ja": "山田, 太郎 たろう", "Ko": "홍, 길동", "Zh": "王, 小东", "Ru": "Ковалёв, Иван"}
     asian = replace(report, identity=names)
@@ -229,7 +229,7 @@ def test_names_in_other_letters_are_written_or_the_page_says_so(
     assert "สมชาย" in html
     assert "Boxes" not in html
     assert can_write("Jürgen Ковалёв Ελένη 王小东")
-    pdf_letters._file_for.cache_clear()
+    fonts.file_for.cache_clear()
     pdf_letters._way.cache_clear()
 
 

@@ -21,6 +21,7 @@ from napari_brainseg.core.imaging import (
     Study,
 )
 from napari_brainseg.core.reporting.contact_sheet import contact_sheet
+from napari_brainseg.core.reporting.lettering import font_for
 from napari_brainseg.core.reporting.overlay import PREDICTION, TRUTH
 from napari_brainseg.core.reporting.slice_drawing import (
     CORRECTION,
@@ -365,3 +366,29 @@ def test_the_same_pictures_have_the_same_bytes(tmp_path: Path) -> None:
     ]
 
     assert runs[0] == runs[1]
+
+
+def test_the_prediction_is_told_apart_without_colours() -> None:
+    """Its outline has gaps beside others, none alone, and the legend shows which one it is."""
+    study = make_study()
+    square = np.zeros(SHAPE, np.uint8)
+    square[2, 6:26, 8:30] = 1
+    alone = SliceDrawing(study, marks_of(study, {"truth": None, "prediction": square}))
+    beside = SliceDrawing(study, marks_of(study, {"prediction": square, "truth": mask(4)}))
+
+    whole = (alone.outlines(2) == PREDICTION).all(axis=-1)
+    dashed = (beside.outlines(2) == PREDICTION).all(axis=-1)
+    assert not alone.legend()[0].dashed
+    assert [key.dashed for key in beside.legend()] == [False, True]
+    rim = dashed[np.flatnonzero(whole.any(axis=1))[0]]
+    runs = [len(list(run)) for on, run in itertools.groupby(rim.tolist()) if on]
+    assert len(runs) > 5
+    small = SliceDrawing(study, marks_of(study, {"prediction": square}), side_px=100, fit=True)
+    assert not any(key.dashed for key in small.legend()), "thumbnails have whole lines"
+
+
+@pytest.mark.parametrize("name", ["Jürgen Weiß", "Ковалёв", "Ελένη"])
+def test_names_have_their_letters_in_pictures(name: str) -> None:
+    font = font_for(name, 20)
+    missing = bytes(font.getmask("\ue000"))
+    assert all(bytes(font.getmask(letter)) != missing for letter in name if letter != " ")
