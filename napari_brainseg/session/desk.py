@@ -412,7 +412,12 @@ class Desk:
         DataError
             If no case is open, no editor is named, or the base is not at hand.
         """
-        return self._need_case().start_correction(base, self._need_editor())
+        from napari_brainseg.session.series_choices import hold_series
+
+        case = self._need_case()
+        correction = case.start_correction(base, self._need_editor())
+        hold_series(case.study)
+        return correction
 
     def export(self) -> ManifestEntry:
         """Sign the correction off into the training set of the workspace.

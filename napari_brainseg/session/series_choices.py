@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.dataset.file_lock import file_lock
+from napari_brainseg.core.formats import open_again
 from napari_brainseg.core.formats.series_choices import (
     choice_key,
     choice_record,
@@ -25,12 +27,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_brainseg.core.formats import StudyFolder
-    from napari_brainseg.core.imaging import Modality
+    from napari_brainseg.core.imaging import Modality, Study
 
-__all__ = ["SeriesChoices"]
+__all__ = ["SeriesChoices", "hold_series"]
+
+_log = logging.getLogger(__name__)
 
 _KEPT = 5000
 """Choices remembered; the oldest go first."""
+
+
+def hold_series(study: Study) -> None:
+    """Keep a patient to the series that a correction begins on.
+
+    Without it a series that comes later, and looks the better one, would make another image, to
+    which the correction does not belong. A fault is logged: it must not keep anybody from working.
+    """
+    if not study.series or study.path is None:
+        return
+    try:
+        SeriesChoices().hold(open_again(study.path, study.patient), study.roles)
+    except DataError as error:
+        _log.warning("The series of %s are not held: %s", study.patient, error.message)
 
 
 class SeriesChoices:
@@ -78,6 +96,22 @@ class SeriesChoices:
             kept = read_choices(self._file)
             kept.pop(choice_key(folder), None)
             kept[choice_key(folder)] = said
+            self._write(kept)
+
+    def hold(self, folder: StudyFolder, roles: Mapping[Modality, str]) -> None:
+        """Remember the series of a patient unless there is a choice; the truth stays free.
+
+        Raises
+        ------
+        DataError
+            If there is no such series, or the file cannot be written.
+        """
+        if self.has(folder):
+            return
+        said = choice_record(folder, roles, None)
+        with self._locked():
+            kept = read_choices(self._file)
+            kept.setdefault(choice_key(folder), said)
             self._write(kept)
 
     def forget(self, folder: StudyFolder) -> None:

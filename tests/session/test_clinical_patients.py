@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pydicom
 import pytest
 
 from napari_brainseg.core.dataset.hashing import image_sha256
@@ -171,6 +172,31 @@ def test_a_choice_that_makes_no_study_is_not_remembered(desk: Desk, dicom: Path)
         desk.choose_series({Modality.FLAIR: key, Modality.PRE: key})
 
     assert dict(desk.open(dicom).study.roles) == dict(case.study.roles)
+
+
+def test_a_series_that_comes_later_does_not_take_the_place_of_the_one_corrected(
+    desk: Desk, dicom: Path
+) -> None:
+    case = desk.open(dicom)
+    desk.editor = "AB"
+    desk.start_correction("empty")
+    post = next(s for s in case.study.series if s.key == case.study.roles[Modality.POST])
+    (dicom / "later").mkdir()
+    for file in post.files:
+        late = pydicom.dcmread(file)
+        late.SeriesInstanceUID += ".9"
+        late.SOPInstanceUID += ".9"
+        late.AcquisitionTime = "235900"
+        late.SeriesNumber = 99
+        late.save_as(dicom / "later" / file.name)
+    (plain,) = discover(dicom, as_recognised=True).folders
+    assert dict(plain.roles)[Modality.POST] == f"{post.key}.9"
+
+    again = desk.open(dicom)
+    assert again.image_sha256 == case.image_sha256
+    assert again.correction is not None
+    assert again.study.warnings[-1].endswith(f"of 4 series: {Modality.POST} series 3.")
+    assert desk.forget_series().study.roles[Modality.POST] == f"{post.key}.9"
 
 
 def test_another_program_that_changes_a_volume_is_noticed(nifti: Path) -> None:

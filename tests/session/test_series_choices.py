@@ -100,6 +100,17 @@ def test_a_choice_of_a_series_that_is_gone_does_not_count_and_is_told(choices, a
     assert "not there any more" in found.warnings[0]
 
 
+def test_a_correction_holds_its_series_but_no_choice_and_no_truth(choices, applied):
+    choices.hold(patient(), dict(patient().roles))
+    later = replace(patient(), roles=((FLAIR, "1.2.1"), (PRE, "1.2.0")), truth="1.2.3")
+    held = applied(later)
+    assert held.roles == patient().roles
+    assert held.truth == "1.2.3"
+    choices.choose(later, {FLAIR: "1.2.0"})
+    choices.hold(later, dict(later.roles))
+    assert dict(applied(later).roles) == {FLAIR: "1.2.0"}
+
+
 def test_words_say_what_is_not_as_recognised_without_naming_it(choices, applied):
     assert chosen_words(patient()) == ""
     choices.choose(patient(), {FLAIR: "1.2.1", POST: "1.2.2"}, "1.2.3")

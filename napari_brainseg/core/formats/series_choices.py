@@ -109,7 +109,9 @@ def choice_key(folder: StudyFolder) -> str:
     return _digest(f"{folder.format}|{folder.patient}|{place}")
 
 
-def choice_record(folder: StudyFolder, roles: Mapping[Modality, str], truth: str) -> dict[str, str]:
+def choice_record(
+    folder: StudyFolder, roles: Mapping[Modality, str], truth: str | None
+) -> dict[str, str]:
     """Make what the file keeps of a choice.
 
     Parameters
@@ -118,8 +120,8 @@ def choice_record(folder: StudyFolder, roles: Mapping[Modality, str], truth: str
         The patient.
     roles : mapping of Modality to str
         Key of the series for each modality; modalities left out are missing then.
-    truth : str
-        Key of the mask that is the ground truth; empty for none.
+    truth : str or None
+        Key of the mask that is the ground truth; empty for none; `None` leaves it as recognised.
 
     Raises
     ------
@@ -127,7 +129,8 @@ def choice_record(folder: StudyFolder, roles: Mapping[Modality, str], truth: str
         If there is no such series.
     """
     said = {_NAMES[modality]: _digest(key) for modality, key in roles.items()}
-    said["truth"] = _digest(truth) if truth else ""
+    if truth is not None:
+        said["truth"] = _digest(truth) if truth else ""
     if folder.format is not StudyFormat.DICOM:
         said["content"] = _content(folder, [*roles.values(), *filter(None, [truth])])
     return said
@@ -151,8 +154,12 @@ def chosen_words(folder: StudyFolder) -> str:
             parts.append(f"{modality} {what}")
     if folder.truth != folder.as_found[1]:
         parts.append("ground truth another mask" if folder.truth else "no ground truth")
-    held = f"of {len(images)} series"
-    return f"Chosen by hand, not as recognised, {held}: {', '.join(parts)}." if parts else ""
+    if not parts:
+        return ""
+    return (
+        "Chosen by hand, or held by a correction, and not as recognised, of "
+        f"{len(images)} series: {', '.join(parts)}."
+    )
 
 
 def find_choice(folder: StudyFolder, kept: Mapping[str, Any]) -> str:
@@ -184,13 +191,15 @@ def _applied(folder: StudyFolder, kept: Mapping[str, Any]) -> StudyFolder:
         return folder
     if any(mark not in keys for mark in _marks(said)):
         return folder.with_warning(
-            "A series that was chosen by hand is not there any more: all are as recognised."
+            "A series that was chosen, or corrected on, is not there any more: all are as "
+            "recognised."
         )
     try:
         roles = {modality: keys[mark] for modality, mark in wanted.items()}
-        return folder.with_roles(roles, keys.get(said.get("truth", ""), ""))
+        truth = said.get("truth")
+        return folder.with_roles(roles, None if truth is None else keys.get(truth, ""))
     except DataError as error:
-        return folder.with_warning(f"The series chosen by hand cannot be used: {error.message}")
+        return folder.with_warning(f"The series that were chosen cannot be used: {error.message}")
 
 
 def _by_mark(folder: StudyFolder) -> dict[str, str]:
