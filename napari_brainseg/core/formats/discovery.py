@@ -26,6 +26,10 @@ _LEVELS = 3
 _DICOM_LEVELS = 6
 """Exports of DICOM nest patient, study and series, and more."""
 
+_PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".pdf"}
+
+_CONVERT_PAIRS = "Convert the pair to one NIfTI file (.nii.gz), e.g. with nibabel or SimpleITK."
+
 _PROBED = 40
 """Entries that `is_study_path` looks at in a folder before it gives up."""
 
@@ -130,7 +134,7 @@ def discover(
         If `cancelled` said so.
     """
     # Absolute, so that a patient opened as "." has a name and a root too.
-    root = Path(path).absolute()
+    asked = root = Path(path).absolute()
     if root.is_file():
         if not is_zip(root):
             folders = [_of_file(root)]
@@ -138,7 +142,14 @@ def discover(
         from napari_brainseg.core.formats.archive import unpack
 
         root = unpack(root, progress=progress, cancelled=cancelled)
-    found = _search_all(root, progress, cancelled)
+    try:
+        found = _search_all(root, progress, cancelled)
+    except _NoSlicesError as error:
+        if root == asked:
+            raise
+        # The place in the cache says nothing to the user.
+        said = error.message.replace(f"The folder {root}", f"The archive {asked}")
+        raise DataError(said, error.hint) from error
     folders, twins = _without_twins(found.folders)
     faults = sorted([*found.faults, *twins], key=lambda fault: fault.path)
     if not folders and len(faults) == 1:
@@ -202,6 +213,12 @@ def _of_file(path: Path) -> StudyFolder:
         from napari_brainseg.core.formats.dicom.discovery import dicom_file
 
         return dicom_file(path)
+    if path.suffix.lower() in (".hdr", ".img"):
+        raise DataError(
+            f"{path} is one half of an Analyze or NIfTI pair (.hdr and .img), which cannot be "
+            "opened.",
+            _CONVERT_PAIRS,
+        )
     if is_tiff(path.name):
         hint = "Open the folder that holds the patient's slices."
         raise DataError(f"{path} is one slice, not a patient.", hint)
@@ -255,6 +272,11 @@ def _search(folder: Path, levels: int) -> _Found:
         studies = nifti_folders(folder, volumes)
         if studies:
             studies[0] = _with_folders_below(studies[0], folder, listing, levels)
+            if pairs := _pairs(listing):
+                studies[0] = studies[0].with_warning(
+                    f"Pairs of Analyze (.hdr and .img) are left out: {_listed(pairs)}. "
+                    f"{_CONVERT_PAIRS}"
+                )
         return _Found(studies, [], [])
     found = _Found([], [], [])
     for name in listing.folders if levels else ():
@@ -290,6 +312,13 @@ def _with_folders_below(
     )
 
 
+def _pairs(listing: Listing) -> list[str]:
+    """Headers of Analyze or NIfTI pairs."""
+    others = set(listing.others)
+    headers = [name for name in listing.others if name.lower().endswith(".hdr")]
+    return [n for n in headers if {f"{n[:-4]}{ending}" for ending in (".img", ".IMG")} & others]
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
@@ -301,13 +330,21 @@ def _no_slices(folder: Path, listing: Listing) -> _NoSlicesError:
     )
     if not listing.folders and not listing.others:
         return _EmptyError(f"The folder {folder} is empty.", hint)
+    if _pairs(listing):
+        hint = _CONVERT_PAIRS
     kinds = Counter(Path(name).suffix.lower() or "no ending" for name in listing.others)
-    held = [f"{count} files ({kind})" for kind, count in kinds.most_common(3)]
+    held = [f"{_number(count, 'file')} ({kind})" for kind, count in kinds.most_common(3)]
     if listing.folders:
-        held.append(f"{len(listing.folders)} folders without slices")
+        held.append(f"{_number(len(listing.folders), 'folder')} without slices")
+    if _PICTURES & kinds.keys():
+        hint = "JPEG, PNG and other pictures for show hold no scan: export the series as DICOM."
     return _NoSlicesError(
         f"The folder {folder} holds no images that can be opened, only {', '.join(held)}.", hint
     )
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
 def _without_twins(folders: list[StudyFolder]) -> tuple[list[StudyFolder], list[Fault]]:

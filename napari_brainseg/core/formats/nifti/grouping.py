@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from napari_brainseg.core.formats.nifti.names import NameFacts, name_facts
 from napari_brainseg.core.formats.nifti.volumes import channel_roles
 from napari_brainseg.core.formats.nifti.words import Kind
+from napari_brainseg.core.imaging import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from napari_brainseg.core.imaging import Modality
-
 __all__ = ["NamedFile", "by_owner"]
 
 _IMAGES = re.compile(r"images(T[rs])?", re.IGNORECASE)
+_NUMBER = re.compile(r"([0-9]{1,4})(?:[ _.-](.*))?")
 _CHANNEL = re.compile(r"(.+)_([0-9]{4})\.nii(?:\.gz)?", re.IGNORECASE)
 
 
@@ -85,13 +85,23 @@ def _channels(folder: Path, names: list[str]) -> dict[str, list[NamedFile]]:
 
 
 def _without_series_numbers(groups: dict[str, list[NamedFile]]) -> dict[str, list[NamedFile]]:
-    """``3_FLAIR`` and ``4_T1`` are one patient: numbers of series, no sequence comes twice."""
-    if len(groups) < 2 or not all(re.fullmatch(r"[0-9]{1,4}", owner) for owner in groups):
+    """``3_FLAIR``, ``4_T1``, ``5_ep2d_diff_ADC`` are one patient: numbers of series.
+
+    Not where a number has two sequences, or where FLAIR comes twice: then they are of patients.
+    """
+    by_number: dict[int, list[Modality]] = {}
+    for owner, files in groups.items():
+        roles = _roles(files)
+        match = _NUMBER.fullmatch(owner)
+        if owner and (match is None or (roles and match[2])):
+            return groups
+        if match is not None:
+            by_number.setdefault(int(match[1]), []).extend(roles)
+    found = [role for roles in by_number.values() for role in roles]
+    unique = len(set(found)) == len(found)
+    if len(by_number) < 2 or len(set(found)) < 2 or any(len(r) > 1 for r in by_number.values()):
         return groups
-    roles = [role for files in groups.values() for role in _roles(files)]
-    if len(roles) < 2 or len(set(roles)) != len(roles):
-        return groups
-    if any(len(_roles(files)) > 1 for files in groups.values()):
+    if not unique and found.count(Modality.FLAIR) != 1:
         return groups
     return {"": [file for files in groups.values() for file in files]}
 

@@ -39,6 +39,7 @@ MOST_STREAMED = 2**30
 _HEADERS = {348: (344, (b"n+1\0",)), 540: (4, (b"n+2\0",))}
 _PAIRS = (b"ni1\0", b"ni2\0")
 _LONGEST = 540
+_GZIP = b"\x1f\x8b"
 _DEFLATE_AT_MOST = 1032
 """No stream of deflate grows by more than this factor (zlib, technical details)."""
 _KEPT_DTYPES = "iuf"
@@ -90,8 +91,13 @@ class NiftiHeader:
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether a name says that the file is compressed."""
-    return path.name.lower().endswith(".gz")
+    """Whether a file is compressed: by its first bytes, by its name where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(len(_GZIP))
+    except OSError:
+        first = b""
+    return first == _GZIP if first else path.name.lower().endswith(".gz")
 
 
 def unreadable(path: Path, why: object) -> DataError:

@@ -56,6 +56,14 @@ def placement_of(raw: Any, shape: tuple[int, int, int]) -> Placement:
     warnings: list[str] = []
     unit = int(raw["xyzt_units"]) & 7
     scale = _MM_PER_UNIT.get(unit, 1.0)
+    if (np.array(raw["pixdim"][1:4], float) < 0).any():
+        # They "should be positive" (nifti1.h); what is meant by a sign differs between programs.
+        warnings.append(
+            f"The spacing in the header is negative ({_listed(raw['pixdim'][1:4])}); its size is "
+            "taken. Check left and right."
+        )
+        raw = raw.copy()
+        raw["pixdim"][1:4] = np.abs(raw["pixdim"][1:4])
     found: dict[str, Affine] = {}
     for name in ("sform", "qform"):
         matrix = _matrix(raw, name)

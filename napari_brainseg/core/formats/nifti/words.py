@@ -67,7 +67,7 @@ _OTHER = re.compile(
     r"|localizer|scout|ct|mra|tof|t1map|t2map|t1rho|unit1"
 )
 _FUNCTION = re.compile(
-    r"bold|sbref|dwi|epi|phasediff|magnitude[12]?|fieldmap|m0scan|trace|dti|b0|b1000"
+    r"bold|sbref|dwi|epi|fmap|ep2d|diff|phasediff|magnitude[12]?|fieldmap|m0scan|trace|dti|b0|b1000"
 )
 _LESION = re.compile(
     r"seg|segm|segmentation|mask|labels?|lesions?|tumou?rs?|roi|gt|groundtruth|truth|manual"
@@ -82,7 +82,7 @@ _NEUTRAL = re.compile(
     r"|se|ir|gre|fs|fatsat|iso|space|cube|vista|brain|stripped|skullstripped|bias|biascorrected"
     r"|corrected|n4|reg|registered|coreg|coregistered|native|mni|sri24|orig|original|raw|image|img"
     r"|mr|mri|scan|series|c|w|weighted|unstripped|defaced|normalized|resampled|dixon|[0-9]mm"
-    r"|stir|anat|to|in|masked"
+    r"|stir|anat|to|in|masked|wip"
 )
 _ONTO = {"to", "in", "onto", "reg", "registered", "coreg", "coregistered"}
 _SERIES = (_FLAIR, _T1_CONTRAST, _CONTRAST, _T1, _PRE, _OTHER, _FUNCTION, _LESION, _MADE)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_brainseg.core.formats.nifti.header import is_gzip, read_header
+from napari_brainseg.core.formats.nifti.header import read_header
 from napari_brainseg.core.formats.nifti.placement import AS_DRAWN
 from napari_brainseg.core.formats.probing import is_nifti_name
 from napari_brainseg.core.imaging import DataError, Reorientation, upright
@@ -211,7 +211,7 @@ def _write(path: Path, header: Any, volume: NDArray[Any]) -> None:
         scratch = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                if is_gzip(path):
+                if path.name.lower().endswith(".gz"):
                     # Neither name nor time in the stream: the same volume makes the same bytes.
                     with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
                         _stream(packed, header, volume)

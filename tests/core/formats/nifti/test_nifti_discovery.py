@@ -83,6 +83,10 @@ def test_numbers_of_series_do_not_split_a_patient(tmp_path, put):
     put(tmp_path / "P5", "3_FLAIR.nii.gz", "4_T1.nii.gz", "12_T1_GD.nii.gz")
     (study,) = discover(tmp_path / "P5").folders
     assert (study.patient, len(study.roles)) == ("P5", 3)
+    names = ("2_t1_se_tra", "3_t2_tirm_tra", "5_ep2d_diff_ADC", "7_t1_mprage_KM", "9_t1_se_KM")
+    put(tmp_path / "P6", *(f"{name}.nii.gz" for name in (*names, "seg")))
+    (study,) = discover(tmp_path / "P6").folders
+    assert (len(study.series), len(study.roles), study.truth) == (5, 3, "seg.nii.gz")
     put(tmp_path / "flat", "001_flair.nii.gz", "002_flair.nii.gz", "003_flair.nii.gz")
     assert len(discover(tmp_path / "flat").folders) == 3
 
@@ -175,6 +179,18 @@ def test_volumes_of_other_numbers_wait_for_a_choice(tmp_path, put, volume):
     assert "Choose which series is which" in study.warnings[-1]
     opened = load_study(study)
     assert FLAIR in opened.missing_modalities
+
+
+def test_pairs_of_analyze_are_told_of(tmp_path, put):
+    for name in ("t1.hdr", "t1.img"):
+        (tmp_path / name).write_bytes(bytes(348))
+    with pytest.raises(DataError) as caught:
+        discover(tmp_path)
+    assert "nibabel" in caught.value.hint
+    with pytest.raises(DataError, match="one half"):
+        discover(tmp_path / "t1.hdr")
+    put(tmp_path, "flair.nii.gz")
+    assert "t1.hdr" in discover(tmp_path).folders[0].warnings[0]
 
 
 def test_masks_alone_are_no_patient(tmp_path, put):

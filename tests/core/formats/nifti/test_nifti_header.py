@@ -60,7 +60,7 @@ def test_units_are_brought_to_millimetres(tmp_path, write_nii, volume, unit, fac
     assert found.affine_lps[2][2] == pytest.approx(5)
 
 
-@pytest.mark.parametrize("steps", [(0, 1, 1), (1, np.nan, 1), (1, 1, 5000), (-1, 1, 1)])
+@pytest.mark.parametrize("steps", [(0, 1, 1), (1, np.nan, 1), (1, 1, 5000)])
 def test_spacing_that_makes_no_sense_is_unknown(tmp_path, write_nii, volume, steps):
     def edit(header):
         header["pixdim"][1:4] = steps
@@ -68,6 +68,19 @@ def test_spacing_that_makes_no_sense_is_unknown(tmp_path, write_nii, volume, ste
     found = _placed(write_nii, tmp_path, volume, None, edit)
     assert (found.affine_lps, found.spacing_mm) == (None, None)
     assert "Spacing is unknown" in found.warnings[0]
+
+
+def test_of_negative_spacing_the_size_counts(tmp_path, write_nii, volume):
+    affine = np.array([[-0.9, 0, 0, 5], [0, 0.9, 0, 7], [0, 0, 5, -3], [0, 0, 0, 1]])
+
+    def edit(header):
+        header["sform_code"] = 0
+        header.set_qform(affine, 1)
+        header["pixdim"][1] *= -1
+
+    found = _placed(write_nii, tmp_path, volume, None, edit)
+    assert np.allclose(found.affine_lps, np.diag([-1, -1, 1, 1]) @ affine, atol=1e-6)
+    assert "Check left and right" in found.warnings[0]
 
 
 def test_metres_written_for_millimetres_are_not_believed(tmp_path, write_nii, volume):

@@ -130,6 +130,16 @@ def test_slope_and_intercept(tmp_path, write_nii, volume, slope, inter, dtype):
     assert np.array_equal(found, volume.transpose(2, 1, 0) * used[0] + used[1])
 
 
+def test_the_content_tells_whether_a_file_is_compressed(tmp_path, write_nii, volume):
+    packed = write_nii(tmp_path / "a.nii.gz", volume, np.diag([-1, -1, 5, 1]))
+    plain = write_nii(tmp_path / "b.nii", volume, np.diag([-1, -1, 5, 1]))
+    (tmp_path / "1").mkdir()
+    packed.rename(tmp_path / "1" / "flair.nii")
+    plain.rename(tmp_path / "1" / "t1.nii.gz")
+    study = load_study(tmp_path / "1")
+    assert np.array_equal(study.native[FLAIR], study.native[Modality.PRE])
+
+
 def test_one_slice_and_a_fourth_axis_of_one(tmp_path, write_nii, volume):
     flat = write_nii(tmp_path / "P1" / "FLAIR.nii", volume[0], np.eye(4))
     assert load_study(flat).image.grid_shape == (1, 7, 6)
