@@ -179,9 +179,9 @@ def _tell(made: MadePictures, unreadable: int) -> None:
         say_fault(fault)
     total = len(made.patients) + len(made.faults) + unreadable
     places = " and ".join(str(p) for p in (made.folder, made.archive) if p is not None)
+    where = f" in {places}" if made.files else "; nothing was written"
     out().print(
-        f"{made.files} pictures of {len(made.patients)} of {total} patients in {places}.",
-        markup=False,
+        f"{made.files} pictures of {len(made.patients)} of {total} patients{where}.", markup=False
     )
     if made.faults or unreadable:
         raise typer.Exit(EXIT_FAULT)

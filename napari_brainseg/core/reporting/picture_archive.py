@@ -23,7 +23,8 @@ _MODE = 0o644 << 16
 class PictureArchive:
     """A zip that is either wholly there in the end, or not at all.
 
-    Use it in a ``with``; an exception inside leaves what stood there before.
+    Use it in a ``with``; an exception inside leaves what stood there before, and so does an archive
+    that nothing was put into.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ class PictureArchive:
         assert self._scratch is not None
         try:
             self._zip.close()
-            if kind is None:
+            if kind is None and self._zip.namelist():
                 self._scratch.chmod(0o644)
                 self._scratch.replace(self.path)
         except OSError as fault:

@@ -162,6 +162,8 @@ def write_root_pictures(
                     raise
                 except BrainSegError as error:
                     made.faults[patient] = error
+                    if folder is None:
+                        made.faults[patient] = _of_archive(error, place / patient, archive)
                     continue
                 if zipped is not None:
                     for file in files:
@@ -191,6 +193,13 @@ def _place(folder: Path | None, archive: Path | None) -> Iterator[Path]:
     # Beside the archive: there is the disk that was chosen for so many pictures.
     with tempfile.TemporaryDirectory(prefix=".pictures-", dir=archive.parent) as scratch:
         yield Path(scratch)
+
+
+def _of_archive(error: BrainSegError, place: Path, archive: Path | None) -> BrainSegError:
+    """Name the archive in place of the folder in which its pictures were drawn for a moment."""
+    if str(place) not in error.message:
+        return error
+    return type(error)(error.message.replace(str(place), str(archive)), error.hint)
 
 
 def _score(case: PictureCase, made: MadePictures) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zipfile
 from typing import TYPE_CHECKING
@@ -104,6 +105,24 @@ def test_a_stop_leaves_done_patients_in_a_folder_and_nothing_of_an_archive(tmp_p
     assert list(files(tmp_path / "f")) == [f"{A}/{A}_triptych.png"]
     assert archive.read_bytes() == b"an earlier one"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all.zip", "f"]
+
+
+def test_an_archive_of_nothing_is_not_written_and_faults_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, _: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    archive = tmp_path / "all.zip"
+    archive.write_bytes(b"earlier")
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", full)
+        made = write_root_pictures([A, B], load, archive=archive, kinds=QUICK)
+    assert (made.files, made.patients) == (0, [])
+    assert all(str(archive) in fault.message for fault in made.faults.values())
+    assert not any(".pictures" in fault.message for fault in made.faults.values())
+    assert [f.name for f in tmp_path.iterdir()] == ["all.zip"]
+    assert archive.read_bytes() == b"earlier"
 
 
 def test_a_chart_needs_several_patients_or_to_be_asked_for(tmp_path: Path) -> None:
