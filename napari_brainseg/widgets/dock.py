@@ -28,7 +28,7 @@ from napari_brainseg.viewer.workbench import unwrapped, workbench_of
 from napari_brainseg.widgets.actions import actions_of
 from napari_brainseg.widgets.catalogue_notice import CatalogueNotice, is_rescue
 from napari_brainseg.widgets.correct_panel import CorrectPanel
-from napari_brainseg.widgets.drops import StudyDrops
+from napari_brainseg.widgets.drops import StudyDrops, open_study_folders
 from napari_brainseg.widgets.effect_cover import EffectCover
 from napari_brainseg.widgets.effect_panel import EffectPanel
 from napari_brainseg.widgets.effort_view import EffortView
@@ -321,6 +321,7 @@ class BrainSegDock(QWidget):
         self._drops = [
             StudyDrops(target, self.workbench.open, self) for target in (qt_viewer, self)
         ]
+        open_study_folders(qt_viewer, self.workbench.open, self)
         self.setAcceptDrops(True)
         qt_window.destroyed.connect(self.workbench.close)
         application = QApplication.instance()

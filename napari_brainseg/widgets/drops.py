@@ -1,9 +1,9 @@
-"""Patients dropped on the window, without the question of napari which reader to use."""
+"""Patients dropped or opened by napari's menu, without its question which reader to use."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QMimeData
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["StudyDrops", "dropped_study"]
+__all__ = ["StudyDrops", "dropped_study", "open_study_folders"]
 
 
 class StudyDrops(QObject):
@@ -65,3 +65,35 @@ def dropped_study(mime: QMimeData) -> Path | None:
     together = len(folders) == 1 and all(path.is_file() for path in paths)
     # The others are files of the same kind; looking into each would hold the mouse up.
     return folders.pop() if together and is_study_path(paths[0]) else None
+
+
+def open_study_folders(qt_viewer: Any, opened: Callable[[Path], None], owner: QObject) -> None:
+    """Let *File > Open Folder* of napari open a patient's folder at once.
+
+    napari's own reader claims every folder, so that it would ask which of the two to use; for files
+    the answer stands in its settings, for folders it would stand for all of them. *Open with
+    plugin* still asks.
+
+    Parameters
+    ----------
+    qt_viewer : napari's QtViewer
+        Whose menu.
+    opened : callable
+        Gets the folder.
+    owner : QObject
+        With its end all is napari's again.
+    """
+    of_napari = qt_viewer._qt_open  # noqa: SLF001 -- napari offers nothing public before it
+
+    def open_paths(
+        filenames: list[str], stack: Any, choose_plugin: bool = False, *rest: Any, **more: Any
+    ) -> None:
+        asked = choose_plugin or stack or rest or more.get("plugin")
+        folder = Path(filenames[0]) if len(filenames) == 1 and not asked else None
+        if folder is not None and folder.is_dir() and is_study_path(folder):
+            opened(folder)
+        else:
+            of_napari(filenames, stack, choose_plugin, *rest, **more)
+
+    qt_viewer._qt_open = open_paths  # noqa: SLF001
+    owner.destroyed.connect(lambda: vars(qt_viewer).pop("_qt_open", None))

@@ -44,9 +44,15 @@ def test_file_open_shows_a_nifti_patient_without_a_question(window, nifti, monke
     finally:
         get_settings().plugins.extension2reader = before
     study = window.view.case.study
-    assert study.missing_modalities == ()
     assert window.viewer.layers["FLAIR"].scale == pytest.approx((5, 0.9, 0.9))
     assert window.view.layers.truth.data.sum() == phantom_study(1, slices=8, size=64).truth.voxels
+    qt_viewer = window.viewer.window._qt_viewer
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda *_args, **_kwargs: str(window.root)
+    )
+    qt_viewer._open_folder_dialog()
+    window.wait(lambda: window.view.case is not None and window.view.case.patient != "P7")
+    assert study.missing_modalities == ()
 
 
 def test_save_selected_layers_writes_the_mask_on_the_grid_of_the_study(
