@@ -25,6 +25,7 @@ $(BIN)/python:
 	@python=$$(PYTHON='$(PYTHON)' sh .ci/find-python) && echo "Making $(VENV) with $$python" && "$$python" -m venv '$(VENV)'
 
 $(READY): pyproject.toml | system $(BIN)/python
+	@echo "Installing BrainSeg into $(VENV): 7 GB on disk, some minutes (once) ..."
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 

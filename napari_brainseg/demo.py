@@ -68,6 +68,10 @@ def _by_itself(output: Path) -> int:
     from pyvirtualdisplay import Display
 
     output.mkdir(parents=True, exist_ok=True)
+    sys.stderr.write(
+        "No screen here: for some minutes the demo drives the window on a virtual one; pictures go "
+        f"to {output}.\n"
+    )
     with (
         tempfile.TemporaryDirectory(prefix="brainseg-demo-") as scratch,
         Display(visible=False, size=SIZE, backend="xvfb"),

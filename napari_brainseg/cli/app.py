@@ -34,6 +34,7 @@ app = typer.Typer(
     epilog="""\
 A first look, without any data of your own:
 
+    brainseg demo
     brainseg phantom patients --patients 2
     brainseg predict patients --out masks
     brainseg evaluate patients --json figures.json
@@ -58,26 +59,25 @@ def _brainseg(
 ) -> None:
     """See, correct and retrain brain tumour segmentations (FLAIR abnormality of gliomas).
 
-    Patients are folders in kaggle_3m layout: `PATIENT/PATIENT_N.tif` with pre-contrast, FLAIR and
-    post-contrast as three channels, and `PATIENT_N_mask.tif` where there is ground truth.
+    A patient is a DICOM export, NIfTI files, a folder of TIFF slices in kaggle_3m layout, or a zip
+    of these; a folder of patients may hold any of them, nested as exports are. They are only read.
 
     Not a medical device: for research only.
     """
 
 
-app.command()(predict)
-app.command()(evaluate)
-app.command()(convert)
-app.command()(pictures)
-app.command()(phantom)
-app.command()(run)
-app.command()(demo)
-app.command()(effort)
-app.command()(gate)
-app.command()(doctor)
-app.command()(preflight)
-app.command()(report)
-app.add_typer(mask)
-app.add_typer(locked)
-app.add_typer(training_set)
-app.add_typer(models)
+_PANELS = {
+    "Window": (run, demo),
+    "Patients in and out": (predict, convert, pictures, report, phantom),
+    "Measuring and training": (evaluate, effort, preflight, gate),
+    "This computer": (doctor,),
+}
+_GROUPS = {
+    "Patients in and out": (mask,),
+    "Measuring and training": (locked, training_set, models),
+}
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+    for _group in _GROUPS.get(_panel, ()):
+        app.add_typer(_group, rich_help_panel=_panel)

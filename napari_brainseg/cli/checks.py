@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Finding", "Level", "run_checks"]
 
-HEADLESS = ("numpy", "scipy", "scikit-image", "tifffile", "pydantic", "safetensors", "SQLAlchemy",
+HEADLESS = ("numpy", "scipy", "scikit-image", "tifffile", "pydicom", "highdicom", "nibabel",
+            "pylibjpeg", "reportlab", "matplotlib", "pydantic", "safetensors", "SQLAlchemy",
             "psygnal", "lightning", "torch", "openvino", "tensorboard")  # fmt: skip
 GUI = ("napari", "magicgui", "qtpy", "PyQt5", "superqt", "pyqtgraph")
 INSTALL = "Install BrainSeg again: pip install . in its source folder, or the wheel."

@@ -156,7 +156,8 @@ def _say(report: ConversionReport, done: str) -> None:
     _say_faults(report.faults)
     total = len(report.written) + len(report.kept) + len(report.faults)
     kept = f" {len(report.kept)} were there already." if report.kept else ""
-    said = f"{len(report.written)} of {total} patients {done}; they are in {report.destination}."
+    where = f"; they are in {report.destination}" if report.written or report.kept else ""
+    said = f"{len(report.written)} of {total} patients {done}{where}."
     out().print(said + kept, markup=False)
     if report.faults:
         raise typer.Exit(EXIT_FAULT)

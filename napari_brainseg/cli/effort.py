@@ -18,7 +18,11 @@ __all__ = ["effort"]
 
 def effort(
     workspace: Annotated[
-        Path, typer.Argument(help="Folder of a workspace: the one that holds catalogue.sqlite.")
+        Path,
+        typer.Argument(
+            metavar="WORKSPACE",
+            help="Folder of a workspace: the one that holds catalogue.sqlite.",
+        ),
     ],
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Write a line a case to this file (UTF-8).")

@@ -27,7 +27,7 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    root: Annotated[Path, typer.Argument(help="A folder of patients with masks.")],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="A folder of patients with masks.")],
     json_file: Annotated[Path, typer.Option("--json", help="Write the figures to this file.")],
     patients: Annotated[
         Path | None,

@@ -49,6 +49,8 @@ def list_locked(
 ) -> None:
     """List the locked patients of a workspace.
 
+    Nothing is changed.
+
     For example:
 
         brainseg locked list kaggle_3m
@@ -96,7 +98,9 @@ def extend_locked(
     number: NumberOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lock more patients: a new generation of the set. Earlier figures do not compare with it.
+    """Lock more patients: a new generation of the set.
+
+    Earlier figures do not compare with it.
 
     For example:
 

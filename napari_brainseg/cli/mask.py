@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(name="mask", no_args_is_help=True, help="Masks in and out of files.")
+app = typer.Typer(
+    name="mask", no_args_is_help=True, help="Files of masks: convert them, look into them."
+)
 
 _NIFTI, _DICOM = (".nii", ".nii.gz"), (".dcm",)
 _MaskArgument = Annotated[
@@ -102,6 +104,8 @@ def convert(
 @app.command()
 def info(mask: _MaskArgument) -> None:
     """Tell what a file of masks holds: format, size, segments and how they were made.
+
+    Nothing is written.
 
     For example:
 

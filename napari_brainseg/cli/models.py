@@ -55,6 +55,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 def list_versions(where: PlaceArgument, as_json: JsonOption = False) -> None:
     """List all versions as a tree: which was fine-tuned from which, and which one is in use.
 
+    Nothing is changed.
+
     For example:
 
         brainseg models list kaggle_3m
@@ -79,6 +81,8 @@ def show_version(
 ) -> None:
     """Show what is known of a version: parent, data, figures, gates, and who took it into use.
 
+    Nothing is changed.
+
     For example:
 
         brainseg models show kaggle_3m fine-tuned-20261122
@@ -102,6 +106,8 @@ def compare_versions(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what differs between two versions: settings, patients, figures, gates.
+
+    Nothing is changed.
 
     For example:
 
@@ -141,6 +147,8 @@ def promote_version(
 def roll_back(where: PlaceArgument, reason: ReasonOption = "", editor: EditorOption = None) -> None:
     """Take the version that was in use before into use again.
 
+    The history keeps who did it, and why.
+
     For example:
 
         brainseg models rollback kaggle_3m
@@ -159,6 +167,8 @@ def export_version(
     ],
 ) -> None:
     """Write a version to a zip file or a folder, with the hashes of all files.
+
+    The import of another workspace takes it in.
 
     For example:
 
@@ -194,7 +204,9 @@ def import_version(
 def delete_version(
     where: PlaceArgument, version: VersionArgument, editor: EditorOption = None
 ) -> None:
-    """Delete a version that is not in use; its files go to a bin (`restore`, `empty-bin`).
+    """Delete a version that is not in use.
+
+    Its files go to a bin (`restore`, `empty-bin`).
 
     For example:
 
@@ -210,6 +222,8 @@ def delete_version(
 def restore_version(where: PlaceArgument, version: VersionArgument) -> None:
     """Bring a deleted version back from the bin.
 
+    It is not in use before it is promoted.
+
     For example:
 
         brainseg models restore kaggle_3m fine-tuned-20261122
@@ -221,7 +235,9 @@ def restore_version(where: PlaceArgument, version: VersionArgument) -> None:
 
 @app.command("empty-bin")
 def empty_bin(where: PlaceArgument) -> None:
-    """Remove the files of all deleted versions for good; what is known of them stays.
+    """Remove the files of all deleted versions for good.
+
+    What is known of them stays.
 
     For example:
 

@@ -101,7 +101,7 @@ def predict(
         bool, typer.Option("--overwrite", help="Replace masks that an earlier run wrote.")
     ] = False,
 ) -> None:
-    """Predict masks, by default slice by slice, named as in kaggle_3m.
+    """Predict masks: TIFF slices named as in kaggle_3m, NIfTI or DICOM SEG.
 
     Writes `DIR/PATIENT/PATIENT_N_mask.tif` (0 and 255) for every slice, or one NIfTI or DICOM
     file on the grid of the patient's own, and `PATIENT.json` beside: model version, volume,
@@ -160,7 +160,8 @@ def predict(
     for fault in faults:
         say_fault(fault)
     done = f"{len(records)} of {len(records) + len(faults)} patients"
-    out().print(f"{done} predicted with {bundle.version}; masks in {destination}.", markup=False)
+    where = f"; masks in {destination}" if records else ""
+    out().print(f"{done} predicted with {bundle.version}{where}.", markup=False)
     if faults:
         raise typer.Exit(EXIT_FAULT)
 

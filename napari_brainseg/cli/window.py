@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_brainseg.cli.console import faults_as_messages
-from napari_brainseg.core.imaging import ConfigError
+from napari_brainseg.core.imaging import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,23 +23,35 @@ def run(
         Path | None,
         typer.Argument(
             metavar="[PATIENT_OR_ROOT]",
-            help="A patient's folder, or a folder of patients; phantoms if not given.",
+            help="A patient or a folder of patients: DICOM, NIfTI, kaggle_3m, or a zip of them. "
+            "Phantoms if not given.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Open the viewer.
 
+    The window opens at once, and the patients as soon as they are found. Needs a screen.
+
     For example:
 
         brainseg run
         brainseg run kaggle_3m
+        brainseg run export.zip
     """
     with faults_as_messages():
+        if path is not None and not path.exists():
+            raise DataError(f"{path.absolute()} does not exist.", "Check the path.")
         with _viewer_packages():
             import napari
 
+            from napari_brainseg.demo import has_screen
             from napari_brainseg.viewer.launch import open_window
+        if not has_screen():
+            raise ConfigError(
+                "There is no screen: neither DISPLAY nor WAYLAND_DISPLAY is set.",
+                "Log in with a desktop (or ssh -X), or see the job done by itself: brainseg demo",
+            )
         open_window(path, phantoms=path is None)
         napari.run()
 
@@ -48,7 +60,11 @@ def demo() -> None:
     """See the whole job on a phantom: predict, correct, export, fine-tune.
 
     With a screen the viewer opens on a phantom study. Without one the same job runs on a virtual
-    screen by itself, and screenshots and a report page are left in `demo-output/`.
+    screen by itself, and screenshots and a report page are left in `demo-output/`, in some minutes.
+
+    For example:
+
+        brainseg demo
     """
     with faults_as_messages():
         with _viewer_packages():

@@ -35,6 +35,18 @@ def test_help_teaches_by_example(brainseg, command):
     assert "For example" in result.stdout
 
 
+@pytest.mark.parametrize("command", [["run"], ["mask", "info"], ["convert"], ["models", "export"]])
+def test_examples_stand_one_a_line(brainseg, command):
+    lines = [
+        line for line in brainseg(*command, "--help").stdout.splitlines() if "brainseg" in line
+    ]
+    examples = [line for line in lines if "Usage:" not in line]
+    assert examples
+    for line in examples:
+        assert line.startswith("  brainseg "), line
+        assert line.count("brainseg ") == 1, line
+
+
 def test_bare_command_shows_the_help(brainseg):
     result = brainseg()
     text = result.stdout + result.stderr
@@ -57,6 +69,16 @@ def test_phantoms_are_patients_and_are_not_overwritten_unasked(brainseg, tmp_pat
 @pytest.mark.parametrize("wrong", [["--patients", "0"], ["--seed", "-1"], ["--patients", "x"]])
 def test_impossible_numbers_are_wrong_usage(brainseg, tmp_path, wrong):
     assert brainseg("phantom", tmp_path, *wrong).exit_code == 2
+
+
+def test_run_says_what_is_wrong_before_a_window_opens(brainseg, tmp_path, monkeypatch):
+    missing = brainseg("run", tmp_path / "nowhere")
+    assert missing.exit_code == 1
+    assert f"{tmp_path / 'nowhere'} does not exist" in missing.stderr
+    monkeypatch.setattr("napari_brainseg.demo.has_screen", lambda: False)
+    blind = brainseg("run", tmp_path)
+    assert blind.exit_code == 1
+    assert "brainseg demo" in blind.stderr
 
 
 @pytest.mark.parametrize("command", ["demo", "run"])

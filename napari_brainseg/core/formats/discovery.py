@@ -330,13 +330,13 @@ def _no_slices(folder: Path, listing: Listing) -> _NoSlicesError:
     )
     if not listing.folders and not listing.others:
         return _EmptyError(f"The folder {folder} is empty.", hint)
-    if _pairs(listing):
-        hint = _CONVERT_PAIRS
     kinds = Counter(Path(name).suffix.lower() or "no ending" for name in listing.others)
     held = [f"{_number(count, 'file')} ({kind})" for kind, count in kinds.most_common(3)]
     if listing.folders:
         held.append(f"{_number(len(listing.folders), 'folder')} without slices")
-    if _PICTURES & kinds.keys():
+    if _pairs(listing):
+        hint = _CONVERT_PAIRS
+    elif _PICTURES & kinds.keys():
         hint = "JPEG, PNG and other pictures for show hold no scan: export the series as DICOM."
     return _NoSlicesError(
         f"The folder {folder} holds no images that can be opened, only {', '.join(held)}.", hint

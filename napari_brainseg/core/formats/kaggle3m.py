@@ -177,7 +177,7 @@ def list_folder(path: Path) -> Listing:
                 kind = folders if entry.is_dir() else tiffs if is_tiff(entry.name) else others
                 kind.append(entry.name)
     except FileNotFoundError as error:
-        raise DataError(f"The folder {path} does not exist.", "Check the path.") from error
+        raise DataError(f"{path} does not exist.", "Check the path.") from error
     except NotADirectoryError as error:
         raise DataError(
             f"{path} is a file, not a folder.",

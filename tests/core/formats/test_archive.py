@@ -271,6 +271,13 @@ def test_an_archive_that_brings_our_mark_is_unpacked_once(tmp_path, name):
     assert (folder / "b.dcm").stat().st_ino == before.st_ino
 
 
+def test_an_archive_without_images_is_named_and_not_its_place_in_the_cache(tmp_path, cache):
+    path = zipped(tmp_path / "mail.zip", {"note.txt": b"hello"})
+    with pytest.raises(DataError, match=f"The archive {path} holds no images") as caught:
+        discover(path)
+    assert str(cache) not in str(caught.value)
+
+
 def test_an_archive_opens_like_a_folder(tmp_path, write_slices):
     folder = write_slices(tmp_path / "TCGA_CS_0001_20000101")
     files = {f"kaggle_3m/{folder.name}/{p.name}": p.read_bytes() for p in folder.iterdir()}

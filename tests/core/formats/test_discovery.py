@@ -182,8 +182,15 @@ def test_folder_of_other_things_says_what_it_holds(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "sub" / "subsub").mkdir(parents=True)
 
-    with pytest.raises(DataError, match=r"2 files \(\.dcm\), 1 files \(no ending\), 1 folders"):
+    with pytest.raises(DataError, match=r"2 files \(\.dcm\), 1 file \(no ending\), 1 folder w"):
         discover(tmp_path)
+
+
+def test_pictures_for_show_are_told_from_scans(tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.JPG").write_bytes(b"")
+    with pytest.raises(DataError, match=r"only 1 file \(\.jpg\)") as caught:
+        discover(tmp_path)
+    assert "export the series as DICOM" in caught.value.hint
 
 
 def test_missing_path_and_file_for_a_folder(tmp_path: Path, write_slices: Writer) -> None:
