@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +218,22 @@ def test_a_source_that_was_replaced_is_noticed(tmp_path: Path) -> None:
     study.grid.frames[2].path.unlink()
     with pytest.raises(DataError, match="IM002 is gone"):
         encode_segmentation(study, some_mask(study), BY_MODEL)
+
+
+def test_slices_that_share_a_uid_are_told_apart_by_their_positions(tmp_path: Path) -> None:
+    study = sources.dicom_study(tmp_path / "s")
+    mask = some_mask(study)
+    path = written(study, mask, tmp_path)
+    one = [replace(frame, sop_instance_uid="1.2.3") for frame in study.grid.frames if frame]
+    broken = replace(study, grid=replace(study.grid, frames=tuple(one)))
+    dataset = pydicom.dcmread(path)
+    for group in dataset.PerFrameFunctionalGroupsSequence:
+        (image,) = group.DerivationImageSequence[0].SourceImageSequence
+        image.ReferencedSOPInstanceUID = "1.2.3"
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read_mask(path, broken).data, mask)
+    with pytest.raises(DataError, match="one SOP Instance UID"):
+        encode_segmentation(broken, mask, BY_MODEL)
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")

@@ -91,6 +91,9 @@ def on_grid(
         for index, frame in enumerate(grid.frames)
         if frame is not None
     }
+    if len(known) < sum(frame is not None for frame in grid.frames):
+        # Several slices under one UID: only positions tell them apart.
+        known = {}
     refers = any(source in known for source in found.sources)
     if not refers:
         _require_same_space(found, grid, name, resample_it)

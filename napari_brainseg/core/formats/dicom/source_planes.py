@@ -58,6 +58,7 @@ def source_planes(grid: SourceGrid, indices: Sequence[int]) -> list[SourcePlane]
     """
     headers: dict[Path, Dataset] = {}
     planes: list[SourcePlane] = []
+    _require_own_uids(grid)
     assert grid.affine_lps is not None
     _, row_mm, column_mm = spacing_of(grid.affine_lps)
     matrix = np.array(grid.affine_lps, float)
@@ -94,6 +95,16 @@ def source_planes(grid: SourceGrid, indices: Sequence[int]) -> list[SourcePlane]
         )
         planes.append(SourcePlane(plane, str(header.SOPClassUID), frame, multi))
     return planes
+
+
+def _require_own_uids(grid: SourceGrid) -> None:
+    frames = [frame for frame in grid.frames if frame is not None]
+    if len({(frame.sop_instance_uid, frame.frame) for frame in frames}) < len(frames):
+        raise DataError(
+            f"Several slices in {grid.path} have one SOP Instance UID, so a DICOM segmentation "
+            "cannot refer to them.",
+            "Export the mask as NIfTI, or the images from the archive (PACS) again.",
+        )
 
 
 def refer_to(dataset: Dataset, planes: Sequence[SourcePlane]) -> None:
