@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication
 
@@ -17,6 +17,8 @@ from napari_brainseg.widgets import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
     from napari_brainseg.session.case import Case
     from napari_brainseg.session.desk import Desk
@@ -66,7 +68,14 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("Corners", text)
 
 
-def top_left(case: Case, desk: Desk, slice_index: int, *, flat: bool) -> list[Line]:
+def top_left(
+    case: Case,
+    desk: Desk,
+    slice_index: int,
+    *,
+    flat: bool,
+    modality: Modality | None = None,
+) -> list[Line]:
     """Patient, slice, status.
 
     Parameters
@@ -79,6 +88,8 @@ def top_left(case: Case, desk: Desk, slice_index: int, *, flat: bool) -> list[Li
         On show, 0-based.
     flat : bool
         Whether slices are shown, and not 3D.
+    modality : Modality, optional
+        On show; that a slice of it is blank is said, as where files of a stack are missing.
     """
     lines = [Line(patient_name(case, desk), bold=True)]
     if flat:
@@ -87,10 +98,16 @@ def top_left(case: Case, desk: Desk, slice_index: int, *, flat: bool) -> list[Li
         if number != slice_index + 1:
             text += _tr(" (number {k})").format(k=number)
         lines.append(Line(text))
+        if modality is not None and _is_blank(case.study.shown(modality)[slice_index]):
+            lines.append(Line(_tr("blank: no image in this slice")))
     lines.append(Line(_tr(case.status.value), USEFUL))
     if case.is_blind:
         lines.append(Line(_tr("read without the prediction"), USEFUL))
     return lines
+
+
+def _is_blank(image: NDArray[Any]) -> bool:
+    return bool((image == image[0, 0]).all())
 
 
 def patient_name(case: Case, desk: Desk) -> str:

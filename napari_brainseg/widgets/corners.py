@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtWidgets import QWidget
 
+    from napari_brainseg.session.case import Case
     from napari_brainseg.session.desk import Desk
     from napari_brainseg.session.slice_facts import SliceFacts
     from napari_brainseg.viewer.case_view import CaseView
@@ -123,7 +124,7 @@ class Corners(QObject):
             # What this is not stands there, whoever prefers what.
             self._lines[BOTTOM_LEFT] = [] if case is None else self._lines[BOTTOM_LEFT][-1:]
         else:
-            self._lines[TOP_LEFT] = top_left(case, self._desk, self._view.slice_index, flat=flat)
+            self._lines[TOP_LEFT] = self._top_left(case, flat=flat)
             self._lines[TOP_RIGHT] = top_right(self._display, flat=flat)
             self._lines[BOTTOM_RIGHT] = bottom_right(case, self._desk, self._display, self._facts())
         self._fit()
@@ -147,9 +148,13 @@ class Corners(QObject):
         if case is None or not self._lines[TOP_LEFT]:
             return
         flat = self._viewer.dims.ndisplay == 2
-        self._lines[TOP_LEFT] = top_left(case, self._desk, self._view.slice_index, flat=flat)
+        self._lines[TOP_LEFT] = self._top_left(case, flat=flat)
         self._fit()
         self._ask()
+
+    def _top_left(self, case: Case, *, flat: bool) -> list[Line]:
+        modality = None if self._display.composite else self._display.modality
+        return top_left(case, self._desk, self._view.slice_index, flat=flat, modality=modality)
 
     def _fit(self) -> None:
         """Show as many lines as the canvas has room for."""

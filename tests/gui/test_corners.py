@@ -107,6 +107,17 @@ def test_the_file_numbers_of_slices_are_told_where_they_differ(room, study, monk
     assert "slice 2 of 6 (number 4)" in room.text(TOP_LEFT)
 
 
+def test_a_slice_without_an_image_says_so(room, study, monkeypatch):
+    blank = study.image.data[1].copy()
+    blank[4] = 7  # as where a file of the stack is missing
+    monkeypatch.setattr(type(study), "shown", lambda _study, _modality: blank)
+    room.open()
+    room.view.go_to(4)
+    assert "blank: no image in this slice" in room.text(TOP_LEFT)
+    room.view.go_to(3)
+    assert "blank" not in room.text(TOP_LEFT)
+
+
 def test_they_follow_window_modality_threshold_and_strokes(room):
     case = room.open()
     room.display.set_window(room.display.modality, 50, 150)
