@@ -96,24 +96,21 @@ def choice_reasons(stacks: Sequence[Stack], chosen: Mapping[Modality, Stack]) ->
     Parameters
     ----------
     stacks : sequence of Stack
-        Of a study, in the order in which series are listed.
+        Of a study.
     chosen : mapping of Modality to Stack
         From `choose_roles`.
 
     Returns
     -------
     dict of str to str
-        By key; stacks without rivals are left out. Series have their number among the images.
+        By key; stacks without rivals are left out.
     """
-    numbers = {
-        stack.key: n for n, stack in enumerate((s for s in stacks if not s.first.is_mask), 1)
-    }
     said: dict[str, str] = {}
     for modality, best in chosen.items():
         rivals = [s for s in stacks if s.recognition.modality is modality and s.key != best.key]
         reasons = {s.key: _better(best, s, modality) for s in rivals}
         for key, reason in reasons.items():
-            said[key] = f"series {numbers[best.key]} is taken instead: {reason}"
+            said[key] = f"another {modality} series is taken: {reason}"
         if rivals:
             said[best.key] = f"taken of {len(rivals) + 1} that fit: " + ", ".join(
                 dict.fromkeys(reasons.values())

@@ -94,7 +94,7 @@ def test_the_reason_of_the_choice_is_told(chosen, tmp_path):
     (study,) = discover(tmp_path).folders
     assert [series.why.partition("; ")[2] for series in study.series] == [
         "taken of 2 that fit: it is axial",
-        "series 1 is taken instead: it is axial",
+        "another post-contrast series is taken: it is axial",
     ]
 
 
