@@ -16,6 +16,8 @@ _LARGE = 1e37
 """Differences beyond this leave single precision."""
 _LARGEST, _SMALL = 1e300, 1e-30
 _SAMPLES = 2_000_000
+_COUNTED = 1 << 17
+"""Whole numbers of a smaller span are counted; also how many at a time."""
 _TOP_QUANTILE = 0.999
 _HEADROOM = 2.0
 """The brightest voxel counts up to this multiple of the 99.9th percentile.
@@ -85,8 +87,7 @@ def eight_bit(volume: NDArray[Any]) -> EightBit:
     sample = flat[:: max(1, flat.size // _SAMPLES)]
     if volume.dtype.kind in "iu":
         # In their own dtype: as floats the sample would take more room than many a volume.
-        rank = round(_TOP_QUANTILE * (sample.size - 1))
-        top = float(np.partition(sample, rank)[rank])
+        top = float(_ranked(sample, round(_TOP_QUANTILE * (sample.size - 1))))
     else:
         kind = np.float64 if max(-low, high) > _LARGE else np.float32
         top = float(np.quantile(np.clip(sample, low, high).astype(kind), _TOP_QUANTILE))
@@ -95,3 +96,15 @@ def eight_bit(volume: NDArray[Any]) -> EightBit:
     # Noise of rounding around one value, or differences too small to divide by, are no contrast.
     is_flat = high - low <= max(abs(low) * 1e-12, _SMALL)
     return EightBit(low, low + max(1.0, abs(low)) if is_flat else high)
+
+
+def _ranked(sample: NDArray[Any], rank: int) -> int:
+    """Find the whole number of a rank; counting is some six times as fast as partitioning."""
+    low, high = int(sample.min()), int(sample.max())
+    if high - low >= _COUNTED:
+        return int(np.partition(sample, rank)[rank])
+    counts = np.zeros(high - low + 1, np.int64)
+    for start in range(0, sample.size, _COUNTED):
+        part = sample[start : start + _COUNTED].astype(np.int64)
+        counts += np.bincount(part - low, minlength=counts.size)
+    return low + int(np.searchsorted(np.cumsum(counts), rank, side="right"))

@@ -69,3 +69,17 @@ def test_values_at_the_ends_of_floats_make_a_picture(volume: np.ndarray) -> None
     assert line.low < line.high
     picture = line.encode(volume)
     assert (np.diff(picture.astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.int32, np.uint64, np.int64])
+def test_whole_numbers_have_the_line_of_their_sorted_values(dtype: type) -> None:
+    info = np.iinfo(dtype)
+    # One span that is counted, and the widest there is; more voxels than are counted at a time.
+    for low, high in ((max(info.min, -900), min(info.max, 30_000)), (info.min, info.max)):
+        volume = np.random.default_rng(1).integers(low, high, (3, 300, 301), dtype, endpoint=True)
+        line = eight_bit(volume)
+        ordered = np.sort(volume, axis=None)
+        top = float(ordered[round(0.999 * (volume.size - 1))])
+        least = float(ordered[0])
+        assert line.low == least
+        assert line.high == min(float(ordered[-1]), least + 2 * (top - least))
