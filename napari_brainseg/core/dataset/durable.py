@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from napari_brainseg.core.imaging import DataError
+from napari_brainseg.core.imaging.unwritable import unwritable
 
 __all__ = ["sync_folder", "write_atomically"]
 
@@ -36,10 +36,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise DataError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            "Check permissions and free space.",
-        ) from error
+        raise unwritable(str(path), path.parent, error) from error
 
 
 def sync_folder(path: Path) -> None:

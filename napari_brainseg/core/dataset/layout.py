@@ -16,6 +16,7 @@ import numpy as np
 from napari_brainseg.core.dataset.durable import sync_folder
 from napari_brainseg.core.dataset.file_lock import BusyError, file_lock
 from napari_brainseg.core.imaging import KAGGLE_ORDER, DataError, LabelVolume, ScalarVolume
+from napari_brainseg.core.imaging.unwritable import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -158,10 +159,7 @@ def place_folder(
         if durable:
             sync_folder(root)
     except OSError as error:
-        raise DataError(
-            f"Cannot write the patient {patient} to {root}: {error.strerror or error}.",
-            "Check permissions and free space.",
-        ) from error
+        raise unwritable(f"the patient {patient} to {root}", root, error) from error
     return target
 
 

@@ -20,6 +20,7 @@ from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.formats.masks import MaskFormat, MaskMaker
 from napari_brainseg.core.formats.sidecar import GEOMETRY_FILE
 from napari_brainseg.core.imaging import DataError, LabelVolume, Study, StudyFormat
+from napari_brainseg.core.imaging.unwritable import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -216,7 +217,6 @@ def _check(study: Study, data: NDArray[Any], format: MaskFormat) -> None:
 def _write_nifti(dest: Path, study: Study, data: NDArray[Any]) -> None:
     from napari_brainseg.core.formats.nifti.writing import write_nifti
 
-    dest.parent.mkdir(parents=True, exist_ok=True)
     like = None
     if study.format is StudyFormat.NIFTI and study.grid is not None:
         like = study.grid.path
@@ -250,9 +250,7 @@ def _write_tiffs(
     except OSError as error:
         if old.exists() and not dest.exists():
             os.replace(old, dest)  # noqa: PTH105 -- the same act as above, the other way round
-        raise DataError(
-            f"Cannot write {dest}: {error.strerror or error}.", "Check permissions and free space."
-        ) from error
+        raise unwritable(str(dest), dest.parent, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -8,10 +8,12 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from napari_brainseg.core.imaging import DataError
+from napari_brainseg.core.imaging.unwritable import unwritable
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from napari_brainseg.core.imaging import DataError
 
 __all__ = ["PictureArchive"]
 
@@ -91,7 +93,4 @@ class PictureArchive:
             self._scratch.unlink(missing_ok=True)
 
     def _fault(self, error: OSError) -> DataError:
-        return DataError(
-            f"Cannot write {self.path}: {error.strerror or error}.",
-            "Check permissions and free space.",
-        )
+        return unwritable(str(self.path), self.path.parent, error)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_brainseg.core.imaging import CancelledError, DataError
+from napari_brainseg.core.imaging.unwritable import unwritable
 from napari_brainseg.core.reporting.contact_sheet import contact_sheet
 from napari_brainseg.core.reporting.lettering import framed, letter_px
 from napari_brainseg.core.reporting.overlay import encoded
@@ -128,10 +129,7 @@ def write_pictures(
                 place.parent.mkdir(parents=True, exist_ok=True)
                 Path(staging, name).replace(place)
     except OSError as error:
-        raise DataError(
-            f"Cannot write pictures to {target}: {error.strerror or error}.",
-            "Check permissions and free space.",
-        ) from error
+        raise unwritable(f"pictures to {target}", target, error) from error
     return [target / name for name in names]
 
 

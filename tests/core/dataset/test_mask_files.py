@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -301,3 +303,29 @@ def test_names_say_patient_date_and_which_mask() -> None:
         "A_20200101_prediction_fractional.dcm",
     ]
     assert mask_file_name("A", "truth", MaskFormat.DICOM_SEG, 2) == "A_truth_2.dcm"
+
+
+@pytest.mark.parametrize("kind", list(MaskFormat))
+def test_a_place_that_is_no_folder_or_full_is_said_in_words(
+    tmp_path: Path, kind: MaskFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = sources.dicom_study(tmp_path / "in", (3, 4, 5))
+    mask: Any = np.zeros(study.image.grid_shape, np.uint8)
+    mask[1, 1, 1] = 1
+    if kind is MaskFormat.DICOM_SEG_FRACTIONAL:
+        mask = mask.astype(np.float32)
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(DataError, match="is a file, not a folder") as caught:
+        write_mask(file / "deeper" / ENDINGS[kind], study, mask, kind, maker=MAKER)
+    assert str(file) in caught.value.message
+    assert caught.value.hint == "Choose a folder."
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left") as caught:
+        write_mask(tmp_path / ENDINGS[kind], study, mask, kind, maker=MAKER)
+    assert "free space" in caught.value.hint
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "in"]

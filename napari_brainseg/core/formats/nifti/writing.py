@@ -14,6 +14,7 @@ from napari_brainseg.core.formats.nifti.header import read_header
 from napari_brainseg.core.formats.nifti.placement import AS_DRAWN
 from napari_brainseg.core.formats.probing import is_nifti_name
 from napari_brainseg.core.imaging import DataError, Reorientation, upright
+from napari_brainseg.core.imaging.unwritable import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,10 +226,7 @@ def _write(path: Path, header: Any, volume: NDArray[Any]) -> None:
             scratch.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise DataError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            "Check permissions and free space.",
-        ) from error
+        raise unwritable(str(path), path.parent, error) from error
 
 
 def _stream(file: BinaryIO | gzip.GzipFile, header: Any, volume: NDArray[Any]) -> None:
