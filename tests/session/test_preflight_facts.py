@@ -11,6 +11,8 @@ import tifffile
 
 from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.formats import discover, load_study
+from napari_brainseg.core.formats.nifti.writing import write_nifti
+from napari_brainseg.core.imaging import Geometry
 from napari_brainseg.session.case import Case
 from napari_brainseg.session.expected_time import ExpectedTime
 from napari_brainseg.session.locked_patients import LockedPatients
@@ -238,6 +240,36 @@ def test_a_locked_patient_whose_files_changed_or_went_stops(
     assert (changed.patients, absent.patients) == (FREE[:1], FREE[1:2])
     # Planning refuses for the same reason; it is not said twice.
     assert "plan" not in kinds(report)
+
+
+def test_locked_patients_that_share_a_folder_with_others_are_found_by_name(
+    correct: Callable[..., None],
+    look: Callable[..., PreflightReport],
+    tmp_path: Path,
+    workspace: Workspace,
+    catalogue: Catalogue,
+) -> None:
+    shared = tmp_path / "shared"
+    geometry = Geometry((5.0, 1.0, 1.0))
+
+    def put(n: int) -> None:
+        volume = {"flair": image_of(20 + n)[1], "seg": np.zeros(SHAPE, np.uint8)}
+        volume["seg"][2:4, : 2 + n, :9] = 1
+        for name, data in volume.items():
+            shared.mkdir(exist_ok=True)
+            write_nifti(shared / f"case{n:03}_{name}.nii", data, geometry)
+
+    correct(*CORRECTED)
+    locked = LockedPatients(workspace, catalogue)
+    put(2)
+    alone = discover(shared)
+    put(1)
+    locked.choose(discover(shared), ["case001"])
+    locked.extend(alone, [*alone.patients])
+    put(0)
+    report = look()
+    assert report.can_start, report.findings
+    assert not kinds(report) & {"plan", "locked-absent", "locked-changed"}
 
 
 def test_a_locked_set_that_was_edited_stops(
