@@ -6,9 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.notifications import show_info
 from psygnal import Signal
 
 from napari_brainseg.viewer.overlay_layers import CORRECTION_NAME, MASKS, PREDICTION_NAME
+from napari_brainseg.viewer.shortcuts import key_text
 from napari_brainseg.viewer.spacing import canvas_scale, display_spacing
 from napari_brainseg.viewer.surface_job import SurfaceJob
 from napari_brainseg.viewer.surface_scene import SurfaceScene
@@ -30,6 +32,9 @@ THREE_D = "3d"
 SIDE_BY_SIDE = "side by side"
 MODES = (AXIAL, LINKED, THREE_D, SIDE_BY_SIDE)
 """In the order in which one key goes through them."""
+
+_ORIENTATION = ("down", "right")
+"""Where rows and columns of napari's canvas run to: posterior and left in an upright volume."""
 
 Position = tuple[int, int, int]
 
@@ -88,6 +93,8 @@ class Views:
         self._slices_mode = self._mode if self._mode != THREE_D else AXIAL
         case_view.shown.connect(self._on_shown)
         viewer.dims.events.current_step.connect(self._on_slice)
+        viewer.dims.events.order.connect(self._stay_axial)
+        viewer.scene.camera.events.orientation.connect(self._stay_axial)
         case_view.display.changed.connect(self._on_display)
         self._on_shown()
 
@@ -214,6 +221,8 @@ class Views:
         self._view.shown.disconnect(self._on_shown)
         self._view.display.changed.disconnect(self._on_display)
         self._viewer.dims.events.current_step.disconnect(self._on_slice)
+        self._viewer.dims.events.order.disconnect(self._stay_axial)
+        self._viewer.scene.camera.events.orientation.disconnect(self._stay_axial)
         if self._preferences is not None:
             self._preferences.changed.disconnect(self._on_preference)
 
@@ -229,6 +238,27 @@ class Views:
         if self._view.slice_index != z:
             self._view.go_to(z)
         self.crosshair_moved.emit(self._crosshair)
+
+    def _stay_axial(self, _event: Any = None) -> None:
+        """Take back what napari does to a case on show by roll, transpose and turned axes.
+
+        Letters, measurements, crosshair and tools all belong to the axial slice seen from below:
+        on another plane they would be wrong, and nobody would notice.
+        """
+        dims, camera = self._viewer.dims, self._viewer.scene.camera
+        upright = tuple(range(dims.ndim))
+        turned = tuple(map(str, camera.orientation2d)) != _ORIENTATION
+        if self._case is None or (dims.order == upright and not turned):
+            return
+        if turned:
+            camera.orientation2d = _ORIENTATION
+        if dims.order != upright:
+            dims.order = upright
+        key = key_text("view_linked")
+        show_info(
+            "The large picture stays axial. Sagittal and coronal planes stand beside it in the "
+            f"linked view ({key})."
+        )
 
     def _on_slice(self, _event: Any = None) -> None:
         if self._case is not None and self._view.case is self._case:
@@ -248,6 +278,7 @@ class Views:
             if case is None:
                 self.scene.remove()
                 return
+            self._stay_axial()
             self.scene.match_scale(self._scale())
         if not self._touched:
             self._move_to(self._start())

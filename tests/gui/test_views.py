@@ -191,6 +191,27 @@ def test_3d_shows_surfaces_and_gives_everything_back(linked):
     assert linked.desk.preferences.get("view") == "linked"
 
 
+def test_the_large_picture_stays_axial_whatever_napari_does_to_it(linked):
+    from napari.utils.notifications import notification_manager
+
+    dims, view = linked.viewer.dims, linked.view
+    view.go_to(2)
+    for turn in (dims.roll, dims.transpose):
+        turn()
+        assert dims.order == (0, 1, 2)
+        assert "stays axial" in notification_manager.records[-1].message
+    assert view.slice_index == 2
+    linked.viewer.scene.camera.orientation2d = ("up", "left")
+    assert linked.viewer.scene.camera.orientation2d == ("down", "right")
+    linked.desk.close_case()
+    linked.wait(lambda: view.case is None)
+    linked.viewer.add_image(np.zeros((3, 8, 8)))
+    dims.roll()
+    assert dims.order == (2, 0, 1), "without a case it is napari's"
+    linked.open()
+    linked.wait(lambda: dims.order == (0, 1, 2))
+
+
 def test_the_other_modalities_are_shown_side_by_side_and_3d_of_nothing_says_so(linked):
     views, beside, display = linked.views, linked.planes.side_by_side, linked.view.display
     views.set_mode("side by side")
