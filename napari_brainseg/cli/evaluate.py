@@ -128,6 +128,9 @@ def _show(evaluation: Evaluation) -> None:
         )
     for skipped in summary.not_measured:
         warn(f"{skipped.patient} was not measured: {skipped.reason}")
+    for result in evaluation.patients:
+        if result.chosen_series:
+            warn(f"{result.patient}: {result.chosen_series}")
 
 
 def _text(value: float | None, digits: int = 4) -> str:

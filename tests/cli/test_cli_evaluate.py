@@ -12,6 +12,7 @@ KEYS = {
     "patient", "slices", "dsc_reference", "dsc_native", "dsc_native_lcc", "hd95_vox",
     "volume_truth_vox", "volume_prediction_vox", "seconds", "hd95_mm", "sensitivity", "precision",
     "relative_volume_error", "lesion_free_slices", "lesion_free_slices_marked",
+    "chosen_series",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari_brainseg.core.formats import discover, load_study
 from napari_brainseg.core.formats.discreet import discreet_fault, discreet_reason
+from napari_brainseg.core.formats.series_choices import chosen_words
 from napari_brainseg.core.imaging import CancelledError, DataError
 from napari_brainseg.core.segmentation.calibration import CalibrationCounts
 from napari_brainseg.core.segmentation.evaluation_results import (
@@ -211,7 +212,8 @@ def evaluate_folders(
                 study = load_study(folder)
                 loaded = time.perf_counter() - start
                 prediction = predictor.predict(study, tta=tta, cancelled=cancelled)
-                results.append(evaluate_study(study, prediction, load_seconds=loaded))
+                result = evaluate_study(study, prediction, load_seconds=loaded)
+                results.append(result.model_copy(update={"chosen_series": chosen_words(folder)}))
             except DataError as error:
                 skipped.append(
                     NotMeasured(patient=folder.patient, reason=discreet_reason(folder, error))

@@ -84,6 +84,8 @@ class PatientResult(_Result):
     """Slices without lesion in the ground truth; ``None`` in files of older versions."""
     lesion_free_slices_marked: int | None = None
     """Those of them that the mask as delivered marks."""
+    chosen_series: str = ""
+    """In words: where the series are not those that were recognised."""
 
 
 class Figure(_Result):

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from napari_brainseg.core.dataset.convert import convert
 from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.dataset.phantom import phantom_study
 from napari_brainseg.core.formats import discover
@@ -15,6 +16,7 @@ from napari_brainseg.core.imaging import (
     DataError,
     Geometry,
     LabelVolume,
+    Modality,
     ScalarVolume,
     Study,
 )
@@ -225,6 +227,19 @@ def test_named_patients_only_and_json_comes_back(patients, tiny_bundle):
     assert json.loads(text).keys() == {"patients", "summary", "calibration"}
     assert evaluation.summary.patients == 1
     assert evaluation.patients[0].seconds.infer > 0
+
+
+def test_a_patient_of_other_series_than_recognised_says_so(patients, tiny_bundle, tmp_path):
+    convert(patients / "PHANTOM_0008_0001", tmp_path, "nifti", durable=False)
+    (folder,) = discover(tmp_path).folders
+    roles = {Modality.FLAIR: dict(folder.roles)[Modality.PRE]}
+    changed = folder.with_roles(roles)
+    said = [
+        evaluate_folders([one], tiny_bundle, device="cpu").patients[0].chosen_series
+        for one in (folder, changed)
+    ]
+    assert said[0] == ""
+    assert f"{Modality.FLAIR} series" in said[1]
 
 
 def test_masks_and_probabilities_are_handed_out_once_and_give_the_calibration(
