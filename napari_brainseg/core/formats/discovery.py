@@ -135,6 +135,9 @@ def discover(
     """
     # Absolute, so that a patient opened as "." has a name and a root too.
     asked = root = Path(path).absolute()
+    if root.name.upper() == "DICOMDIR" and root.is_file():
+        # The list of what a CD holds: its files lie in the folders around it.
+        asked = root = root.parent
     if root.is_file():
         if not is_zip(root):
             folders = [_of_file(root)]

@@ -46,6 +46,8 @@ class SeriesInfo:
         Facts that help to choose, e.g. ``TE 125 ms, TI 2500 ms, 0.45 x 0.45 x 5 mm``.
     is_mask : bool
         Whether it holds a mask (a NIfTI segmentation, a DICOM segmentation) and no image.
+    part : int or None
+        Which of several volumes in a multi-frame DICOM file, from 0; ``None`` for all of it.
     """
 
     key: str
@@ -56,6 +58,7 @@ class SeriesInfo:
     slices: int = 0
     details: str = ""
     is_mask: bool = False
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

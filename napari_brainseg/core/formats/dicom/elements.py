@@ -184,6 +184,8 @@ class Elements:
             if not items:
                 continue
             item = items[0]
+            if tag == _FRAME_GROUPS:
+                found["places"] = len({_position(one) for one in items} - {()})
             for name, (group, keyword, kind) in IN_GROUPS.items():
                 inner = item.get(group)
                 if found.get(name) is not None or not inner:
@@ -198,6 +200,11 @@ class Elements:
     def _algorithms(self) -> tuple[str, ...]:
         segments = self._dataset[_SEGMENTS].value
         return tuple(str(segment.get("SegmentAlgorithmType", "")) for segment in segments)
+
+
+def _position(item: Any) -> tuple[float, ...]:
+    inner = item.get("PlanePositionSequence")
+    return _numbers_of(inner[0].get("ImagePositionPatient")) if inner else ()
 
 
 class _Watch:

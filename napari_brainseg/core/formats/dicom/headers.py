@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.core.formats.dicom.elements import Elements
+from napari_brainseg.core.formats.dicom.frame_volumes import FrameVolume, volumes_in
 from napari_brainseg.core.formats.dicom.quiet import quiet
 from napari_brainseg.core.imaging import DataError
 
@@ -69,6 +70,12 @@ class HeaderRecord:
         Whether the file goes on with pixel data.
     segment_algorithms : tuple of str
         Segmentations only: SegmentAlgorithmType of each segment.
+    places : int
+        Positions of the frames of a multi-frame file, each counted once.
+    volumes : tuple of FrameVolume
+        Multi-frame files that hold several volumes.
+    part : int or None
+        Which of them this record stands for; ``None`` for the file.
     """
 
     path: Path
@@ -102,6 +109,7 @@ class HeaderRecord:
     instance_number: int | None = None
     acquisition_number: int | None = None
     temporal_position: int | None = None
+    concatenation_uid: str = ""
     trigger_time_ms: float | None = None
     echo_number: int | None = None
     echo_time_ms: float | None = None
@@ -128,6 +136,9 @@ class HeaderRecord:
     photometric: str = ""
     has_pixels: bool = False
     segment_algorithms: tuple[str, ...] = ()
+    places: int = 0
+    volumes: tuple[FrameVolume, ...] = ()
+    part: int | None = None
 
     @property
     def is_mask(self) -> bool:
@@ -191,6 +202,9 @@ def read_header(path: Path) -> HeaderRecord | None:
     pictures = record.is_image or record.sop_class_uid in _ALWAYS_PICTURES
     if pictures and not record.has_pixels:
         raise _broken(path, "it ends before its pixels")
+    if 0 < record.places < record.frames and record.is_image and not record.is_mask:
+        with quiet():
+            return replace(record, volumes=volumes_in(path))
     return record
 
 

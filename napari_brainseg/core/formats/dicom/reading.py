@@ -13,6 +13,7 @@ from napari_brainseg.core.formats.assembly import Loaded, assemble
 from napari_brainseg.core.formats.dicom.about import attributes_of, identity_of
 from napari_brainseg.core.formats.dicom.enhanced import frames_of
 from napari_brainseg.core.formats.dicom.files import text
+from napari_brainseg.core.formats.dicom.frame_volumes import frame_volumes
 from napari_brainseg.core.formats.dicom.pixels import (
     Reach,
     dtype_of,
@@ -135,7 +136,8 @@ def _load(series: SeriesInfo, workers: int | None) -> tuple[Loaded, Dataset]:
     headers = _each(frames_of, series.files, workers)
     if not headers:
         raise DataError(f"The series {series.description or series.key} has no files.")
-    stack = build_stack([frame for frames, _ in headers for frame in frames])
+    found = [frame for frames, _ in headers for frame in frames]
+    stack = build_stack(found if series.part is None else _part(found, series))
     first = stack.there[0]
     shape = (len(stack.frames), first.pixels.rows, first.pixels.columns)
     turned, affine = AS_STORED, None
@@ -172,6 +174,16 @@ def _load(series: SeriesInfo, workers: int | None) -> tuple[Loaded, Dataset]:
         spacing_mm=stack.spacing_mm,
     )
     return loaded, dataset
+
+
+def _part(frames: list[Frame], series: SeriesInfo) -> list[Frame]:
+    volumes = frame_volumes(frames)
+    if series.part is None or series.part >= len(volumes):
+        raise DataError(
+            f"{series.files[0]} has {len(volumes)} volumes, fewer than when it was found.",
+            "Open the study again.",
+        )
+    return volumes[series.part]
 
 
 def _fill(stack: Stack, stored: NDArray[Any], workers: int | None) -> None:

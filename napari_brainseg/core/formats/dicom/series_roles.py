@@ -163,6 +163,7 @@ def series_info(stack: Stack, why: str = "") -> SeriesInfo:
         slices=stack.slices,
         details=_details(stack),
         is_mask=first.is_mask,
+        part=first.part,
     )  # fmt: skip
 
 
@@ -242,6 +243,7 @@ def _taken(stack: Stack) -> tuple[float, ...]:
     return (
         time,
         float(first.series_number or 0),
+        float(first.temporal_position or 0),
         float(first.acquisition_number or 0),
         float(first.instance_number or 0),
     )
@@ -261,6 +263,8 @@ def _details(stack: Stack) -> str:
         parts.append(f"b {first.b_value:g} s/mm²")
     if first.temporal_position is not None and first.temporal_position > 1:
         parts.append(f"time {first.temporal_position}")
+    if first.part is not None and len(first.image_type) > 2:
+        parts.append(" ".join(dict.fromkeys(first.image_type[2:])))
     if first.pixel_spacing_mm is not None:
         sizes = [*reversed(first.pixel_spacing_mm), distance_mm(stack.records)]
         parts.append(" x ".join(f"{mm:.3g}" for mm in sizes if mm) + " mm")

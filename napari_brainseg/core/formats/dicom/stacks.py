@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from statistics import median
@@ -26,6 +27,9 @@ POSITION_TOLERANCE_MM = 0.05
 """Slices closer than this are at the same position."""
 _DIRECTION_TOLERANCE = 2e-3
 """Cosines that differ less are one direction (0.1 degrees)."""
+
+_LISTED = 32
+"""Volumes of a multi-frame file that are listed; dynamic and functional MRI have hundreds."""
 
 _CONTRASTS: tuple[Callable[[HeaderRecord], Any], ...] = (
     lambda r: None if r.echo_time_ms is None else round(r.echo_time_ms, 2),
@@ -50,7 +54,8 @@ def split_series(records: Iterable[HeaderRecord]) -> list[tuple[HeaderRecord, ..
     Parameters
     ----------
     records : iterable of HeaderRecord
-        Of one SeriesInstanceUID. A multi-frame file is a stack of its own.
+        Of one SeriesInstanceUID. A multi-frame file is a stack of its own, unless it is one part
+        of a concatenation.
 
     Returns
     -------
@@ -63,7 +68,30 @@ def split_series(records: Iterable[HeaderRecord]) -> list[tuple[HeaderRecord, ..
     for record in records:
         hard[_hard_key(record, directions)].append(record)
     stacks = [stack for group in hard.values() for stack in _by_repeats(group)]
-    return sorted((_ordered(stack) for stack in stacks), key=_first)
+    ordered = sorted((_ordered(stack) for stack in stacks), key=_first)
+    return [part for stack in ordered for part in _parts(stack)]
+
+
+def _parts(stack: tuple[HeaderRecord, ...]) -> list[tuple[HeaderRecord, ...]]:
+    """Take a multi-frame file of several volumes apart."""
+    record = stack[0]
+    if len(stack) > 1 or not record.volumes:
+        return [stack]
+    return [
+        (
+            replace(
+                record,
+                part=part,
+                frames=volume.frames,
+                image_type=(*record.image_type[:2], *volume.kind[1:]),
+                complex_component=volume.kind[0] if volume.kind else record.complex_component,
+                echo_time_ms=volume.echo_time_ms or record.echo_time_ms,
+                temporal_position=None if volume.time is None else int(volume.time),
+                b_value=volume.b_value,
+            ),
+        )
+        for part, volume in enumerate(record.volumes[:_LISTED])
+    ]
 
 
 def normal_of(record: HeaderRecord) -> tuple[float, float, float] | None:
@@ -84,7 +112,8 @@ def distance_mm(stack: Sequence[HeaderRecord]) -> float | None:
 
 def _hard_key(record: HeaderRecord, directions: list[tuple[float, ...]]) -> Any:
     if record.frames > 1:
-        return record.path
+        # A long one may be stored in parts (PS3.3, C.7.6.16.2.2.4).
+        return record.concatenation_uid or record.path
     size = (record.rows, record.columns, record.samples_per_pixel)
     kind = (*(part.upper() for part in record.image_type), record.ge_component)
     spacing = record.pixel_spacing_mm and tuple(round(mm, 3) for mm in record.pixel_spacing_mm)

@@ -190,7 +190,7 @@ def _folder(study: GroupedStudy, place: Path, name: str) -> StudyFolder:
     return StudyFolder(
         path=place,
         patient=name,
-        images=tuple(file for s in series if not s.is_mask for file in s.files),
+        images=tuple(dict.fromkeys(file for s in series if not s.is_mask for file in s.files)),
         masks=next((s.files for s in series if s.key == truth), ()),
         slice_numbers=(),
         warnings=tuple(_warnings(study, chosen)),

@@ -169,22 +169,38 @@ def test_multiframe_and_single_frames_are_one_volume(
     assert [f.frame for f in b.grid.frames] == list(range(len(b.grid.frames)))[::-1]
 
 
-def test_a_stack_of_another_time_in_one_file_is_left_out(tmp_path: Path, phantom: Study) -> None:
+def test_volumes_of_one_file_are_listed_each(tmp_path: Path, phantom: Study) -> None:
+    """Two times, the second with its phases between the magnitudes."""
     folder = write_dicom_phantom(tmp_path, phantom, enhanced=True)
     (path,) = folder.glob("S0002/*")
     dataset = pydicom.dcmread(path)
-    groups = list(dataset.PerFrameFunctionalGroupsSequence)
-    other = pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
-    for index, many in ((1, groups), (2, other)):
-        for group in many:
-            group.FrameContentSequence[0].TemporalPositionIndex = index
-    dataset.PerFrameFunctionalGroupsSequence = [*groups, *other]
-    dataset.PixelData = dataset.PixelData + bytes(len(dataset.PixelData))
-    dataset.NumberOfFrames = 2 * len(groups)
+    frames = list(dataset.pixel_array)
+    kinds = [(1, "MAGNITUDE", 0), (2, "MAGNITUDE", 7), (2, "PHASE", 300)]
+    groups, planes = [], []
+    many = [pydicom.dcmread(path).PerFrameFunctionalGroupsSequence for _ in kinds]
+    for k, plane in enumerate(frames):
+        for (time, component, more), one in zip(kinds, many, strict=True):
+            kind = pydicom.Dataset()
+            kind.FrameType = ["ORIGINAL", "PRIMARY", "T2", "NONE"]
+            kind.ComplexImageComponent = component
+            one[k].MRImageFrameTypeSequence = [kind]
+            one[k].FrameContentSequence[0].TemporalPositionIndex = time
+            groups.append(one[k])
+            planes.append(plane + np.asarray(more, plane.dtype))
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    dataset.PixelData = np.stack(planes).tobytes()
+    dataset.NumberOfFrames = len(groups)
     dataset.save_as(path)
-    study = load_study(folder)
-    assert study.native[FLAIR].max() > 0
-    assert any("another echo or time are left out" in w for w in study.warnings)
+
+    (found,) = discover(folder).folders
+    listed = [s for s in found.series if s.files == (path,)]
+    assert [s.key.partition("#")[2] for s in listed] == ["", "2", "3"]
+    assert [s.role for s in listed] == [FLAIR, FLAIR, None]
+    assert dict(found.roles)[FLAIR] == listed[0].key
+    first, second, phase = (load_series(s) for s in listed)
+    assert np.array_equal(first.data + 7, second.data)
+    assert np.array_equal(first.data + 300, phase.data)
+    assert not any("left out" in warning for warning in load_study(found).warnings)
 
 
 def test_decimal_commas_are_read_and_mosaics_are_refused(tmp_path: Path, phantom: Study) -> None:

@@ -130,3 +130,9 @@ def test_each_multi_frame_file_is_a_stack(tmp_path, write_series):
     write_series(tmp_path, 2, series="1.9", NumberOfFrames=3, PixelData=bytes(2 * 64 * 3))
     assert lengths(tmp_path) == [1, 1]
     assert stacks_of(tmp_path)[0][0].frames == 3
+    parts = tmp_path / "parts"
+    for first in (1, 2):
+        said = {"NumberOfFrames": 3, "ConcatenationUID": "1.2", "PixelData": bytes(2 * 64 * 3)}
+        place = [0, 0, 15 * first]
+        write_series(parts, 1, series="1.9", first=first, ImagePositionPatient=place, **said)
+    assert lengths(parts) == [2]

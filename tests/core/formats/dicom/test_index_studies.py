@@ -209,6 +209,7 @@ def test_names_without_ending_and_a_dicomdir_in_a_deep_export(tmp_path, write_se
     assert study.path == place
     assert study.slices == 8
     assert study.warnings == ()
+    assert discover(tmp_path / "DICOMDIR").folders == (study,)
 
 
 def test_kaggle_patients_beside_dicom_patients(tmp_path, write_slices, write_study):
