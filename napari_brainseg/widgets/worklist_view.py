@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WorklistView"]
 
-_MOST_LETTERS = 18
-"""That a column beside the patient's is fitted to; it can be drawn wider."""
+_MOST_OF_NAME, _MOST_LETTERS = 34, 18
+"""That the patient's column and those beside it are fitted to; they can be drawn wider."""
 _CELL, _ARROW = 12, 12
 """Pixels around a text, and for the arrow of the column that is sorted by."""
 _SAMPLED = 60
@@ -270,8 +270,8 @@ class WorklistView(QTableView):
     def _fitting(self, number: int, column: Column) -> int:
         width = self.fontMetrics().horizontalAdvance
         needed = max(self.sizeHintForColumn(number), width(column.widest) + _CELL)
-        if number:
-            needed = min(needed, width("n" * _MOST_LETTERS))
+        # A long name with its pseudonym would push all figures out of sight; its tip has it whole.
+        needed = min(needed, width("n" * (_MOST_LETTERS if number else _MOST_OF_NAME)))
         return max(needed, width(column.title) + _CELL + _ARROW)
 
     def _anchor(self) -> tuple[str, int]:

@@ -212,12 +212,15 @@ def test_a_patient_that_cannot_be_read_tells_why_and_the_rest_goes_on(filled, as
     assert asked == [PATIENTS[3]]
 
 
-def test_the_table_form_and_its_columns_are_kept(filled, desk, qtbot):
+def test_the_table_form_and_its_columns_are_kept(filled, desk, qtbot, monkeypatch):
     with qtbot.waitSignal(filled.wide_changed) as wide:
         filled.wide_button.click()
     assert wide.args == [True]
     view, model = filled.view, filled.model
     assert view.horizontalHeader().isVisible()
+    monkeypatch.setattr(view, "sizeHintForColumn", lambda _column: 2000)
+    view._fit_columns()
+    assert view.columnWidth(0) <= view.fontMetrics().horizontalAdvance("n" * 34)
     assert not view.isColumnHidden(model.column("hd95"))
     assert view.isColumnHidden(model.column("attribute:age"))
     actions = {action.text(): action for action in view.column_menu().actions()}
