@@ -88,6 +88,14 @@ def outlook(desk: Desk, case: Case) -> Outlook:
     return Outlook(standing.basis, folder, decided=words, identity=identity)
 
 
+def earlier_reports(case: Case, wish: ReportWish) -> tuple[Path, ...]:
+    """Give the files that writing the report would replace."""
+    from napari_brainseg.core.reporting.report_files import report_paths
+
+    paths = report_paths(wish.folder, case.patient, html=wish.html, pdf=wish.pdf)
+    return tuple(path for path in paths if path.exists())
+
+
 def export_report(desk: Desk, case: Case, wish: ReportWish) -> tuple[Path, ...]:
     """Write the report of an open case.
 

@@ -32,6 +32,7 @@ from napari_brainseg.session.mask_export import (
     why_not_export,
 )
 from napari_brainseg.widgets.background import Background
+from napari_brainseg.widgets.breakable import breakable
 from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.mask_import_box import MaskImportBox
@@ -272,7 +273,7 @@ class MaskExportView(QWidget):
         self.result.setVisible(bool(self.result.text()))
         self.open_button.setVisible(self._written is not None)
         self.place.setText(
-            self.tr("asked for on export") if self.folder is None else str(self.folder)
+            self.tr("asked for on export") if self.folder is None else breakable(str(self.folder))
         )
         self.place.setToolTip("" if self.folder is None else str(self.folder))
         self._describe()
@@ -335,7 +336,8 @@ class MaskExportView(QWidget):
             (row.patient for row in self.desk.worklist.rows),
             hidden=bool(self.desk.preferences.get("hide_identifiers")),
         )
-        self.result.setText(self.tr("Written: {path}").format(path=names.scrub(str(path))))
+        words = self.tr("Written: {path}").format(path=names.scrub(str(path)))
+        self.result.setText(breakable(words))
         self._follow_choice()
 
     def _on_failed(self, error: BrainSegError) -> None:

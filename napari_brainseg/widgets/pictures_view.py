@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, 
 from napari_brainseg.core.imaging import ConfigError
 from napari_brainseg.session.pictures import PictureExport, PictureState, PictureWish
 from napari_brainseg.widgets.background import Background
+from napari_brainseg.widgets.breakable import breakable
 from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
@@ -144,7 +145,8 @@ class PicturesView(QWidget):
             self._say(self._stopped_words(state))
             return
         names = self._names()
-        self._say("" if state.made is None else self._made_words(state.made, names))
+        is_drawn = state.made is not None and state.made.files > 0
+        self._say(self._made_words(state.made, names) if is_drawn else "")
         if state.error is not None:
             self.fault.show_fault(names.scrub(state.error.message), names.scrub(state.error.hint))
         elif state.made is not None and state.made.faults:
@@ -232,9 +234,8 @@ class PicturesView(QWidget):
             if len(made.patients) == 1
             else self.tr("{files} pictures of {patients} patients: {place}")
         )
-        words = text.format(
-            files=made.files, patients=len(made.patients), place=made.archive or made.folder
-        )
+        place = breakable(str(made.archive or made.folder))
+        words = text.format(files=made.files, patients=len(made.patients), place=place)
         if made.unmarked:
             bare = self.tr("Without any mask, drawn as they are: {names}.")
             words += "\n" + bare.format(names=self._named(made.unmarked, names))

@@ -22,15 +22,18 @@ from qtpy.QtWidgets import (
 from napari_brainseg.session.report_export import (
     Outlook,
     ReportWish,
+    earlier_reports,
     export_report,
     outlook,
 )
 from napari_brainseg.widgets.background import Background
+from napari_brainseg.widgets.breakable import breakable
 from napari_brainseg.widgets.fault_box import FaultBox
 from napari_brainseg.widgets.look import set_role
 from napari_brainseg.widgets.panel import hint_label
 from napari_brainseg.widgets.subscriptions import Subscriptions
 from napari_brainseg.widgets.throttle import Throttle
+from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
@@ -150,7 +153,9 @@ class ReportView(QWidget):
         self.result.show()
         self._update()
         self._background.run(
-            lambda: export_report(self.desk, case, wish), self._on_written, self._on_failed
+            lambda: (bool(earlier_reports(case, wish)), export_report(self.desk, case, wish)),
+            self._on_written,
+            self._on_failed,
         )
 
     # inside ---------------------------------------------------------------------------------------
@@ -284,8 +289,7 @@ class ReportView(QWidget):
 
     def _name_folder(self) -> None:
         place = "" if self.folder is None else str(self.folder)
-        # Breaks may come after a slash: a path must not widen the window.
-        self.folder_hint.setText(place.replace("/", "/\u200b").replace("\\", "\\\u200b"))
+        self.folder_hint.setText(breakable(place))
         self.folder_hint.setToolTip(place)
 
     def _update(self) -> None:
@@ -295,18 +299,23 @@ class ReportView(QWidget):
         self.write_button.setEnabled(is_ready and wants_any and not self._is_writing)
         self.paper.setEnabled(self.pdf.isChecked())
 
-    def _on_written(self, files: tuple[Path, ...]) -> None:
+    def _on_written(self, done: tuple[bool, tuple[Path, ...]]) -> None:
+        replaced, files = done
         self._is_writing = False
-        self._show_written(files)
+        self._show_written(files, replaced=replaced)
         self._update()
 
     def _on_failed(self, error: BrainSegError) -> None:
         self._is_writing = False
         self._show_written(())
-        self.fault.show_error(error)
+        names = Names(
+            (row.patient for row in self.desk.worklist.rows),
+            hidden=bool(self.desk.preferences.get("hide_identifiers")),
+        )
+        self.fault.show_fault(names.scrub(error.message), names.scrub(error.hint))
         self._update()
 
-    def _show_written(self, files: tuple[Path, ...]) -> None:
+    def _show_written(self, files: tuple[Path, ...], *, replaced: bool = False) -> None:
         self._written = files
         kinds = {path.suffix for path in files}
         self.open_html.setVisible(".html" in kinds)
@@ -314,9 +323,10 @@ class ReportView(QWidget):
         self.open_folder.setVisible(bool(files))
         hidden = bool(self.desk.preferences.get("hide_identifiers"))
         names = "" if hidden else ", ".join(path.name for path in files)
-        self.result.setText(
-            self.tr("Written: {names}").format(names=names) if names else self.tr("Written.")
-        )
+        words = self.tr("Written: {names}").format(names=names) if names else self.tr("Written.")
+        if replaced:
+            words += "\n" + self.tr("An earlier report in this folder was replaced.")
+        self.result.setText(words)
         self.result.setVisible(bool(files))
 
     def _open(self, suffix: str) -> None:

@@ -80,7 +80,10 @@ class Names:
         token = match[0]
         bare = token.rstrip(".")
         parsed = parse_slice_name(bare)
-        for name in (bare, parsed.patient if parsed else bare):
+        # Files that were made of a patient are called PATIENT_report.pdf and the like.
+        cuts = [cut for cut, mark in enumerate(bare) if mark in "_-."]
+        beginnings = [bare[:cut] for cut in reversed(cuts)]
+        for name in (bare, parsed.patient if parsed else bare, *beginnings):
             known = name if name in self._numbers else self._persons.get(name)
             if known is not None:
                 return self._by_number(known) + token[len(name) :]

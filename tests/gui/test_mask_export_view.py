@@ -81,7 +81,7 @@ def exported(view: MaskExportView, qtbot: Any) -> Path:
     view.export_button.click()
     qtbot.waitUntil(lambda: view.open_button.isVisible() or bool(view.fault.text))
     assert view.fault.text == ""
-    return Path(view.result.text().removeprefix("Written: "))
+    return Path(view.result.text().removeprefix("Written: ").replace("\u200b", ""))
 
 
 def test_without_a_patient_nothing_can_be_done(view: MaskExportView) -> None:

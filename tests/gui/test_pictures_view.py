@@ -94,7 +94,7 @@ def test_pictures_from_the_window(window, qtbot, tmp_path, monkeypatch):
     window.wait(lambda: view.folder_button.isVisible())
 
     assert [path.name for path in (out / FIRST).iterdir()] == [f"{FIRST}_triptych.png"]
-    assert str(out) in view.result.text()
+    assert str(out) in view.result.text().replace("\u200b", "")
     assert not view.progress.isVisible()
 
     view.choices.everyone.setChecked(True)
@@ -129,6 +129,12 @@ def test_what_is_told(window, qtbot, tmp_path: Path):
 
     view.show_state(PictureState(error=DataError("The disk is full.", "Make room.")))
     assert view.fault.text == "The disk is full. Make room."
+    view.fault.clear()
+
+    nothing = MadePictures(folder=tmp_path, faults={"A": DataError("A is broken.")})
+    view.show_state(PictureState(done=1, total=1, made=nothing))
+    assert not view.result.isVisible()
+    assert "A is broken." in view.fault.text
     view.fault.clear()
 
     window.open()

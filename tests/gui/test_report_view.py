@@ -16,6 +16,7 @@ from napari_brainseg.core.imaging import DataError
 from napari_brainseg.core.reporting.patient_report import Basis
 from napari_brainseg.session.report_export import Outlook
 from napari_brainseg.widgets.report_view import ReportView
+from napari_brainseg.widgets.worklist_names import Names
 
 if TYPE_CHECKING:
     from napari_brainseg.session.report_export import ReportWish
@@ -39,6 +40,7 @@ class FakeDesk:
         self.threads: set[str] = set()
         self.hidden = False
         self.preferences = SimpleNamespace(get=lambda _name: self.hidden)
+        self.worklist = SimpleNamespace(rows=[SimpleNamespace(patient="P_1")])
 
     def show_case(self, patient: str, **identity: str) -> None:
         self.case = SimpleNamespace(patient=patient, study=SimpleNamespace(identity=identity))
@@ -184,3 +186,35 @@ def test_a_fault_stands_in_the_view_and_one_can_try_again(
     assert ready.fault.text == "The disk is full. Make room."
     assert ready.write_button.isEnabled()
     assert not ready.result.isVisible()
+    desk.hidden, desk.fault = True, DataError("Cannot write reports/P_1_report.pdf.")
+    ready.write_button.click()
+    qtbot.waitUntil(lambda: "Cannot write" in ready.fault.text, timeout=20_000)
+    assert "P_1" not in ready.fault.text
+
+
+def test_an_earlier_report_is_not_replaced_silently(
+    ready: ReportView, qtbot: Any, tmp_path: Path
+) -> None:
+    ready.set_folder(tmp_path)
+    ready.write_button.click()
+    qtbot.waitUntil(ready.open_pdf.isVisible, timeout=20_000)
+    assert "replaced" not in ready.result.text()
+    (tmp_path / "P_1_report.pdf").write_text("earlier")
+    ready.write_button.click()
+    qtbot.waitUntil(lambda: "replaced" in ready.result.text(), timeout=20_000)
+
+
+def test_a_long_path_wraps(ready: ReportView, tmp_path: Path) -> None:
+    folder = tmp_path / "a_long_name_without_spaces" / ("x" * 60)
+    ready.set_folder(folder)
+    text = ready.folder_hint.text()
+    assert max(len(part) for part in text.split("\u200b")) <= 17
+    assert text.replace("\u200b", "") == str(folder)
+
+
+def test_files_made_of_a_patient_do_not_name_it_where_names_are_hidden() -> None:
+    names = Names(["ABC_1_20200101", "ABC_12_20200101"], hidden=True)
+    told = names.scrub("Cannot write x/ABC_1_20200101_report.pdf: ABC_12_20200101_prediction.dcm.")
+    assert told == "Cannot write x/Patient 1_report.pdf: Patient 2_prediction.dcm."
+    assert names.scrub("ABC_1_20200101_4_mask.tif, other_file.txt").endswith(", other_file.txt")
+    assert "ABC" not in names.scrub("ABC_1_20200101_4_mask.tif")

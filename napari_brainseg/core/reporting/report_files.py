@@ -9,7 +9,7 @@ from napari_brainseg.core.dataset.durable import write_atomically
 from napari_brainseg.core.imaging import DataError
 from napari_brainseg.core.reporting.page import Link, Page
 from napari_brainseg.core.reporting.patient_report_html import render_html
-from napari_brainseg.core.reporting.patient_report_pdf import render_pdf
+from napari_brainseg.core.reporting.patient_report_pdf import pdf_bytes
 from napari_brainseg.core.reporting.patient_report_words import NOT_FOR_DIAGNOSIS, page_words
 from napari_brainseg.core.reporting.report_numbers import DASH, moment
 
@@ -75,11 +75,13 @@ def write_report(
     wanted = report_paths(folder, report.patient, html=html, pdf=pdf)
     if not overwrite:
         refuse_existing(wanted)
-    for path in wanted:
-        if path.suffix == ".html":
-            write_atomically(path, render_html(report).encode())
-        else:
-            render_pdf(report, path, paper=paper)
+    # All are drawn before one is written: the page and the PDF in a folder tell the same.
+    contents = [
+        render_html(report).encode() if path.suffix == ".html" else pdf_bytes(report, paper=paper)
+        for path in wanted
+    ]
+    for path, content in zip(wanted, contents, strict=True):
+        write_atomically(path, content)
     return wanted
 
 
