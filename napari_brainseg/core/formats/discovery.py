@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_brainseg.core.formats.beside import (
+    CONVERT_PAIRS,
+    holds_dicom,
+    holds_images,
+    images_below,
+    listed,
+    pairs_in,
+)
 from napari_brainseg.core.formats.faults import Fault
 from napari_brainseg.core.formats.kaggle3m import Listing, StudyFolder, list_folder, study_folder
-from napari_brainseg.core.formats.names import EXAMPLE_NAME, is_tiff, parse_slice_name, undated
-from napari_brainseg.core.formats.probing import is_dicom, is_nifti_name, is_zip, may_be_dicom
+from napari_brainseg.core.formats.names import EXAMPLE_NAME, is_tiff, undated
+from napari_brainseg.core.formats.probing import is_dicom, is_nifti_name, is_zip
 from napari_brainseg.core.imaging import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 __all__ = ["Discovery", "Fault", "discover", "is_study_path", "open_again"]
 
@@ -23,15 +30,7 @@ _LEVELS = 3
 """Patients may lie in the root itself or deeper: ``root/kaggle_3m/PATIENT``, or as in BIDS
 ``root/sub-01/ses-01/anat``."""
 
-_DICOM_LEVELS = 6
-"""Exports of DICOM nest patient, study and series, and more."""
-
 _PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".pdf"}
-
-_CONVERT_PAIRS = "Convert the pair to one NIfTI file (.nii.gz), e.g. with nibabel or SimpleITK."
-
-_PROBED = 40
-"""Entries that `is_study_path` looks at in a folder before it gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +195,7 @@ def is_study_path(path: Path | str) -> bool:
             return is_nifti_name(place.name) or is_dicom(place) or is_zip(place)
     except (OSError, ValueError):
         return False
-    return _probe(place, _LEVELS) or _probe_dicom(place)
+    return holds_images(place, _LEVELS) or holds_dicom(place)
 
 
 def _chosen(folders: list[StudyFolder], as_recognised: bool) -> tuple[StudyFolder, ...]:
@@ -220,7 +219,7 @@ def _of_file(path: Path) -> StudyFolder:
         raise DataError(
             f"{path} is one half of an Analyze or NIfTI pair (.hdr and .img), which cannot be "
             "opened.",
-            _CONVERT_PAIRS,
+            CONVERT_PAIRS,
         )
     if is_tiff(path.name):
         hint = "Open the folder that holds the patient's slices."
@@ -265,20 +264,20 @@ def _search(folder: Path, levels: int) -> _Found:
         study = study_folder(folder, listing.tiffs)
         if volumes:
             study = study.with_warning(
-                f"NIfTI files beside the slices are left out: {_listed(volumes)}. Put them into a "
+                f"NIfTI files beside the slices are left out: {listed(volumes)}. Put them into a "
                 "folder of their own."
             )
-        return _Found([_with_folders_below(study, folder, listing, levels)], [], [])
+        return _Found([_told_of_below(study, folder, listing, levels)], [], [])
     if volumes:
         from napari_brainseg.core.formats.nifti.discovery import nifti_folders
 
         studies = nifti_folders(folder, volumes)
         if studies:
-            studies[0] = _with_folders_below(studies[0], folder, listing, levels)
-            if pairs := _pairs(listing):
+            studies[0] = _told_of_below(studies[0], folder, listing, levels)
+            if pairs := pairs_in(listing):
                 studies[0] = studies[0].with_warning(
-                    f"Pairs of Analyze (.hdr and .img) are left out: {_listed(pairs)}. "
-                    f"{_CONVERT_PAIRS}"
+                    f"Pairs of Analyze (.hdr and .img) are left out: {listed(pairs)}. "
+                    f"{CONVERT_PAIRS}"
                 )
         return _Found(studies, [], [])
     found = _Found([], [], [])
@@ -300,30 +299,11 @@ def _search(folder: Path, levels: int) -> _Found:
     return found
 
 
-def _with_folders_below(
-    study: StudyFolder, folder: Path, listing: Listing, levels: int
-) -> StudyFolder:
-    """Tell of images in folders below those of the root, which nobody can tell the patient of."""
-    if levels < _LEVELS:
-        return study
-    below = [name for name in listing.folders if _probe(folder / name, levels - 1)]
-    if not below:
-        return study
-    return study.with_warning(
-        f"Folders below hold more images, which are left out: {_listed(below)}. Open them by "
-        "themselves."
-    )
-
-
-def _pairs(listing: Listing) -> list[str]:
-    """Headers of Analyze or NIfTI pairs."""
-    others = set(listing.others)
-    headers = [name for name in listing.others if name.lower().endswith(".hdr")]
-    return [n for n in headers if {f"{n[:-4]}{ending}" for ending in (".img", ".IMG")} & others]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _told_of_below(study: StudyFolder, folder: Path, listing: Listing, levels: int) -> StudyFolder:
+    """Tell of images in folders below the root: whose they are nobody can tell."""
+    if levels == _LEVELS and (text := images_below(folder, listing, levels - 1)):
+        return study.with_warning(text)
+    return study
 
 
 def _no_slices(folder: Path, listing: Listing) -> _NoSlicesError:
@@ -337,8 +317,8 @@ def _no_slices(folder: Path, listing: Listing) -> _NoSlicesError:
     held = [f"{_number(count, 'file')} ({kind})" for kind, count in kinds.most_common(3)]
     if listing.folders:
         held.append(f"{_number(len(listing.folders), 'folder')} without slices")
-    if _pairs(listing):
-        hint = _CONVERT_PAIRS
+    if pairs_in(listing):
+        hint = CONVERT_PAIRS
     elif _PICTURES & kinds.keys():
         hint = "JPEG, PNG and other pictures for show hold no scan: export the series as DICOM."
     return _NoSlicesError(
@@ -364,39 +344,3 @@ def _without_twins(folders: list[StudyFolder]) -> tuple[list[StudyFolder], list[
             )
             twins.append(Fault(folder.path, error))
     return list(kept.values()), twins
-
-
-def _probe(folder: Path, levels: int) -> bool:
-    below: list[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                is_image = parse_slice_name(entry.name) is not None or is_nifti_name(entry.name)
-                if is_image and not entry.is_dir():
-                    return True
-                hidden = entry.name.startswith(".")
-                if levels and not hidden and len(below) < _PROBED and entry.is_dir():
-                    below.append(entry.path)
-    except (OSError, ValueError):
-        return False
-    return any(_probe(Path(path), levels - 1) for path in below)
-
-
-def _probe_dicom(folder: Path) -> bool:
-    """Whether one of the first files below a folder is DICOM."""
-    looked = 0
-    try:
-        for place, folders, names in os.walk(folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))[:_PROBED]
-            if len(Path(place).relative_to(folder).parts) >= _DICOM_LEVELS:
-                folders.clear()
-            for name in sorted(names):
-                if may_be_dicom(name):
-                    looked += 1
-                    if is_dicom(Path(place, name)):
-                        return True
-                if looked >= _PROBED:
-                    return False
-    except (OSError, ValueError):
-        return False
-    return False
