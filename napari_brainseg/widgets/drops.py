@@ -68,7 +68,7 @@ def dropped_study(mime: QMimeData) -> Path | None:
 
 
 def open_study_folders(qt_viewer: Any, opened: Callable[[Path], None], owner: QObject) -> None:
-    """Let *File > Open Folder* of napari open a patient's folder at once.
+    """Let *File > Open* of napari open a patient's folder, or a file without ending, at once.
 
     napari's own reader claims every folder, so that it would ask which of the two to use; for files
     the answer stands in its settings, for folders it would stand for all of them. *Open with
@@ -89,9 +89,10 @@ def open_study_folders(qt_viewer: Any, opened: Callable[[Path], None], owner: QO
         filenames: list[str], stack: Any, choose_plugin: bool = False, *rest: Any, **more: Any
     ) -> None:
         asked = choose_plugin or stack or rest or more.get("plugin")
-        folder = Path(filenames[0]) if len(filenames) == 1 and not asked else None
-        if folder is not None and folder.is_dir() and is_study_path(folder):
-            opened(folder)
+        path = Path(filenames[0]) if len(filenames) == 1 and not asked else None
+        # DICOM files often have no ending, by which alone napari chooses readers.
+        if path is not None and (path.is_dir() or not path.suffix) and is_study_path(path):
+            opened(path)
         else:
             of_napari(filenames, stack, choose_plugin, *rest, **more)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import nibabel
 import numpy as np
 import pytest
 from napari.settings import get_settings
+from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_brainseg.core.dataset.phantom import phantom_study
@@ -14,6 +17,7 @@ from napari_brainseg.core.formats.nifti.writing import write_nifti
 from napari_brainseg.core.imaging import Geometry, Modality
 from napari_brainseg.viewer.layer_metadata import layer_metadata
 from napari_brainseg.viewer.reader import prefer_own_reader
+from napari_brainseg.widgets.drops import open_study_folders
 
 AFFINE = ((0.0, 0, 0.9, -80), (0, 0.9, 0, -100), (5.0, 0, 0, 12), (0, 0, 0, 1))
 
@@ -53,6 +57,22 @@ def test_file_open_shows_a_nifti_patient_without_a_question(window, nifti, monke
     qt_viewer._open_folder_dialog()
     window.wait(lambda: window.view.case is not None and window.view.case.patient != "P7")
     assert study.missing_modalities == ()
+
+
+def test_file_open_takes_dicom_files_without_an_ending(tmp_path):
+    left_to_napari, opened = [], []
+    qt_viewer = SimpleNamespace(
+        _qt_open=lambda names, *_args, **_more: left_to_napari.extend(names)
+    )
+    owner = QObject()
+    open_study_folders(qt_viewer, opened.append, owner)
+    image, note = tmp_path / "IM0001", tmp_path / "README"
+    image.write_bytes(bytes(128) + b"DICM")
+    note.write_text("hello")
+    for path in (image, note):
+        qt_viewer._qt_open([str(path)], stack=False)
+    assert opened == [image]
+    assert left_to_napari == [str(note)]
 
 
 def test_save_selected_layers_writes_the_mask_on_the_grid_of_the_study(
