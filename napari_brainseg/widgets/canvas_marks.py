@@ -8,7 +8,7 @@ from qtpy.QtCore import QObject, QPointF, QRect, QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_brainseg.viewer.orientation import edge_letters
+from napari_brainseg.viewer.orientation import edge_letters, scene_letters
 from napari_brainseg.viewer.planes import Plane
 from napari_brainseg.widgets.subscriptions import Subscriptions
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtGui import QPaintEvent
 
+    from napari_brainseg.core.imaging import Geometry
     from napari_brainseg.viewer.case_view import CaseView
 
 __all__ = ["CanvasMarks", "ScaleBar"]
@@ -35,8 +36,8 @@ _LEAST_PX = 24
 class CanvasMarks(QObject):
     """Letters in the middle of the four edges, and a scale bar at the left one.
 
-    They never catch the mouse. In 3D there are none: the picture turns. Where the files carry no
-    orientation, that is said; without spacing there is no bar.
+    They never catch the mouse. In 3D the letters turn with the picture, and there is no bar. Where
+    the files carry no orientation, that is said; without spacing there is no bar.
 
     Parameters
     ----------
@@ -72,6 +73,7 @@ class CanvasMarks(QObject):
                 parent.destroyed.connect(widget.deleteLater)
         self.ties = Subscriptions(self)
         self.ties.add_napari(viewer.scene.camera.events.zoom, self._scale)
+        self.ties.add_napari(viewer.scene.camera.events.angles, self._turn)
         canvas.destroyed.connect(self.ties.close)
 
     @property
@@ -91,10 +93,8 @@ class CanvasMarks(QObject):
         """
         self._wanted, self._others = wanted, tuple(others)
         case = self._view.case
-        shown = wanted and case is not None and self._viewer.dims.ndisplay == 2
-        letters = None
-        if case is not None:
-            letters = edge_letters(case.study.image.geometry, Plane.AXIAL)
+        shown = wanted and case is not None
+        letters = None if case is None else self._letters(case.study.image.geometry)
         for edge, text in zip(EDGES, letters or ("",) * 4, strict=True):
             label = self.letters[edge]
             label.setText(text)
@@ -121,6 +121,16 @@ class CanvasMarks(QObject):
                 place.moveRight(self._canvas.width() - _MARGIN)
             label.move(self._beside(place, edge).topLeft())
         self._scale()
+
+    def _letters(self, geometry: Geometry) -> tuple[str, str, str, str] | None:
+        if self._viewer.dims.ndisplay == 2:
+            return edge_letters(geometry, Plane.AXIAL)
+        camera = self._viewer.scene.camera
+        return scene_letters(geometry, camera.view_direction, camera.up_direction)
+
+    def _turn(self) -> None:
+        if self._viewer.dims.ndisplay == 3:
+            self.show_for(wanted=self._wanted, others=self._others)
 
     def _beside(self, place: QRect, edge: str) -> QRect:
         for other in self._others:

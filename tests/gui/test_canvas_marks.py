@@ -82,9 +82,30 @@ def test_what_is_not_known_is_said(room):
     assert not only_spacing.bar.isHidden()
 
 
-def test_nothing_in_3d_nor_without_a_case_nor_unwanted(room):
+def test_letters_turn_with_the_picture_in_3d(room):
+    from napari_brainseg.viewer.orientation import scene_letters
+    from napari_brainseg.viewer.surface_scene import _LOOK, _UP
+
+    room.viewer.dims.ndisplay = 3
+    marks, camera = room(geometry(UPRIGHT)), room.viewer.scene.camera
+    assert marks.bar.isHidden()
+    for view, up, letters in (
+        ((0, 1, 0), (-1, 0, 0), "SIRL"),  # from the front: the patient's left is at our right
+        ((0, -1, 0), (-1, 0, 0), "SILR"),  # from behind
+        ((0, 0, -1), (-1, 0, 0), "SIAP"),  # from the left
+        ((-1, 0, 0), (0, -1, 0), "APRL"),  # from below, as slices are seen
+        ((1, 0, 0), (0, -1, 0), "APLR"),  # from above: as a surgeon sees it
+    ):
+        camera.set_view_direction(view, up)
+        assert "".join(marks.texts[edge] for edge in ("top", "bottom", "left", "right")) == letters
+    top, bottom, left, right = scene_letters(geometry(UPRIGHT), _LOOK, _UP)
+    assert (top[0], bottom[0], left[0], right[0]) == ("S", "I", "R", "L")
+    assert not room(Geometry()).note.isHidden(), "nothing is made up in 3D either"
+
+
+def test_nothing_without_a_case_nor_unwanted(room):
     for where, wanted, dimensions in (
-        (geometry(UPRIGHT), True, 3), (geometry(UPRIGHT), False, 2), (None, True, 2),
+        (geometry(UPRIGHT), False, 3), (geometry(UPRIGHT), False, 2), (None, True, 2),
         (Geometry(), False, 2),
     ):  # fmt: skip
         room.viewer.dims.ndisplay = dimensions
