@@ -156,7 +156,8 @@ def test_the_users_choice_of_series_is_used_and_remembered(desk: Desk, dicom: Pa
     elsewhere = load_study(dicom)
     assert image_sha256(elsewhere) == changed.image_sha256
     assert elsewhere.warnings == changed.study.warnings
-    assert "Chosen by hand" in elsewhere.warnings[-1]
+    assert "not as recognised" in elsewhere.warnings[-1]
+    assert f"{Modality.PRE} from series" in elsewhere.warnings[-1]
     (plain,) = discover(dicom, as_recognised=True).folders
     assert dict(plain.roles) == roles
     again = desk.open(dicom)
@@ -195,7 +196,9 @@ def test_a_series_that_comes_later_does_not_take_the_place_of_the_one_corrected(
     again = desk.open(dicom)
     assert again.image_sha256 == case.image_sha256
     assert again.correction is not None
-    assert again.study.warnings[-1].endswith(f"of 4 series: {Modality.POST} series 3.")
+    assert again.study.warnings[-1].endswith(
+        f": {Modality.POST} from series 3 of 4 (recognised as {Modality.POST})."
+    )
     assert desk.forget_series().study.roles[Modality.POST] == f"{post.key}.9"
 
 

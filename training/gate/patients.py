@@ -125,8 +125,9 @@ def find_locked(
         raise DataError(
             f"{len(faults)} of {len(locked.patients)} locked patients are not what was locked: "
             f"{'; '.join(faults)}.",
-            "Put them back as they were, or make a new generation of the locked set; figures on "
-            "other images or masks would not compare.",
+            "Put them back as they were (where series came to a study, choose the former ones "
+            "under Series), or make a new generation of the locked set; figures on other images "
+            "or masks would not compare.",
         )
     return tuple(found)
 

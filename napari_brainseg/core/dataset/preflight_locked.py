@@ -85,7 +85,8 @@ def locked_patients_are_sound(facts: PreflightFacts) -> Iterator[PreflightFindin
             level="stop",
             message="Images or masks of locked patients are not those that were locked: "
             f"{', '.join(found.changed)}.",
-            hint="Restore their files. If the change is meant, extend the locked set: the next "
+            hint="Restore their files; where series came to a study, choose the former ones under "
+            "Series. If the change is meant, extend the locked set: the next "
             "generation takes them as they are now.",
             patients=found.changed,
         )

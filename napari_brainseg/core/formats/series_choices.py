@@ -145,21 +145,23 @@ def chosen_words(folder: StudyFolder) -> str:
     if folder.as_found is None:
         return ""
     before, now = dict(folder.as_found[0]), dict(folder.roles)
-    images = [series.key for series in folder.series if not series.is_mask]
+    images = [series for series in folder.series if not series.is_mask]
     parts = []
     for modality in KAGGLE_ORDER:
-        if now.get(modality) != before.get(modality):
-            key = now.get(modality)
-            what = "left out" if key is None else f"series {images.index(key) + 1}"
-            parts.append(f"{modality} {what}")
+        key = now.get(modality)
+        if key is None and modality in before:
+            parts.append(f"{modality} left out")
+        elif key is not None and key != before.get(modality):
+            number = next(n for n, series in enumerate(images, 1) if series.key == key)
+            role = images[number - 1].role
+            taken = "not recognised" if role is None else f"recognised as {role}"
+            parts.append(f"{modality} from series {number} of {len(images)} ({taken})")
     if folder.truth != folder.as_found[1]:
-        parts.append("ground truth another mask" if folder.truth else "no ground truth")
+        parts.append("ground truth from another mask" if folder.truth else "no ground truth")
     if not parts:
         return ""
-    return (
-        "Chosen by hand, or held by a correction, and not as recognised, of "
-        f"{len(images)} series: {', '.join(parts)}."
-    )
+    held = "chosen by hand, or held by a correction"
+    return f"Series not as recognised ({held}): {', '.join(parts)}."
 
 
 def find_choice(folder: StudyFolder, kept: Mapping[str, Any]) -> str:

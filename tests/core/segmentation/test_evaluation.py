@@ -239,7 +239,7 @@ def test_a_patient_of_other_series_than_recognised_says_so(patients, tiny_bundle
         for one in (folder, changed)
     ]
     assert said[0] == ""
-    assert f"{Modality.FLAIR} series" in said[1]
+    assert f"{Modality.FLAIR} from series" in said[1]
 
 
 def test_masks_and_probabilities_are_handed_out_once_and_give_the_calibration(

@@ -142,12 +142,14 @@ def recognised(stacks: Sequence[Stack]) -> list[Stack]:
 
 
 def choose_truth(stacks: Sequence[Stack]) -> str:
-    """Key of the segmentation that is ground truth: the only one, if people made it."""
+    """Key of the segmentation that is ground truth: the only one that people made.
+
+    What a model made, e.g. one that was sent to the archive later, does not count.
+    """
     masks = [stack for stack in stacks if stack.first.is_mask]
-    if len(masks) != 1:
-        return ""
-    made = set(masks[0].first.segment_algorithms)
-    return masks[0].key if made and made <= _MANUAL else ""
+    made = {mask.key: set(mask.first.segment_algorithms) for mask in masks}
+    drawn = [key for key, how in made.items() if how and how <= _MANUAL]
+    return drawn[0] if len(drawn) == 1 else ""
 
 
 def series_info(stack: Stack, why: str = "") -> SeriesInfo:

@@ -353,6 +353,14 @@ def test_of_two_segmentations_none_is_the_truth(tmp_path, write_study, write_ser
     assert sum(series.is_mask for series in study.series) == 2
 
 
+def test_a_mask_that_a_model_made_takes_nothing_from_the_truth(tmp_path, write_study, write_series):
+    root = write_study(tmp_path)
+    write_series(root / "SEG", 1, series="1.88", **segmentation("MANUAL"))
+    write_series(root / "LATER", 1, series="1.89", **segmentation("AUTOMATIC"))
+    (study,) = discover(root).folders
+    assert study.truth == "1.88"
+
+
 def test_a_ct_opens_as_the_first_modality(tmp_path, write_series):
     write_series(tmp_path, 8, Modality="CT", SeriesDescription="Head 5.0")
     (study,) = discover(tmp_path).folders
