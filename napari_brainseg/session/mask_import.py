@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_brainseg.core.formats.masks import MaskInfo, read_mask_and_info
 from napari_brainseg.core.imaging import DataError
+from napari_brainseg.session.series_choices import hold_series
 from napari_brainseg.session.write_right import TakenOverError
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def load_mask(
     correction = case.correction
     if correction is None:
         correction = case.start_correction("empty", editor)
+        hold_series(case.study)
     elif editor.strip():
         correction.editor = editor.strip()
     return LoadedMask(case, correction, mask.data, MappingProxyType(recorded))
