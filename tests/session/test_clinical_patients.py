@@ -197,7 +197,7 @@ def test_a_series_that_comes_later_does_not_take_the_place_of_the_one_corrected(
     assert again.image_sha256 == case.image_sha256
     assert again.correction is not None
     assert again.study.warnings[-1].endswith(
-        f": {Modality.POST} from series 3 of 4 (recognised as {Modality.POST})."
+        f": {Modality.POST} from series 3 of 4 ({Modality.POST})."
     )
     assert desk.forget_series().study.roles[Modality.POST] == f"{post.key}.9"
 

@@ -115,7 +115,7 @@ def test_words_say_what_is_not_as_recognised_without_naming_it(choices, applied)
     assert chosen_words(patient()) == ""
     choices.choose(patient(), {FLAIR: "1.2.1", POST: "1.2.2"}, "1.2.3")
     words = chosen_words(applied(patient()))
-    assert f"{PRE} left out, {FLAIR} from series 2 of 3 (not recognised)" in words
+    assert f"{PRE} left out; {FLAIR} from series 2 of 3 (not recognised)" in words
     assert "ground truth from another mask" in words
     assert "T2" not in words
     # What was recognised is known also after a second choice, and back.

