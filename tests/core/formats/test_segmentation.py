@@ -236,6 +236,28 @@ def test_slices_that_share_a_uid_are_told_apart_by_their_positions(tmp_path: Pat
         encode_segmentation(broken, mask, BY_MODEL)
 
 
+@pytest.mark.parametrize("degrees", [0.0, 0.3, 2.0])
+def test_slices_of_a_stack_that_are_hardly_parallel_come_back(
+    tmp_path: Path, degrees: float
+) -> None:
+    """Localisers lean by fractions of a degree against each other; the stack has their mean."""
+    study = sources.dicom_study(tmp_path / "s", (3, 200, 220))
+    mask = some_mask(study)
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    for frame in study.grid.frames:
+        header = pydicom.dcmread(frame.path)
+        cosines = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+        turned = cosines @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        header.ImageOrientationPatient = [f"{v:.9f}" for v in turned.ravel()]
+        header.save_as(frame.path)
+    path = written(study, mask, tmp_path)
+    if degrees < 1:
+        np.testing.assert_array_equal(read_mask(path, study).data, mask)
+    else:
+        with pytest.raises(DataError, match="another grid"):
+            read_mask(path, study)
+
+
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")
 def test_a_patient_module_without_some_elements_will_do(tmp_path: Path) -> None:
     study = sources.dicom_study(

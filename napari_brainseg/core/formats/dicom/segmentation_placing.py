@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_brainseg.core.formats.dicom.segmentation_reading import Segmentation
-    from napari_brainseg.core.imaging import Study
+    from napari_brainseg.core.imaging import Affine, Study
 
 __all__ = ["on_grid", "place_segmentation"]
 
 _MOST_VOXELS = 2**29
+_ONE_STACK = 0.01
+"""Of a pixel: directions of slices that differ by less are those of one stack, see `stack`."""
 _SLACK = 0.05
 """Of a step: distances that differ by less are whole multiples of it."""
 _MOST_LEFT_OUT = 500
@@ -133,7 +135,10 @@ def _place(
         corners[0] = at
     whole = np.rint(corners[:3])
     if np.abs(corners[:3] - whole).max() > SAME_GRID_VOXELS:
-        return False
+        if at is None or frame.shape != grid.shape[1:] or not _is_slice(matrix, affine, grid):
+            return False
+        stored[at] |= frame
+        return True
     rows, columns = np.rint(matrix[:3, 1]).astype(int), np.rint(matrix[:3, 2]).astype(int)
     if np.abs(rows).sum() != 1 or np.abs(columns).sum() != 1:
         return False
@@ -143,6 +148,23 @@ def _place(
         return False
     stored[tuple(voxels)] = 1
     return True
+
+
+def _is_slice(matrix: NDArray[np.float64], affine: Affine, grid: SourceGrid) -> bool:
+    """Whether a frame is one of the stack's slices, which need not be parallel to half a degree.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (4, 4)
+        From the frame's pixels to voxels of the grid.
+    affine : Affine
+        Of the frame.
+    grid : SourceGrid
+    """
+    own, there = (np.array(a, float)[:3, 1:3] for a in (grid.affine_lps, affine))
+    step = float(np.linalg.norm(own, axis=0).max())
+    begins = bool(np.abs(matrix[1:3, 3]).max() <= 0.5)
+    return begins and float(np.abs(own - there).max()) <= _ONE_STACK * step
 
 
 def _lies_in_slices(corners: NDArray[np.float64]) -> bool:
