@@ -60,8 +60,9 @@ def _date(value: str) -> str:
 
 
 def person_name(value: str) -> str:
-    """Family name first, as PS3.5, 6.2, PN orders it; the first of its spellings."""
-    family, *others = value.split("=")[0].split("^")
+    """Family name first, as PS3.5, 6.2, PN orders it; the first of its spellings that there is."""
+    spellings = [spelling for spelling in value.split("=") if spelling.strip("^ ")]
+    family, *others = (spellings or [""])[0].split("^")
     given = " ".join(part for part in others[:2] if part)
     return f"{family}, {given}" if family and given else family or given
 

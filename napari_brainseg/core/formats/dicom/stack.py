@@ -184,8 +184,11 @@ def _unplaced(frames: list[Frame], said: list[str]) -> Stack:
 
 
 def _told(frame: Frame) -> float | None:
-    """Distance to the next slice as the header says; a sign tells a direction (PS3.3, C.8.4.15)."""
-    return abs(frame.between_mm or 0) or max(frame.thickness_mm or 0, 0) or None
+    """Distance to the next slice as the header says, not less than a slice is thick.
+
+    A sign tells a direction (PS3.3, C.8.4.15).
+    """
+    return max(abs(frame.between_mm or 0), frame.thickness_mm or 0) or None
 
 
 def _placed(frames: list[Frame], said: list[str]) -> Stack:
@@ -265,7 +268,9 @@ def _steps(
                 f"{between:.3g} mm is taken for all, so distances across slices are approximate."
             )
     told = frames[0].between_mm
-    if told is not None and abs(abs(told) - between) > SPACING_TOLERANCE * between:
+    # Scanners of GE used to write the gap between slices there, not the way to the next.
+    meant = (abs(told or 0.0), abs(told or 0.0) + (frames[0].thickness_mm or 0.0))
+    if told is not None and all(abs(mm - between) > SPACING_TOLERANCE * between for mm in meant):
         said.append(
             f"The header says that slices are {abs(told):.3g} mm apart, their positions "
             f"{between:.3g} mm; the positions count."

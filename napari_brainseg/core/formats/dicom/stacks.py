@@ -107,7 +107,7 @@ def distance_mm(stack: Sequence[HeaderRecord]) -> float | None:
         if steps:
             return median(steps)
     first = stack[0]
-    return first.slice_spacing_mm or first.slice_thickness_mm
+    return max(abs(first.slice_spacing_mm or 0.0), first.slice_thickness_mm or 0.0) or None
 
 
 def _hard_key(record: HeaderRecord, directions: list[tuple[float, ...]]) -> Any:

@@ -184,6 +184,10 @@ def test_single_slice_takes_its_thickness() -> None:
     # Nuclear medicine tells the direction of stacking by a sign.
     assert build_stack(_axial([7], between_mm=-5.5)).spacing_mm[0] == 5.5
     assert build_stack([_frame(0, None, between_mm=-5.5)]).spacing_mm[0] == 5.5
+    gap = {"between_mm": 2.0, "thickness_mm": 5.0}
+    assert build_stack(_axial([7], **gap)).spacing_mm[0] == 5
+    assert "header says" not in _text(build_stack(_axial([0, 7, 14], **gap)))
+    assert "header says" in _text(build_stack(_axial([0, 9, 18], **gap)))
     unknown = build_stack(_axial([7], thickness_mm=None))
     assert unknown.spacing_mm[0] == 1
     assert "unknown thickness" in _text(unknown)
