@@ -9,6 +9,7 @@ import typer
 
 from napari_brainseg.cli.console import faults_as_messages, out, warn
 from napari_brainseg.cli.mask_formats import MaskOption  # noqa: TC001 (typer reads it)
+from napari_brainseg.cli.models_shown import as_plain, print_json
 
 if TYPE_CHECKING:
     from napari_brainseg.core.formats.masks import MaskFormat, MaskInfo, MaskMaker
@@ -102,7 +103,10 @@ def convert(
 
 
 @app.command()
-def info(mask: _MaskArgument) -> None:
+def info(
+    mask: _MaskArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Tell what a file of masks holds: format, size, segments and how they were made.
 
     Nothing is written.
@@ -110,11 +114,15 @@ def info(mask: _MaskArgument) -> None:
     For example:
 
         brainseg mask info lesion.dcm
+        brainseg mask info lesion.dcm --json
     """
     with faults_as_messages():
         from napari_brainseg.core.formats.masks import describe_mask
 
         said = describe_mask(mask)
+    if as_json:
+        print_json(as_plain(said) | {"format": str(said.format)})
+        return
     lines = [
         f"{said.format}, {' x '.join(str(n) for n in said.shape)}",
         f"{said.lesion_voxels} voxels of lesion"

@@ -103,6 +103,9 @@ def test_a_mask_goes_through_all_formats(brainseg, dicom_patient, tmp_path):
         np.testing.assert_array_equal(read_mask(at, study).data, mask)
     assert json.loads((tmp_path / "a.json").read_text())["editor"] == "Ada King"
     told = brainseg("mask", "info", tmp_path / "b.dcm")
+    facts = json.loads(brainseg("mask", "info", tmp_path / "b.dcm", "--json").output)
+    assert f"{facts['lesion_voxels']} voxels" in told.output
+    assert facts["segments"][0]["number"] == 1
     assert "DICOM SEG" in told.stdout
     assert "1  FLAIR abnormality" in told.stdout
     assert "manual" in told.stdout

@@ -140,8 +140,9 @@ def _basis(report: PatientReport) -> tuple[str, str]:
     work, sign_off = report.work, report.sign_off
     words = str(report.basis)
     if work is None:
-        model = "" if report.model is None else f" by model {report.model.version}"
-        detail = f"Made{model}; nobody corrected or approved it."
+        detail = "Nobody corrected or approved it."
+        if report.model is not None:
+            detail = f"Made by model {report.model.version}; nobody corrected or approved it."
         if report.basis is Basis.TRUTH:
             detail = "The mask that came with the files; not made or checked here."
         if sign_off is not None:

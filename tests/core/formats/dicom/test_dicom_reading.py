@@ -319,3 +319,20 @@ def test_truth_comes_from_a_segmentation_by_hand(tmp_path: Path, phantom: Study)
     again = load_study(folder)
     assert again.truth is not None
     assert np.array_equal(again.truth.data, mask)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada, Tarou"),
+        ("=山田^太郎=やまだ^たろう", "山田, 太郎"),
+        ("^^=홍^길동", "홍, 길동"),
+        ("王^小东", "王, 小东"),
+        ("", ""),
+        ("==", ""),
+    ],
+)
+def test_a_name_is_the_first_spelling_that_there_is(value: str, name: str) -> None:
+    from napari_brainseg.core.formats.dicom.about import person_name
+
+    assert person_name(value) == name
