@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,8 +23,11 @@ from napari_brainseg.core.imaging import KAGGLE_ORDER, DataError, Modality, Stud
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TypeAlias
 
     from napari_brainseg.core.formats.kaggle3m import StudyFolder
+
+    Moved: TypeAlias = Mapping[str, list[tuple[str, Mapping[str, Any]]]]
 
 __all__ = [
     "CHOICES_VARIABLE",
@@ -76,7 +80,8 @@ def with_choices(
         with a warning.
     """
     kept = read_choices(choices_file() if file is None else file)
-    return tuple(_applied(folder, kept) if folder.series else folder for folder in folders)
+    moved = _by_first_mark(kept)
+    return tuple(_applied(folder, kept, moved) if folder.series else folder for folder in folders)
 
 
 def read_choices(file: Path) -> dict[str, Any]:
@@ -132,7 +137,8 @@ def choice_record(
     if truth is not None:
         said["truth"] = _digest(truth) if truth else ""
     if folder.format is not StudyFormat.DICOM:
-        said["content"] = _content(folder, [*roles.values(), *filter(None, [truth])])
+        files = _files(folder, [*roles.values(), *filter(None, [truth])])
+        said |= {"sizes": _sizes(files), "content": _content(files)}
     return said
 
 
@@ -162,7 +168,7 @@ def chosen_words(folder: StudyFolder) -> str:
     return f"Series as chosen or corrected before, not as recognised: {words}." if parts else ""
 
 
-def find_choice(folder: StudyFolder, kept: Mapping[str, Any]) -> str:
+def find_choice(folder: StudyFolder, kept: Mapping[str, Any], moved: Moved | None = None) -> str:
     """Key of the choice that holds for a patient; empty without one.
 
     NIfTI files that lie elsewhere now (moved, renamed, unpacked again) are known by what they hold.
@@ -170,26 +176,49 @@ def find_choice(folder: StudyFolder, kept: Mapping[str, Any]) -> str:
     own = choice_key(folder)
     if own in kept or folder.format is StudyFormat.DICOM:
         return own if own in kept else ""
+    moved = _by_first_mark(kept) if moved is None else moved
     keys = _by_mark(folder)
-    for name, said in kept.items():
-        if isinstance(said, Mapping) and said.get("content"):
-            chosen = [keys[mark] for mark in _marks(said) if mark in keys]
-            if chosen and len(chosen) == len(_marks(said)):
-                with suppress(DataError):
-                    if said["content"] == _content(folder, chosen):
-                        return name
+    looks: dict[tuple[str, ...], _Look] = {}
+    with suppress(DataError):
+        for name, said in (pair for mark in keys for pair in moved.get(mark, ())):
+            marks = tuple(_marks(said))
+            if all(mark in keys for mark in marks):
+                if marks not in looks:
+                    looks[marks] = _Look(_files(folder, [keys[mark] for mark in marks]))
+                if looks[marks].fits(said):
+                    return name
     return ""
 
 
-def _applied(folder: StudyFolder, kept: Mapping[str, Any]) -> StudyFolder:
-    said = kept.get(find_choice(folder, kept))
+class _Look:
+    """What files hold, looked at no further and no more often than is needed.
+
+    A root of thousands may have files of the same names in each folder.
+    """
+
+    def __init__(self, files: list[Path]) -> None:
+        self._files = files
+        self._sizes = _sizes(files)
+        self._content = ""
+
+    def fits(self, said: Mapping[str, Any]) -> bool:
+        """Whether a choice was made for them."""
+        if said.get("sizes") != self._sizes:
+            return False
+        self._content = self._content or _content(self._files)
+        return bool(said["content"] == self._content)
+
+
+def _applied(folder: StudyFolder, kept: Mapping[str, Any], moved: Moved) -> StudyFolder:
+    said = kept.get(find_choice(folder, kept, moved))
     if not isinstance(said, Mapping):
         return folder
     keys = _by_mark(folder)
-    wanted = {modality: said[name] for modality, name in _NAMES.items() if said.get(name)}
+    marks = _marks(said)
+    wanted = {m: said[name] for m, name in _NAMES.items() if said.get(name) in marks}
     if not wanted:
         return folder
-    if any(mark not in keys for mark in _marks(said)):
+    if any(mark not in keys for mark in marks):
         return folder.with_warning(
             "A series that was chosen, or corrected on, is not there any more: all are as "
             "recognised."
@@ -197,7 +226,7 @@ def _applied(folder: StudyFolder, kept: Mapping[str, Any]) -> StudyFolder:
     try:
         roles = {modality: keys[mark] for modality, mark in wanted.items()}
         truth = said.get("truth")
-        return folder.with_roles(roles, None if truth is None else keys.get(truth, ""))
+        return folder.with_roles(roles, None if truth is None else keys.get(str(truth), ""))
     except DataError as error:
         return folder.with_warning(f"The series that were chosen cannot be used: {error.message}")
 
@@ -211,23 +240,45 @@ def _marks(said: Mapping[str, Any]) -> list[str]:
     return [mark for name in names if isinstance(mark := said.get(name), str) and mark]
 
 
-def _content(folder: StudyFolder, keys: Iterable[str]) -> str:
-    """Mark what files hold, cheaply: sizes, and bytes at their start and in the middle."""
+def _by_first_mark(kept: Mapping[str, Any]) -> Moved:
+    """Sort choices that files may be known by, after a series that they name."""
+    moved: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+    for name, said in kept.items():
+        if isinstance(said, Mapping) and said.get("content") and (marks := _marks(said)):
+            moved[marks[0]].append((name, said))
+    return moved
+
+
+def _files(folder: StudyFolder, keys: Iterable[str]) -> list[Path]:
+    return sorted({file for key in keys for file in folder.find(key).files})
+
+
+def _sizes(files: Iterable[Path]) -> str:
+    try:
+        return _digest(";".join(f"{path.name}|{path.stat().st_size}" for path in files))
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _content(files: Iterable[Path]) -> str:
+    """Mark what files hold, cheaply: bytes at their start and in the middle."""
     digest = hashlib.sha256()
-    for path in sorted({file for key in keys for file in folder.find(key).files}):
+    for path in files:
         try:
             with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                digest.update(f"{path.name}|{size};".encode("utf-8", "surrogateescape"))
                 digest.update(file.read(_PROBE))
-                file.seek(size // 2)
+                file.seek(os.fstat(file.fileno()).st_size // 2)
                 digest.update(file.read(_PROBE))
         except OSError as error:
-            raise DataError(
-                f"{path} cannot be read: {error.strerror or error}.",
-                "Check that it is still there and that you may read it.",
-            ) from error
+            raise _unreadable(error) from error
     return digest.hexdigest()[:24]
+
+
+def _unreadable(error: OSError) -> DataError:
+    return DataError(
+        f"{error.filename} cannot be read: {error.strerror or error}.",
+        "Check that it is still there and that you may read it.",
+    )
 
 
 def _time_of(file: Path) -> float:
