@@ -46,7 +46,7 @@ def test_dsc_chart_is_the_published_one() -> None:
 
     assert picture.shape == (800, 1200, 3)
     lengths = [np.ptp(columns[rows == row]) for row in sorted(set(rows))]
-    assert sorted(lengths, reverse=True) == lengths, "ascending from the bottom"
+    assert (np.diff(lengths) <= 2).all(), "ascending from the bottom; the median has gaps"
     assert max(lengths) / min(lengths) == pytest.approx(0.9 / 0.5, rel=0.02)
     # mean 0.667 right of median 0.6, both the whole height of the axes
     mean, median = places(picture, TOMATO), places(picture, FOREST_GREEN)
@@ -63,7 +63,7 @@ def test_names_on_the_chart_are_short() -> None:
 def test_dsc_chart_takes_many_patients_and_refuses_none() -> None:
     many = dsc_chart({f"TCGA_DU_{n:04d}_20000101": n / 110 for n in range(110)})
 
-    assert pixels(many).shape == (800, 1200, 3)
+    assert pixels(many).shape == (1920, 1200, 3), "11 pixels and more for each name"
     with pytest.raises(ValueError, match="at least one patient"):
         dsc_chart({})
 
