@@ -30,7 +30,8 @@ _HOME = tempfile.TemporaryDirectory(prefix="brainseg-tests-", ignore_cleanup_err
 os.environ["XDG_CONFIG_HOME"] = str(Path(_HOME.name, "config"))
 os.environ["XDG_DATA_HOME"] = str(Path(_HOME.name, "data"))
 os.environ["XDG_CACHE_HOME"] = str(Path(_HOME.name, "cache"))
-os.environ.pop("BRAINSEG_WORKSPACE", None)
+for _name in ("BRAINSEG_WORKSPACE", "BRAINSEG_SERIES_CHOICES", "BRAINSEG_PSEUDONYM_KEY"):
+    os.environ.pop(_name, None)
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and their children too.
 if (
