@@ -97,19 +97,24 @@ def nifti_file(path: Path) -> StudyFolder:
     groups = by_owner(path.parent, names)
     for owner, files in groups.items():
         if any(file.path.name == path.name for file in files):
-            study = _study(path.parent, owner, files, alone=len(groups) == 1)
-            if study is not None:
-                return study if len(groups) == 1 else replace(study, path=path)
             # Whoever names one file of diffusion or functional MRI wants to see it.
-            if any(file.facts.kind is Kind.FUNCTION for file in files):
-                chosen = [replace(f, facts=replace(f.facts, kind=Kind.IMAGE)) for f in files]
-                shown = _study(path.parent, owner, chosen, alone=False)
-                if shown is not None:
-                    return replace(shown, path=path)
+            files = [_as_image(f) if f.path.name == path.name else f for f in files]
+            study = _study(path.parent, owner, files, alone=len(groups) == 1, shown=path.name)
+            if study is not None:
+                known = dict(study.roles).values()
+                own = {s.key for s in study.series if s.role is not None} & set(known)
+                return study if len(groups) == 1 and own else replace(study, path=path)
     raise DataError(
         f"{path} is a mask, and there is no image of the same name beside it.",
         "Open the folder of the patient, or import the mask into an open patient.",
     )
+
+
+def _as_image(file: NamedFile) -> NamedFile:
+    """Take diffusion, functional MRI and field maps for images."""
+    if file.facts.kind is not Kind.FUNCTION:
+        return file
+    return replace(file, facts=replace(file.facts, kind=Kind.IMAGE))
 
 
 def volume_key(name: str, volume: int, volumes: int) -> str:
@@ -117,7 +122,9 @@ def volume_key(name: str, volume: int, volumes: int) -> str:
     return name if volumes == 1 else f"{name}#{volume}"
 
 
-def _study(folder: Path, owner: str, files: list[NamedFile], *, alone: bool) -> StudyFolder | None:
+def _study(
+    folder: Path, owner: str, files: list[NamedFile], *, alone: bool, shown: str = ""
+) -> StudyFolder | None:
     images = [f for f in files if f.facts.kind is Kind.IMAGE]
     masks = [f for f in files if f.facts.kind in (Kind.LESION, Kind.OTHER_MASK)]
     if not images:
@@ -125,7 +132,7 @@ def _study(folder: Path, owner: str, files: list[NamedFile], *, alone: bool) -> 
     warnings: list[str] = []
     headers = {file.path: _header(file.path) for file in [*images, *masks]}
     series = [info for file in images for info in _series(file, headers[file.path], warnings)]
-    roles = _chosen_roles(series, images, warnings)
+    roles = _chosen_roles(series, images, warnings, shown)
     lesions = [f for f in masks if f.facts.kind is Kind.LESION]
     if not masks and (labels := _labels_beside(folder, images)) is not None:
         file = NamedFile(
@@ -180,7 +187,9 @@ def _series(file: NamedFile, found: _Header, warnings: list[str]) -> list[Series
                 name, stem, (file.path,), facts.role, facts.why, _slices(header), _details(header)
             )
         ]  # fmt: skip
-    named = volume_roles(file.path, header)
+    # What is named T2 or DTI is no triple of the three, also where it has three volumes.
+    plain_name = file.facts.role is not None or file.facts.why == "name says no sequence"
+    named = volume_roles(file.path, header, guess=plain_name)
     if named.warning:
         warnings.append(named.warning)
     if header.volumes > _LISTED:
@@ -237,9 +246,12 @@ def _details(header: NiftiHeader) -> str:
 
 
 def _chosen_roles(
-    series: list[SeriesInfo], images: list[NamedFile], warnings: list[str]
+    series: list[SeriesInfo], images: list[NamedFile], warnings: list[str], shown: str
 ) -> dict[Modality, str]:
-    """One series for each sequence; the plainest name where several claim it."""
+    """One series for each sequence; the plainest name where several claim it.
+
+    Where no name tells, the file `shown` that was asked for, else the first.
+    """
     extras = {file.path: file.facts.extras for file in images}
     roles: dict[Modality, str] = {}
     for modality in KAGGLE_ORDER:
@@ -254,7 +266,7 @@ def _chosen_roles(
             others = ", ".join(info.key for info in claims if info is not best)
             warnings.append(f"{best.key} is taken as {modality}; so could {others}. {_CHOOSE}")
     if not roles:
-        first = series[0]
+        first = next((info for info in series if info.files[0].name == shown), series[0])
         roles[Modality.PRE] = first.key
         warnings.append(
             f"No name says which sequence the files show; {first.key} is shown as {Modality.PRE}. "

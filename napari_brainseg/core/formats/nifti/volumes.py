@@ -42,7 +42,7 @@ class VolumeRoles:
     warning: str = ""
 
 
-def volume_roles(path: Path, header: NiftiHeader) -> VolumeRoles:
+def volume_roles(path: Path, header: NiftiHeader, *, guess: bool = True) -> VolumeRoles:
     """Recognise the volumes of a 4D file.
 
     By ``dataset.json`` of the folder above (Medical Segmentation Decathlon), else by a list in the
@@ -55,6 +55,8 @@ def volume_roles(path: Path, header: NiftiHeader) -> VolumeRoles:
         The file.
     header : NiftiHeader
         Its header.
+    guess : bool
+        Take three volumes without names for the three sequences.
     """
     named = _table(path.parent.parent / _TABLE)
     if len(named) == header.volumes and (roles := _roles_of(named)):
@@ -63,7 +65,7 @@ def volume_roles(path: Path, header: NiftiHeader) -> VolumeRoles:
     names = _BETWEEN.split(description)
     if len(names) == header.volumes and (roles := _roles_of(names)):
         return VolumeRoles(roles, "description in the header")
-    if header.volumes != len(KAGGLE_ORDER):
+    if header.volumes != len(KAGGLE_ORDER) or not guess:
         return VolumeRoles()
     return VolumeRoles(
         dict(enumerate(KAGGLE_ORDER)),

@@ -75,7 +75,7 @@ _LESION = re.compile(
 )
 _MADE = re.compile(
     r"brainmask|parenchyma|bet|pred|predictions?|predicted|probability|probabilities|prob|probseg"
-    r"|gm|wm|csf|aseg|aparc|difference|uncertainty"
+    r"|gm|wm|csf|aseg|aparc|atlas|talairach|brodmann|parc|parcellation|difference|uncertainty"
 )
 _NEUTRAL = re.compile(
     r"ax|axial|tra|trans|transverse|transversal|sag|sagittal|cor|coronal|obl|oblique|2d|3d|tse|fse"

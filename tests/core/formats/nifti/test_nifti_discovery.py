@@ -181,6 +181,18 @@ def test_volumes_of_other_numbers_wait_for_a_choice(tmp_path, put, volume):
     assert FLAIR in opened.missing_modalities
 
 
+def test_the_file_that_was_asked_for_is_shown_where_no_name_tells(tmp_path, put, volume):
+    put(tmp_path, "zstat1.nii.gz", "zstat2.nii.gz", "sample.nii.gz")
+    study = discover(tmp_path / "zstat2.nii.gz").folders[0]
+    assert dict(study.roles) == {PRE: "zstat2.nii.gz"}
+    assert discover(study.path).folders == (study,)
+    put(tmp_path, "dti_V1.nii.gz", data=np.stack([volume] * 3, axis=-1))
+    put(tmp_path, "atlas_labels.nii.gz")
+    vectors = discover(tmp_path / "dti_V1.nii.gz").folders[0]
+    assert dict(vectors.roles) == {PRE: "dti_V1.nii.gz#0"}
+    assert vectors.truth == ""
+
+
 def test_pairs_of_analyze_are_told_of(tmp_path, put):
     for name in ("t1.hdr", "t1.img"):
         (tmp_path / name).write_bytes(bytes(348))
