@@ -132,6 +132,8 @@ def predict(
             overwrite,
             {"flair": flair, "pre": pre, "post": post},
         )
+        if job.out.is_file():
+            raise DataError(f"{job.out} is a file, not a folder.", "Choose a folder with --out.")
         for folder in found.folders:
             _refuse_to_touch(folder, job)
         if json_file is not None:

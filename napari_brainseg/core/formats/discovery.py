@@ -17,7 +17,7 @@ from napari_brainseg.core.formats.beside import (
 )
 from napari_brainseg.core.formats.faults import Fault
 from napari_brainseg.core.formats.kaggle3m import Listing, StudyFolder, list_folder, study_folder
-from napari_brainseg.core.formats.names import EXAMPLE_NAME, is_tiff, undated
+from napari_brainseg.core.formats.names import EXAMPLE_NAME, is_tiff, parse_slice_name, undated
 from napari_brainseg.core.formats.probing import is_dicom, is_nifti_name, is_zip
 from napari_brainseg.core.imaging import DataError
 
@@ -92,6 +92,10 @@ class _EmptyError(_NoSlicesError):
     """A folder without anything: a patient whose files were lost."""
 
 
+class _MisnamedError(_NoSlicesError):
+    """A folder with TIFF files none of which is named like a slice."""
+
+
 class _Found(NamedTuple):
     folders: list[StudyFolder]
     faults: list[Fault]
@@ -151,6 +155,7 @@ def discover(
             raise
         # The place in the cache says nothing to the user.
         said = error.message.replace(f"The folder {root}", f"The archive {asked}")
+        said = said.replace(str(root), str(asked))
         raise DataError(said, error.hint) from error
     folders, twins = _without_twins(found.folders)
     faults = sorted([*found.faults, *twins], key=lambda fault: fault.path)
@@ -260,7 +265,7 @@ def _search_all(
 def _search(folder: Path, levels: int) -> _Found:
     listing = list_folder(folder)
     volumes = [name for name in listing.others if is_nifti_name(name)]
-    if listing.tiffs:
+    if any(parse_slice_name(name) for name in listing.tiffs):
         study = study_folder(folder, listing.tiffs)
         if volumes:
             study = study.with_warning(
@@ -286,7 +291,9 @@ def _search(folder: Path, levels: int) -> _Found:
         try:
             below = _search(path, levels - 1)
         except DataError as error:
-            if isinstance(error, _NoSlicesError) and not isinstance(error, _EmptyError):
+            if isinstance(error, _NoSlicesError) and not isinstance(
+                error, (_EmptyError, _MisnamedError)
+            ):
                 found.ignored.append(path)
             else:
                 found.faults.append(Fault(path, error))
@@ -295,6 +302,11 @@ def _search(folder: Path, levels: int) -> _Found:
         found.faults.extend(below.faults)
         found.ignored.extend(below.ignored)
     if not found.folders and all(isinstance(f.error, _EmptyError) for f in found.faults):
+        if listing.tiffs:
+            try:
+                study_folder(folder, listing.tiffs)
+            except DataError as error:
+                raise _MisnamedError(error.message, error.hint) from error
         raise _no_slices(folder, listing)
     return found
 

@@ -135,7 +135,9 @@ def load_masks(
     names = list_folder(folder).tiffs
     masks = slices_by_number(folder, names).masks if names else {}
     if not masks:
-        raise DataError(f"The folder {folder} holds no masks.", "Export the patient again.")
+        raise DataError(
+            f"The folder {folder} holds no masks.", "Choose a folder with PATIENT_N_mask.tif."
+        )
     numbers = tuple(sorted(masks))
     paths = [folder / masks[n] for n in numbers]
     first, _ = read_mask_slice(paths[0])

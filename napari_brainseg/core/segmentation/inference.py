@@ -173,7 +173,10 @@ def predict_with(
             f"{manifest.version} takes {manifest.network.in_channels / context:g}.",
             "Choose a model that was trained on these modalities.",
         )
-    prepared = recipe.prepare(study.image.data, spacing_mm=study.image.geometry.spacing_mm)
+    try:
+        prepared = recipe.prepare(study.image.data, spacing_mm=study.image.geometry.spacing_mm)
+    except DataError as error:
+        raise DataError(f"{study.patient}: {error.message}", error.hint) from error
     ready = time.perf_counter()
     notes: list[str] = []
     depth, _, *in_plane = prepared.data.shape
@@ -323,5 +326,6 @@ def _refuse_without_flair(study: Study) -> None:
         raise DataError(
             f"{study.patient} has no FLAIR: the lesion is defined on FLAIR, so no mask "
             "can be predicted.",
-            "Add the FLAIR series, or segment by hand from an empty mask.",
+            "Add the FLAIR series, or say which one it is (Series in the window, --flair in the "
+            "shell); or segment by hand from an empty mask.",
         )

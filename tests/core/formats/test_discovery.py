@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_brainseg.core.dataset.phantom import phantom_study
+from napari_brainseg.core.dataset.phantom.dicom import write_dicom_phantom
 from napari_brainseg.core.formats import discover, is_study_path
 from napari_brainseg.core.imaging import DataError
 
@@ -169,6 +171,22 @@ def test_tiffs_with_other_names(tmp_path: Path, write_slices: Writer) -> None:
     (lone / "overview.tif").write_bytes(b"")
     with pytest.raises(DataError, match=r"None of the 1 TIFF files .* overview\.tif"):
         discover(lone)
+
+
+def test_a_stray_tiff_hides_no_patients(tmp_path: Path, write_slices: Writer) -> None:
+    write_slices(tmp_path / "A")
+    (tmp_path / "overview.tif").write_bytes(b"")
+    (tmp_path / "B").mkdir()
+    (tmp_path / "B" / "scan.tif").write_bytes(b"")
+
+    found = discover(tmp_path)
+
+    assert [f.path.name for f in found.folders] == ["A"]
+    assert [f.path.name for f in found.faults] == ["B"]
+    assert "scan.tif" in found.faults[0].error.message
+    write_dicom_phantom(tmp_path / "C", phantom_study(1, slices=2, size=32))
+    (tmp_path / "C" / "preview.tif").write_bytes(b"")
+    assert len(discover(tmp_path / "C").folders) == 1
 
 
 def test_empty_folder(tmp_path: Path) -> None:
