@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_brainseg.core.dataset.durable import write_atomically
@@ -92,6 +93,9 @@ def pdf_bytes(report: PatientReport, *, paper: Paper = "a4", compressed: bool = 
     canvas.setSubject(NOT_FOR_DIAGNOSIS)
     canvas.setCreator(f"BrainSeg {report.software_version}")
     canvas.setProducer("BrainSeg")
+    # Of the report: without it the same bytes mean the first second of the year 2000.
+    made = report.created.astimezone(UTC)
+    canvas.setDateFormatter(lambda *_: f"D:{made:%Y%m%d%H%M%S}+00'00'")
     side, top = (width - WIDTH_MM * _MM) / 2, (height - HEIGHT_MM * _MM) / 2
     if paper == "a4":
         top = 12 * _MM

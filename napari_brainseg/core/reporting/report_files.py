@@ -90,7 +90,8 @@ def refuse_existing(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.exists():
             raise DataError(
-                f"{path} is there already.", "Choose another folder, or replace the reports there."
+                f"{path} is there already.",
+                "Choose another folder, or replace the reports there (--overwrite).",
             )
 
 

@@ -191,6 +191,7 @@ def test_the_pdf_is_one_page_with_its_letters_in_it(report: PatientReport, paper
     assert content.startswith(b"%PDF")
     assert len(re.findall(rb"/Type /Page\b", content)) == 1
     assert b"/FontFile2" in content
+    assert b"/CreationDate (D:20261122140300+00'00')" in content
     width, height = {"a4": (595, 842), "letter": (612, 792)}[paper]
     box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", content)
     assert box is not None
