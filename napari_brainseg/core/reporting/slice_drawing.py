@@ -239,10 +239,11 @@ class SliceDrawing:
         """``slice 12 (3 of 20)``: the files' number, and the place in the stack."""
         return f"slice {self.study.slice_numbers[z]} ({z + 1} of {len(self)})"
 
-    def legend(self, model: str | None = None) -> tuple[Key, ...]:
-        """Entries of the legend, the truth first."""
+    def legend(self, model: str | None = None, *, filled: bool = False) -> tuple[Key, ...]:
+        """Entries of the legend, the truth first; of `filled` masks, no outline has gaps."""
+        several = len(self.marks) > 1 and not filled
         return tuple(
-            mark.key(model, dashed=len(self.marks) > 1 and self._is_dashed(mark))
+            mark.key(model, dashed=several and self._is_dashed(mark))
             for mark in reversed(self.marks)
         )
 

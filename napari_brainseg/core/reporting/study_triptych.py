@@ -112,4 +112,4 @@ def study_triptych(
         scores = [f"{m.words} {dsc(m.data, truth):.3f}" for m in panels if m.name != "truth"]
         if scores:
             title.append(f"DSC with the ground truth: {', '.join(scores)}")
-    return np.asarray(framed(body, title, drawing.legend(model)))
+    return np.asarray(framed(body, title, drawing.legend(model, filled=True)))

@@ -380,6 +380,7 @@ def test_the_prediction_is_told_apart_without_colours() -> None:
     dashed = (beside.outlines(2) == PREDICTION).all(axis=-1)
     assert not alone.legend()[0].dashed
     assert [key.dashed for key in beside.legend()] == [False, True]
+    assert not any(key.dashed for key in beside.legend(filled=True))
     rim = dashed[np.flatnonzero(whole.any(axis=1))[0]]
     runs = [len(list(run)) for on, run in itertools.groupby(rim.tolist()) if on]
     assert len(runs) > 5
