@@ -213,6 +213,9 @@ def _frame(
                 )
                 break
     slope, intercept = number(values, "RescaleSlope"), number(values, "RescaleIntercept")
+    for keyword, value in (("RescaleSlope", slope), ("RescaleIntercept", intercept)):
+        if value is None and (said := text(values, keyword)):
+            doubts.append(f"{keyword} is {said!r}, no number, and is left out.")
     if slope == 0:
         doubts.append("The rescale slope is 0 and is left out.")
         slope = None

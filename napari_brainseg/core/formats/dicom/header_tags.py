@@ -67,6 +67,7 @@ TAGS: dict[int, Entry] = {
     0x00200037: Entry("orientation", "floats"),
     0x00200052: Entry("frame_of_reference_uid", "text"),
     0x00200100: Entry("temporal_position", "int"),
+    0x00201041: Entry("location_mm", "float"),
     0x00209161: Entry("concatenation_uid", "text"),
     0x00280002: Entry("samples_per_pixel", "int"),
     0x00280004: Entry("photometric", "text"),

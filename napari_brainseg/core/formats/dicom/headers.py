@@ -127,6 +127,7 @@ class HeaderRecord:
     columns: int = 0
     frames: int = 1
     position: tuple[float, ...] | None = None
+    location_mm: float | None = None
     orientation: tuple[float, ...] | None = None
     pixel_spacing_mm: tuple[float, ...] | None = None
     slice_thickness_mm: float | None = None
@@ -252,6 +253,8 @@ def _broken(path: Path, why: str) -> DataError:
 def _values(elements: Elements) -> dict[str, Any]:
     with quiet():
         values = elements.values(_NAMES)
+    if "modality" in values:
+        values["modality"] = values["modality"].upper()
     values["has_pixels"] = elements.ended in _PIXELS
     values["frames"] = max(1, values.get("frames") or 1)
     return values

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_brainseg.core.formats.dicom.loose_slices import along_stack, lacking
+from napari_brainseg.core.formats.dicom.loose_slices import (
+    along_stack,
+    lacking,
+    told_mm,
+    without_one_place,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +86,10 @@ def build_stack(frames: Sequence[Frame]) -> Stack:
     kept = _largest(frames, lambda f: (f.pixels.rows, f.pixels.columns), "of another size", said)
     kept = _largest(kept, lambda f: f.stack, "of another stack", said, first=True)
     kept = _magnitude(kept, said)
+    apart = without_one_place(kept)
+    if apart is not kept:
+        said.append("All slices name one position though they lie apart; it does not count.")
+        kept = apart
     kept = _largest(kept, _has_place, "that do not say where they lie", said)
     if not _has_place(kept[0]):
         return _unplaced(kept, said)
@@ -172,7 +181,7 @@ def _unplaced(frames: list[Frame], said: list[str]) -> Stack:
     )
     gaps = np.diff(np.sort(along))
     pixel = first.pixel_spacing_mm
-    between = float(np.median(gaps)) if gaps.any() else _told(first)
+    between = float(np.median(gaps)) if gaps.any() else told_mm(first)
     known = pixel is not None and min(pixel) > 0 and between is not None
     spacing = (float(between or 0), *(pixel or ())) if known else None
     return Stack(
@@ -181,14 +190,6 @@ def _unplaced(frames: list[Frame], said: list[str]) -> Stack:
         None if spacing is None else (spacing[0], spacing[1], spacing[2]),
         _with_doubts(ordered, said),
     )
-
-
-def _told(frame: Frame) -> float | None:
-    """Distance to the next slice as the header says, not less than a slice is thick.
-
-    A sign tells a direction (PS3.3, C.8.4.15).
-    """
-    return max(abs(frame.between_mm or 0), frame.thickness_mm or 0) or None
 
 
 def _placed(frames: list[Frame], said: list[str]) -> Stack:
@@ -245,7 +246,7 @@ def _steps(
 ) -> tuple[NDArray[np.int64], float]:
     """Give for each slice how many steps lie between it and the next, and the length of a step."""
     if len(frames) == 1:
-        alone = _told(frames[0])
+        alone = told_mm(frames[0])
         if alone is None:
             said.append("One slice of unknown thickness: taken as 1 mm.")
         return np.zeros(0, np.int64), 1.0 if alone is None else alone

@@ -16,6 +16,8 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from napari_brainseg.core.formats.dicom.loose_slices import without_one_place
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -67,7 +69,8 @@ def split_series(records: Iterable[HeaderRecord]) -> list[tuple[HeaderRecord, ..
     directions: list[tuple[float, ...]] = []
     for record in records:
         hard[_hard_key(record, directions)].append(record)
-    stacks = [stack for group in hard.values() for stack in _by_repeats(group)]
+    groups = [without_one_place(group) for group in hard.values()]
+    stacks = [stack for group in groups for stack in _by_repeats(group)]
     ordered = sorted((_ordered(stack) for stack in stacks), key=_first)
     return [part for stack in ordered for part in _parts(stack)]
 

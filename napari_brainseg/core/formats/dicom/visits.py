@@ -44,13 +44,14 @@ def one_visit(
         together = set().union(*(visit_of[key] for key in keys))
         for key in together:
             visit_of[key] = together
+    places = {key: place for place, key in enumerate(groups)}
     visits: list[list[list[HeaderRecord]]] = []
     seen: set[tuple[str, ...]] = set()
     for key in groups:
         if key in seen:
             continue
         seen |= visit_of[key]
-        parts = [groups[one] for one in groups if one in visit_of[key]]
+        parts = [groups[one] for one in sorted(visit_of[key], key=places.__getitem__)]
         flairs = [_has_flair(part) for part in parts] if len(parts) > 1 else [False]
         if sum(flairs) > 1:
             visits.extend([part] for part in parts)

@@ -131,6 +131,15 @@ def test_bits_above_the_stored_ones_do_not_count(tmp_path: Path, phantom: Study)
     np.testing.assert_array_equal(_native(tmp_path / "s"), signed.values)
 
 
+def test_a_slope_that_is_no_number_is_told(tmp_path: Path, phantom: Study) -> None:
+    _write(tmp_path, phantom, slope=7, intercept=0)
+    for path in tmp_path.rglob("*.dcm"):
+        held = path.read_bytes()
+        at = held.index(b"\x28\x00\x53\x10DS") + 8
+        path.write_bytes(held[:at] + b"x" + held[at + 1 :])
+    assert "RescaleSlope is 'x" in " ".join(load_study(tmp_path).warnings)
+
+
 def test_values_in_the_highest_bits(tmp_path: Path, phantom: Study) -> None:
     """Old files may have them there (HighBit), with anything below."""
 

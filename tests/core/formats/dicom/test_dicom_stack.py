@@ -216,6 +216,9 @@ def test_without_a_place_the_best_order_there_is() -> None:
         assert [shuffled[frame.number] for frame in stack.there] == list(range(10))
         assert np.isclose(stack.spacing_mm[0], between)
         assert told in _text(stack)
+    blanked = [replace(frame, position=(0.0, 0.0, 0.0)) for frame in located]
+    assert len(build_stack(blanked).there) == 10
+    assert "one position" in _text(build_stack(blanked))
     same = [replace(frame, location_mm=3.0) for frame in located]
     assert [frame.number for frame in build_stack(same).there] == list(range(10))
 

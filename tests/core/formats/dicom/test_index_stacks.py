@@ -126,6 +126,12 @@ def test_without_positions_slices_follow_their_numbers(tmp_path, write_series):
     assert [record.instance_number for record in stack] == [1, 2, 3, 4, 5]
 
 
+def test_blanked_positions_do_not_tear_a_volume(tmp_path, write_series):
+    write_series(tmp_path, 6, ImagePositionPatient=[0, 0, 0], SliceLocation=lambda n: 5 * n,
+                 AcquisitionTime=lambda n: f"1015{n:02d}")  # fmt: skip
+    assert lengths(tmp_path) == [6]
+
+
 def test_each_multi_frame_file_is_a_stack(tmp_path, write_series):
     write_series(tmp_path, 2, series="1.9", NumberOfFrames=3, PixelData=bytes(2 * 64 * 3))
     assert lengths(tmp_path) == [1, 1]
