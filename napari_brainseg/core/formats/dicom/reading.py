@@ -153,7 +153,7 @@ def _load(series: SeriesInfo, workers: int | None) -> tuple[Loaded, Dataset]:
             f"slices of {shape[1]} x {shape[2]} pixels, too many for the memory of this computer.",
             "Close other programs, or choose another series.",
         ) from error
-    dataset = next(d for frames, d in headers if first in frames)
+    dataset = next(d for frames, d in headers if frames[0].path == first.path)
     grid = SourceGrid(
         shape=shape,
         affine_lps=stack.affine_lps,

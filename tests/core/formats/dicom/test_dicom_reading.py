@@ -203,12 +203,23 @@ def test_volumes_of_one_file_are_listed_each(tmp_path: Path, phantom: Study) -> 
     assert not any("left out" in warning for warning in load_study(found).warnings)
 
 
-def test_decimal_commas_are_read_and_mosaics_are_refused(tmp_path: Path, phantom: Study) -> None:
+def test_commas_and_blanked_positions_are_read_and_mosaics_refused(
+    tmp_path: Path, phantom: Study
+) -> None:
     series = PhantomSeries(FLAIR, (6, 5.5, 5.5))
     folder = write_dicom_phantom(tmp_path, phantom, series=[series])
     for path in folder.rglob("*.dcm"):
         path.write_bytes(path.read_bytes().replace(b"5.5\\5.5", b"5,5\\5,5"))
     assert load_study(folder).image.geometry.spacing_mm == pytest.approx((6, 5.5, 5.5))
+    whole = load_study(folder).native[FLAIR]
+    for path in folder.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.SliceLocation = dataset.ImagePositionPatient[2]
+        dataset.ImagePositionPatient = [0, 0, 0]
+        dataset.save_as(path)
+    blanked = load_study(folder)
+    assert np.array_equal(np.sort(blanked.native[FLAIR], axis=None), np.sort(whole, axis=None))
+    assert blanked.image.geometry.affine_lps is None
     for path in folder.rglob("*.dcm"):
         dataset = pydicom.dcmread(path)
         dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
