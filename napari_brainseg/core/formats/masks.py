@@ -195,7 +195,8 @@ def _span(numbers: tuple[int, ...]) -> str:
 def _describe_nifti(path: Path) -> MaskInfo:
     from napari_brainseg.core.formats.nifti.header import read_header
     from napari_brainseg.core.formats.nifti.reading import read_volumes
+    from napari_brainseg.core.formats.nifti.voxels import as_labels
 
-    (stored,) = read_volumes(read_header(path), [0])
-    voxels = int(np.count_nonzero(stored > 0))
-    return MaskInfo(path, MaskFormat.NIFTI, stored.shape, voxels)
+    header = read_header(path)
+    mask, _ = as_labels(header, read_volumes(header, [0])[0])
+    return MaskInfo(path, MaskFormat.NIFTI, mask.shape, int(np.count_nonzero(mask)))

@@ -19,6 +19,7 @@ from napari_brainseg.core.dataset.layout import write_patient
 from napari_brainseg.core.dataset.masks import mask_file_name, mask_record, write_mask
 from napari_brainseg.core.formats import load_study
 from napari_brainseg.core.formats.masks import MaskFormat, MaskMaker, describe_mask, read_mask
+from napari_brainseg.core.formats.nifti.writing import write_nifti
 from napari_brainseg.core.imaging import DataError, Geometry, LabelVolume, ScalarVolume, Study
 
 if TYPE_CHECKING:
@@ -291,6 +292,10 @@ def test_paths_without_a_mask_say_what_is_wanted(tmp_path: Path) -> None:
             read_mask(tmp_path / name, study)
     with pytest.raises(DataError, match="no segments"):
         read_mask(tmp_path / "empty", study, segment=1)
+    image = tmp_path / "image.nii.gz"
+    write_nifti(image, np.linspace(0, 1, 48, dtype=np.float32).reshape(3, 4, 4), Geometry())
+    with pytest.raises(DataError, match="is no mask"):
+        describe_mask(image)
 
 
 def test_names_say_patient_date_and_which_mask() -> None:
