@@ -20,6 +20,7 @@ from napari_brainseg.session.case_log import (
     active_correction,
     add_correction,
     case_records,
+    corrected_as,
     has_correction_elsewhere,
     register_case,
     set_aside,
@@ -134,7 +135,12 @@ class Case:
         if has_correction_elsewhere(catalogue, self.id, study.patient):
             self.notes += (
                 f"A saved correction of {study.patient} belongs to an image with other voxels "
-                "and is not shown.",
+                "and is not shown. The former files or series bring it back.",
+            )
+        if (other := corrected_as(catalogue, image_sha256, study.patient)) is not None:
+            self.notes += (
+                f"The same images were corrected as {other}. Give the files their former name to "
+                "go on with that correction.",
             )
         with catalogue.reading_work():
             saved = active_correction(catalogue, self.id, self.shape)

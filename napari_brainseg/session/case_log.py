@@ -33,6 +33,7 @@ __all__ = [
     "active_correction",
     "add_correction",
     "case_records",
+    "corrected_as",
     "has_correction_elsewhere",
     "register_case",
     "set_aside",
@@ -131,6 +132,23 @@ def has_correction_elsewhere(catalogue: Catalogue, case_id: int, patient: str) -
             .where(cases.c.patient == patient, cases.c.id != case_id, corrections.c.active)
         ).first()
     return found is not None
+
+
+def corrected_as(catalogue: Catalogue, image_sha256: str, patient: str) -> str | None:
+    """Another name under which the same voxels were corrected, the latest; `None` without one."""
+    cases, corrections = tables.cases, tables.corrections
+    with catalogue.read() as connection:
+        name: str | None = connection.execute(
+            select(cases.c.patient)
+            .join(corrections, corrections.c.case_id == cases.c.id)
+            .where(
+                cases.c.image_sha256 == image_sha256,
+                cases.c.patient != patient,
+                corrections.c.active,
+            )
+            .order_by(cases.c.updated.desc())
+        ).scalar()
+    return name
 
 
 def add_correction(

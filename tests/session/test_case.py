@@ -141,6 +141,8 @@ def test_the_same_patient_with_other_voxels_is_another_case_and_says_so(
     assert other.correction is None
     assert "other voxels" in other.notes[-1]
     assert Case(study, catalogue).notes == ()
+    renamed = Case(dataclasses.replace(study, patient="RENAMED"), catalogue)
+    assert f"corrected as {study.patient}." in renamed.notes[-1]
 
 
 def test_a_damaged_correction_is_named(case: Case, study: Study, catalogue: Catalogue) -> None:
