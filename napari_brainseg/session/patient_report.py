@@ -196,9 +196,10 @@ def report_of_study(
         If there is no mask to report on, or the catalogue cannot be read.
     """
     from napari_brainseg.core.imaging.edge_letters import axis_letters
+    from napari_brainseg.core.imaging.window import tissue_of
     from napari_brainseg.core.reporting.key_pictures import LINES, key_pictures
     from napari_brainseg.core.reporting.key_slices import choose_slices
-    from napari_brainseg.core.reporting.slice_drawing import shown_modality
+    from napari_brainseg.core.reporting.slice_drawing import name_of, shown_modality
     from napari_brainseg.session.follow_up import day_of, follow_up, merged
 
     if standing is None:
@@ -214,7 +215,7 @@ def report_of_study(
         base=standing.base_mask,
         truth=truth if standing.basis is not Basis.TRUTH else None,
     )
-    day, attributes = day_of(study.patient), _attributes(study)
+    day, attributes, shown = day_of(study.patient), _attributes(study), shown_modality(study)
     dated = attributes.pop("Study date", "")
     geometry = study.image.geometry
     report = PatientReport(
@@ -236,7 +237,7 @@ def report_of_study(
         warnings=discreet_warnings(study.format, study.warnings if notes is None else notes),
         spacing_mm=geometry.spacing_mm,
         has_orientation=axis_letters(geometry.affine_lps, 2) is not None,
-        modality=str(shown_modality(study)),
+        modality=name_of(shown, tissue_of(study.shown(shown))),
     )
     if not with_follow_up or catalogue is None:
         return report

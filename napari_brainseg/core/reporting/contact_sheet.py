@@ -82,5 +82,5 @@ def contact_sheet(
         body.paste(cell, (GAP_PX + column * (width + GAP_PX), GAP_PX + row * (height + GAP_PX)))
         advance()
     numbers = study.slice_numbers
-    text = f"{drawing.modality}, {depth} slices, {numbers[0]} to {numbers[-1]}"
+    text = f"{drawing.name}, {depth} slices, {numbers[0]} to {numbers[-1]}"
     return np.asarray(framed(body, [study.patient, text], drawing.legend(model)))

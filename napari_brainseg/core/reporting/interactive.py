@@ -122,7 +122,7 @@ class SliceViewer:
         for image, picture in zip(self._images, pictures, strict=True):
             image.set_data(picture)
         name = drawing.slice_name(self.slice)
-        self._images[0].axes.set_title(f"{drawing.modality}, {name}", color=TEXT, size=11)
+        self._images[0].axes.set_title(f"{drawing.name}, {name}", color=TEXT, size=11)
         if self._slider is not None:
             if int(self._slider.val) != self.slice:
                 self._slider.set_val(self.slice)

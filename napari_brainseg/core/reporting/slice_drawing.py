@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_brainseg.core.imaging import KAGGLE_ORDER, DataError, EightBit, LabelVolume, Modality
 from napari_brainseg.core.imaging.edge_letters import axis_letters
-from napari_brainseg.core.imaging.window import contrast_limits
+from napari_brainseg.core.imaging.window import tissue_of
 from napari_brainseg.core.reporting.extent import head_extent
 from napari_brainseg.core.reporting.lettering import Key, outlined
 from napari_brainseg.core.reporting.outline import inner_outline
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
     from napari_brainseg.core.imaging import Study
+    from napari_brainseg.core.imaging.window import Tissue
 
-__all__ = ["COLOURS", "Mark", "SliceDrawing", "annotate", "marks_of", "shown_modality"]
+__all__ = ["COLOURS", "Mark", "SliceDrawing", "annotate", "marks_of", "name_of", "shown_modality"]
 
 CORRECTION = (86, 180, 233)
 COLOURS = {"prediction": PREDICTION, "correction": CORRECTION, "truth": TRUTH}
@@ -119,6 +120,11 @@ def shown_modality(study: Study, modality: Modality | None = None) -> Modality:
     return next((m for m in order if m not in study.missing_modalities), Modality.FLAIR)
 
 
+def name_of(modality: Modality, tissue: Tissue) -> str:
+    """Name what is shown: CT in the place of a sequence is no sequence."""
+    return "CT" if tissue.hounsfield else str(modality)
+
+
 class SliceDrawing:
     """Draws the slices of one modality of a study, one at a time.
 
@@ -139,6 +145,8 @@ class SliceDrawing:
     Attributes
     ----------
     modality : Modality
+    name : str
+        What readers call it, see `name_of`.
     size : tuple of int
         (width, height) of a picture in pixels; by the spacing where it is known, so that a head
         has its true shape.
@@ -162,7 +170,9 @@ class SliceDrawing:
         self.marks = tuple(marks)
         self.modality = shown_modality(study, modality)
         self._volume = study.shown(self.modality)
-        self._window = EightBit(*contrast_limits(self._volume))
+        tissue = tissue_of(self._volume)
+        self._window = EightBit(*tissue.auto)
+        self.name = name_of(self.modality, tissue)
         self._part = self._head() if cropped else (slice(None), slice(None))
         geometry = study.image.geometry
         rows, columns = self._volume[0][self._part].shape

@@ -91,7 +91,7 @@ def _frames(
     for z in chosen:
         body = Image.fromarray(drawing.outlines(z))
         annotate(body, drawing, size)
-        head = [drawing.study.patient, f"{drawing.modality}, {drawing.slice_name(z)}"]
+        head = [drawing.study.patient, f"{drawing.name}, {drawing.slice_name(z)}"]
         picture = framed(body, head, drawing.legend(model))
         # a palette of one's own instead of one per frame: the outlines keep their exact colours
         yield picture.quantize(palette=palette, dither=Image.Dither.NONE)

@@ -230,5 +230,5 @@ def _slice(drawing: SliceDrawing, z: int, model: str | None) -> NDArray[np.uint8
 
     body = Image.fromarray(drawing.outlines(z))
     annotate(body, drawing, letter_px(body.width))
-    head = [drawing.study.patient, f"{drawing.modality}, {drawing.slice_name(z)}"]
+    head = [drawing.study.patient, f"{drawing.name}, {drawing.slice_name(z)}"]
     return np.asarray(framed(body, head, drawing.legend(model)))

@@ -97,7 +97,7 @@ def study_triptych(
         top = GAP_PX + row * (band + height + GAP_PX)
         plain = Image.fromarray(drawing.outlines(z, ()))
         annotate(plain, drawing, size)
-        text = f"{drawing.modality}, slice {study.slice_numbers[z]}"
+        text = f"{drawing.name}, slice {study.slice_numbers[z]}"
         cells = [(text, plain)]
         cells += [(m.words, Image.fromarray(drawing.filled(z, m.name))) for m in panels]
         if why:

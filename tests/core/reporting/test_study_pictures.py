@@ -161,6 +161,16 @@ def test_the_truth_of_the_study_is_drawn_unless_it_is_left_out() -> None:
     assert [m.name for m in marks_of(study, {"prediction": mask(10)})] == ["prediction", "truth"]
 
 
+def test_ct_is_not_called_a_sequence() -> None:
+    study = make_study()
+    head = np.full(SHAPE, -1000, np.int16)
+    head[:, 4:28, 4:36] = 900
+    head[:, 6:26, 6:34] = 35
+    ct = Study(PATIENT, ScalarVolume(study.image.data), native={Modality.FLAIR: head})
+    assert SliceDrawing(ct).name == "CT"
+    assert SliceDrawing(study).name == "FLAIR"
+
+
 def test_lines_that_coincide_are_all_seen() -> None:
     study = make_study()
     same = {name: mask(8) for name in NAMES}
