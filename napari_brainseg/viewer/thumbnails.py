@@ -28,7 +28,8 @@ def rest_unseen(viewer: Viewer, layer: Any) -> None:
 
 
 def _list_is_seen(viewer: Viewer) -> bool:
-    if getattr(viewer, "window", None) is None:
+    if not hasattr(getattr(viewer, "window", None), "_qt_window"):
+        # No window, or one that was closed while a prediction was on its way.
         return False
     try:
         return not is_reading(viewer)

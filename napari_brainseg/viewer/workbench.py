@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
@@ -63,6 +63,8 @@ class Workbench:
     """`BrainSegError`: nothing was opened; emitted on the main thread."""
 
     _ended = Signal(object)
+    _closed: ClassVar[int] = 0
+    """How many there were of which the garbage collector has not been told; see `_settle`."""
 
     def __init__(self, viewer: Viewer, desk: Desk, *, phantom_root: Path | None = None) -> None:
         self.desk = desk
@@ -110,6 +112,9 @@ class Workbench:
         self.brushes.close()
         self.view.close()
         self.desk.close()
+        # It knows its viewer, and so would keep both alive for ever.
+        if _workbenches.pop(self._viewer, None) is not None:
+            Workbench._closed += 1
 
     def _phantoms(self) -> None:
         from napari_brainseg.core.dataset.phantom import write_phantoms
@@ -182,6 +187,21 @@ def _slice_once(viewer: Viewer) -> None:
         events.current_step.disconnect(update)
 
 
+def _settle() -> None:
+    """Spare the garbage collector what napari made so far, which is there to stay.
+
+    Otherwise it looks through all its 300,000 objects again and again, and the window stands for
+    0.2 s each time. Windows that were closed would stay as well, 60 MB each: after some it is
+    worth the time to let go of them.
+    """
+    if Workbench._closed >= _MANY_CLOSED:  # noqa: SLF001 -- the class is of this file
+        Workbench._closed = 0  # noqa: SLF001
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()
+
+
+_MANY_CLOSED = 4
 _workbenches: WeakKeyDictionary[Viewer, Workbench] = WeakKeyDictionary()
 
 
@@ -189,9 +209,7 @@ def attach(viewer: Viewer, desk: Desk, *, phantom_root: Path | None = None) -> W
     """Give a viewer its workbench; for launchers and tests that bring their own desk."""
     from psygnal.qt import start_emitting_from_queue
 
-    # What napari made so far is there to stay. Without this the collector looks through all its
-    # 300,000 objects again and again, and the window stands for 0.2 s each time.
-    gc.freeze()
+    _settle()
     # psygnal hands what workers emit over to the main thread, which has to fetch it.
     start_emitting_from_queue(msec=_POLL_MS)
     _slice_once(unwrapped(viewer))
