@@ -136,6 +136,12 @@ def predict(
             raise DataError(f"{job.out} is a file, not a folder.", "Choose a folder with --out.")
         for folder in found.folders:
             _refuse_to_touch(folder, job)
+        if patients.is_dir() and job.out.resolve().is_relative_to(patients.resolve()):
+            raise DataError(
+                f"The masks would go into {patients}, where the patients are read from: the next "
+                "run would take them for patients without images.",
+                "Choose another folder with --out.",
+            )
         if json_file is not None:
             refuse_sources(found.folders, json_file, searched=patients, file=True)
         bundle = open_bundle(model)

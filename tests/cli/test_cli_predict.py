@@ -87,6 +87,13 @@ def test_masks_never_go_into_the_patients_own_folder(brainseg, patients, model):
     assert _bytes(patients) == before
 
 
+def test_masks_do_not_go_where_patients_are_read_from(brainseg, patients, model):
+    result = brainseg("predict", patients, "-o", patients / "masks", "-m", model.path)
+    assert result.exit_code == 1
+    assert "patients without images" in result.stderr
+    assert not (patients / "masks").exists()
+
+
 def test_earlier_masks_are_replaced_only_when_asked(brainseg, patients, model, tmp_path):
     arguments = ("predict", patients / FIRST, "--out", tmp_path, "-m", model.path, "-d", "cpu")
     assert brainseg(*arguments).exit_code == 0
