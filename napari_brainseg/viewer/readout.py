@@ -49,25 +49,31 @@ class Readout:
         if vars(self._viewer).get("_calc_status_from_cursor") == self._status:
             object.__delattr__(self._viewer, "_calc_status_from_cursor")
 
-    def words(self, position: Sequence[float]) -> str:
+    def tell(self, voxel: Sequence[float], modality: Modality | None = None) -> None:
+        """Say it of a place on a plane beside the canvas; see `words`."""
+        words = self.words(voxel, modality)
+        if words:
+            self._viewer.status = _line(words)
+
+    def words(self, voxel: Sequence[float], modality: Modality | None = None) -> str:
         """Return what is said of a place, e.g. ``R 12.3  A 40.1  S 22.0 mm    FLAIR 532``.
 
         Parameters
         ----------
-        position : sequence of float
-            (z, y, x) as napari counts: in mm where the spacing is known, else in voxels.
+        voxel : sequence of float
+            (z, y, x) in voxels.
+        modality : Modality, optional
+            Whose intensity; that of what is on show otherwise.
         """
         case, display = self._view.case, self._view.display
-        if case is None or len(position) != len(case.shape):
+        if case is None or len(voxel) != len(case.shape):
             return ""
-        geometry = case.study.image.geometry
-        voxel = np.asarray(position, float) / canvas_scale(geometry)
-        words = place_words(geometry, voxel)
+        words = place_words(case.study.image.geometry, voxel)
         index = tuple(int(i) for i in np.rint(voxel))
         if not all(0 <= i < n for i, n in zip(index, case.shape, strict=True)):
             return words
-        shown = (display.modality,)
-        if display.composite:
+        shown = (modality or display.modality,)
+        if display.composite and modality is None:
             shown = tuple(m for m in display.modalities if not display.is_missing(m))
         values = [self._value(modality, case.study.shown(modality)[index]) for modality in shown]
         return "    ".join([words, *values])
@@ -81,12 +87,12 @@ class Readout:
         found: tuple[str | dict[str, Any], str] | None = self._of_napari()
         if found is None or self._viewer.dims.ndisplay != 2:
             return found
-        words = self.words(self._viewer.cursor.position)
-        if not words:
+        case, position = self._view.case, self._viewer.cursor.position
+        if case is None or len(position) != len(case.shape):
             return found
-        # As coordinates it gets the whole line, as those of napari do.
-        line = {"layer_base": "", "source_type": "", "plugin": "", "coordinates": words}
-        return line, found[1]
+        scale = canvas_scale(case.study.image.geometry)
+        words = self.words([at / size for at, size in zip(position, scale, strict=True)])
+        return (_line(words), found[1]) if words else found
 
 
 def place_words(geometry: Geometry, voxel: Sequence[float]) -> str:
@@ -108,6 +114,11 @@ def place_words(geometry: Geometry, voxel: Sequence[float]) -> str:
         _, along_y, along_x = geometry.spacing_mm
         return f"x {x * along_x:.1f}  y {y * along_y:.1f} mm"
     return f"x {x:.0f}  y {y:.0f} px"
+
+
+def _line(words: str) -> dict[str, Any]:
+    # As coordinates it gets the whole line, as those of napari do.
+    return {"layer_base": "", "source_type": "", "plugin": "", "coordinates": words}
 
 
 def _number(value: float) -> str:

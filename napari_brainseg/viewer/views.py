@@ -255,10 +255,7 @@ class Views:
         if dims.order != upright:
             dims.order = upright
         key = key_text("view_linked")
-        show_info(
-            "The large picture stays axial. Sagittal and coronal planes stand beside it in the "
-            f"linked view ({key})."
-        )
+        show_info(f"The picture stays axial; other planes: {key}")
 
     def _on_slice(self, _event: Any = None) -> None:
         if self._case is not None and self._view.case is self._case:

@@ -41,6 +41,8 @@ class PlaneView(QWidget):
 
     pointed = Signal(float, float)
     """The mouse was pressed or dragged at (row, column)."""
+    hovered = Signal(float, float)
+    """The mouse is over (row, column)."""
     scrolled = Signal(int)
     """The wheel was turned by so many steps; away from the user is positive."""
     chosen = Signal()
@@ -165,9 +167,13 @@ class PlaneView(QWidget):
             self.pointed.emit(*self.to_plane(QPointF(event.pos())))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Drag the crosshair."""
+        """Drag the crosshair, and say where the mouse is."""
+        if self._picture is None:
+            return
+        place = self.to_plane(QPointF(event.pos()))
         if self._pressed:
-            self.pointed.emit(*self.to_plane(QPointF(event.pos())))
+            self.pointed.emit(*place)
+        self.hovered.emit(*place)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Let the crosshair be."""

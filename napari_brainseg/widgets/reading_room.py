@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QWidget
 
+from napari_brainseg.viewer.planes import Plane
 from napari_brainseg.viewer.readout import Readout
 from napari_brainseg.widgets.brush_badge import BrushBadge
 from napari_brainseg.widgets.brush_wheel import BrushWheel
@@ -99,6 +101,11 @@ class ReadingRoom(QObject):
         status: QObject = window._qt_window.status_thread  # noqa: SLF001
         view.editor.hush = status.blockSignals
         self.readout = Readout(viewer, view)
+        self._views = workbench.views
+        for plane, beside in self.planes.linked.planes.items():
+            beside.hovered.connect(partial(self._tell, plane, None))
+        for number, beside in enumerate(self.planes.side_by_side.planes):
+            beside.hovered.connect(partial(self._tell, Plane.AXIAL, number))
         # The clock of a case runs while somebody is at it.
         self._ties.add_napari(viewer.dims.events.current_step, workbench.desk.active)
         self._ties.add(view.display.changed, lambda _what: workbench.desk.active())
@@ -164,6 +171,13 @@ class ReadingRoom(QObject):
         """Show the worklist and put the cursor into its search field."""
         self._show_worklist()
         self.worklist.focus_search()
+
+    def _tell(self, plane: Plane, number: int | None, row: float, column: float) -> None:
+        """Let the status bar tell of a place on a plane beside the canvas."""
+        voxel: list[float] = list(self._views.crosshair)
+        voxel[plane.rows], voxel[plane.columns] = row, column
+        beside = self.planes.side_by_side
+        self.readout.tell(voxel, None if number is None else beside.modality_of(number))
 
     def _show_worklist(self) -> None:
         if self._docks:

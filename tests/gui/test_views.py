@@ -53,6 +53,10 @@ def test_planes_are_beside_the_canvas_and_tied_to_it_by_the_crosshair(linked):
     # It opens in the middle of the lesion.
     assert views.crosshair == (linked.view.slice_index, 32, 32)
 
+    QTest.mouseMove(planes.sagittal, planes.sagittal.to_widget(1, 20).toPoint())
+    value = linked.view.case.study.shown(Modality.FLAIR)[1, 20, 32]
+    linked.wait(lambda: f"FLAIR {value}" in str(linked.viewer.status))
+
     # A click in a plane moves the slice and the position.
     at = planes.sagittal.to_widget(4, 20).toPoint()
     QTest.mouseClick(planes.sagittal, LEFT, pos=at)
@@ -199,7 +203,7 @@ def test_the_large_picture_stays_axial_whatever_napari_does_to_it(linked):
     for turn in (dims.roll, dims.transpose):
         turn()
         assert dims.order == (0, 1, 2)
-        assert "stays axial" in notification_manager.records[-1].message
+        assert "stays axial; other planes: F3" in notification_manager.records[-1].message
     assert view.slice_index == 2
     linked.viewer.scene.camera.orientation2d = ("up", "left")
     assert linked.viewer.scene.camera.orientation2d == ("down", "right")

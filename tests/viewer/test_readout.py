@@ -40,17 +40,20 @@ def data():
 def test_place_in_the_patient_and_native_value(data):
     readout = Readout(ViewerModel(), view_of(data, AXIAL))
     value = data[2, 30, 150]
-    words = readout.words((10.2, 30.4, 75.0))
+    words = readout.words((2.04, 30.4, 150.0))
     assert words == f"L 15.0  A 19.6  I 9.8 mm    FLAIR {value}"
-    assert readout.words((10.0, 30.0, -80.0)) == "R 140.0  A 20.0  I 10.0 mm", "beside the image"
+    assert readout.words((2, 30, -160)) == "R 140.0  A 20.0  I 10.0 mm", "beside the image"
 
 
 def test_hounsfield_values_composite_and_fractions(data):
     words = Readout(ViewerModel(), view_of(data - 1024, AXIAL, ct=True)).words((0, 0, 0))
     assert words.endswith("CT -1024 HU")
     words = Readout(ViewerModel(), view_of(data, AXIAL, composite=True)).words((0, 0, 2))
-    assert words.endswith("FLAIR 4    post-contrast 104")
-    words = Readout(ViewerModel(), view_of(data / 3, AXIAL)).words((0, 0, 0.5))
+    assert words.endswith("FLAIR 2    post-contrast 102")
+    readout = Readout(ViewerModel(), view_of(data, AXIAL, composite=True))
+    readout.tell((0, 0, 2), Modality.POST)
+    assert readout._viewer.status["coordinates"].endswith("mm    post-contrast 102")
+    words = Readout(ViewerModel(), view_of(data / 3, AXIAL)).words((0, 0, 1))
     assert words.endswith("FLAIR 0.3333")
 
 
