@@ -212,11 +212,10 @@ def extend_locked(
     """
     everybody = tuple(candidates)
     now = {(c.patient, c.mask_source): c for c in everybody}
-    kept = tuple(
-        now.get((p.patient, p.mask_source), p)
-        for p in earlier.patients
-        if not known.why(p) and p.patient not in gone
-    )
+    still = (p for p in earlier.patients if not known.why(p) and p.patient not in gone)
+    # As they are now: files that were exchanged may hold what a model was trained on.
+    as_now = (now.get((p.patient, p.mask_source), p) for p in still)
+    kept = tuple(patient for patient in as_now if not known.why(patient))
     if names is not None:
         there = {undated(p.patient) for p in kept}
         added = _named(everybody, (n for n in names if undated(n) not in there), known)

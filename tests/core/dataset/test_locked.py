@@ -132,6 +132,13 @@ def test_one_name_an_image_one_study_a_person_and_no_truth_of_a_corrected_one() 
     ]
 
 
+def test_who_shows_a_trained_image_by_now_is_not_taken_over() -> None:
+    earlier = choose_locked([candidate("A"), candidate("B")], ["A", "B"])
+    at_hand = [candidate("A", image="learnt"), candidate("B"), candidate("C")]
+    known = Known.of((), [digest("learnt")])
+    assert extend_locked(earlier, at_hand, seed=1, wanted=2, known=known).names == ("B", "C")
+
+
 PATIENTS = st.builds(
     lambda number, date, image, mask, corrected, vox: candidate(
         f"TCGA_DU_{number:04}_{date}",
