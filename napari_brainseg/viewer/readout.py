@@ -40,6 +40,7 @@ class Readout:
 
     def __init__(self, viewer: Viewer, view: CaseView) -> None:
         self._viewer, self._view = viewer, view
+        self._case = view.case
         # napari offers no way to say something else there.
         self._of_napari = viewer._calc_status_from_cursor  # noqa: SLF001
         object.__setattr__(viewer, "_calc_status_from_cursor", self._status)
@@ -48,6 +49,12 @@ class Readout:
         """Leave the status bar to napari."""
         if vars(self._viewer).get("_calc_status_from_cursor") == self._status:
             object.__delattr__(self._viewer, "_calc_status_from_cursor")
+
+    def follow(self) -> None:
+        """Say nothing of a patient who is not on show any more."""
+        if self._view.case is not self._case:
+            self._case = self._view.case
+            self._viewer.status = ""
 
     def tell(self, voxel: Sequence[float], modality: Modality | None = None) -> None:
         """Say it of a place on a plane beside the canvas; see `words`."""

@@ -101,6 +101,7 @@ class ReadingRoom(QObject):
         status: QObject = window._qt_window.status_thread  # noqa: SLF001
         view.editor.hush = status.blockSignals
         self.readout = Readout(viewer, view)
+        self._ties.add(view.shown, self.readout.follow)
         self._views = workbench.views
         for plane, beside in self.planes.linked.planes.items():
             beside.hovered.connect(partial(self._tell, plane, None))

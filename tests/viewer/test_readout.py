@@ -70,7 +70,12 @@ def test_the_status_bar_is_naparis_own_again_without_a_case_and_after_the_end(da
     readout = Readout(viewer, view)
     viewer.cursor.position = (10.0, 30.0, 75.0)
     assert "FLAIR" in viewer._calc_status_from_cursor()[0]["coordinates"]
+    readout.tell((0, 0, 0))
+    readout.follow()
+    assert viewer.status["coordinates"]
     view.case = None
+    readout.follow()
+    assert viewer.status == "", "a value of the patient before would be taken for this one's"
     assert viewer._calc_status_from_cursor()[0]["layer_base"] == "Image"
     view.case = view_of(data, AXIAL).case
     readout.close()
