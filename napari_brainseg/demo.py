@@ -78,7 +78,9 @@ def _by_itself(output: Path) -> int:
     ):
         # In a process of its own: Qt must not see its screen go before it has ended.
         line = [sys.executable, "-P", "-m", "napari_brainseg.demo", scratch, str(output.resolve())]
-        return subprocess.run(line, check=False).returncode
+        # The phantom's pseudonym is not to be remembered among those of this user's patients.
+        apart = {**os.environ, "XDG_DATA_HOME": scratch}
+        return subprocess.run(line, check=False, env=apart).returncode
 
 
 if __name__ == "__main__":

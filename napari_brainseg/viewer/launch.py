@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from napari_brainseg.viewer import shortcuts
@@ -62,7 +63,7 @@ def open_window(
     """
     import napari
 
-    _prevent_binding_notice()
+    _prevent_binding_notices()
     # Keys that were changed stand in napari's settings, which a new window looks through.
     shortcuts.prepare()
     prefer_own_reader()
@@ -116,8 +117,9 @@ def darken_canvas(viewer: Viewer) -> None:
         canvas.background_color_override = "black"
 
 
-def _prevent_binding_notice() -> None:
-    """Keep napari from popping up its notice that PyQt5 is on its way out: not for radiologists."""
+def _prevent_binding_notices() -> None:
+    """Keep napari from saying what it would rather have than PyQt5: not for radiologists."""
+    warnings.filterwarnings("ignore", message="System theme detection requires")
     from napari._qt import qt_main_window
 
     if hasattr(qt_main_window, "SHOW_QT_WARNING"):
