@@ -138,13 +138,16 @@ def test_the_watch_tells_once_and_again_when_all_is_as_it_was(
 ) -> None:
     told: list[object] = []
     mask = named(study, "_2_mask.tif")
-    original = mask.read_bytes()
+    original, painted = mask.with_suffix(".before"), mask.with_suffix(".after")
+    for copy in (original, painted):
+        shutil.copy(mask, copy)
+    repaint(painted)
     watch = SourceWatch(SourceFiles(study), told.append, every_s=0.02)
     try:
-        repaint(mask)
-        mask.touch()
+        # In one step each: a file that is half written would be told of, too.
+        painted.replace(mask)
         until(lambda: len(told) == 1)
-        mask.write_bytes(original)
+        original.replace(mask)
         until(lambda: len(told) == 2)
     finally:
         watch.close()
