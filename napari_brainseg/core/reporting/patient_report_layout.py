@@ -74,8 +74,15 @@ def placed(slices: Sequence[KeySlice], captions: Sequence[str], room_mm: float) 
     others = [index for index, i in places.items() if i not in kept]
     far = spread(others, [slices[i].index for i in kept], _FEW - len(kept), nearest=1)
     shown = tuple(sorted([*kept, *(places[index] for index in far)]))
-    columns = max(len(shown), 1)
-    return Layout(shown, columns, max(_side(shown, captions, columns, room_mm), LEAST_MM / 2))
+    # Full rows only, and as few as let the pictures be large: two by two where there is room.
+    count = max(len(shown), 1)
+    sides = {
+        columns: _side(shown, captions, columns, room_mm)
+        for columns in range(1, count + 1)
+        if count % columns == 0
+    }
+    columns = max(sides, key=lambda each: (sides[each], each))
+    return Layout(shown, columns, max(sides[columns], LEAST_MM / 2))
 
 
 def _side(shown: Sequence[int], captions: Sequence[str], columns: int, room_mm: float) -> float:

@@ -209,6 +209,18 @@ def test_few_pictures_are_spread_through_the_lesion() -> None:
     assert [keys[place].index for place in shown] == [5, 10, 14, 18]
 
 
+@pytest.mark.parametrize(
+    ("count", "room", "columns", "side"),
+    [(4, 200.0, 2, 60.0), (4, 60.0, 4, 44.25), (3, 200.0, 3, 60.0), (1, 200.0, 1, 60.0)],
+)
+def test_few_pictures_are_as_large_as_there_is_room(
+    count: int, room: float, columns: int, side: float
+) -> None:
+    found = placed(slices(count, why=("x",)), ["x"] * count, room)
+    assert (len(found.shown), found.columns) == (count, columns)
+    assert found.side_mm == pytest.approx(side)
+
+
 def test_names_in_other_letters_are_written_or_the_page_says_so(
     report: PatientReport, pdf_text: Callable[[PatientReport], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
