@@ -288,8 +288,8 @@ class BatchPrediction:
             raise DataError(
                 f"{patient} has no FLAIR: the lesion is defined on FLAIR, so no mask can be "
                 "predicted.",
-                "Add the FLAIR series, or say which one it is (Series in the window, --flair in the "
-                "shell); or segment by hand from an empty mask.",
+                "Add the FLAIR series, or say which one it is (Series in the window, --flair in "
+                "the shell); or segment by hand from an empty mask.",
             )
         while True:
             job = self._service.predict(
