@@ -60,6 +60,11 @@ def _word(modality: Modality) -> str:
 
 def _find(folder: StudyFolder, text: str) -> str:
     images = [series for series in folder.series if not series.is_mask]
+    if not images:
+        raise DataError(
+            f"{folder.patient} is {folder.format}, without series to choose from: {text!r}.",
+            "Leave the choice of series out for such patients.",
+        )
     if any(series.key == text for series in images):
         return text
     if text.isdecimal() and 1 <= int(text) <= len(images) and len(text) < 4:
@@ -69,7 +74,7 @@ def _find(folder: StudyFolder, text: str) -> str:
     ]
     if len(hits) == 1:
         return hits[0].key
-    listed = "; ".join(f"{n} {s.description}" for n, s in enumerate(images, 1)) or "none"
+    listed = "; ".join(f"{n} {s.description}" for n, s in enumerate(images, 1))
     count = "No series" if not hits else f"{len(hits)} series"
     raise DataError(
         f"{count} of {folder.patient} fit {text!r}. There are: {listed}.",

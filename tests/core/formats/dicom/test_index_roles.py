@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from napari_brainseg.core.formats import discover
 from napari_brainseg.core.formats.dicom.series_options import roles_from_options
-from napari_brainseg.core.imaging import DataError, Modality
+from napari_brainseg.core.imaging import DataError, Modality, StudyFormat
 
 PRE, FLAIR, POST = Modality.PRE, Modality.FLAIR, Modality.POST
 AXIAL = [1, 0, 0, 0, 1, 0]
@@ -148,6 +150,12 @@ def test_options_take_a_series_from_another_role(study):
 def test_options_that_fit_nothing_or_too_much_list_what_there_is(study, text):
     with pytest.raises(DataError, match="1 AX T2 FLAIR; 2 COR FLAIR"):
         roles_from_options(study, flair=text)
+
+
+def test_options_find_no_series_in_slices(study):
+    slices = replace(study, series=(), roles=(), format=StudyFormat.KAGGLE_3M)
+    with pytest.raises(DataError, match="kaggle_3m, without series"):
+        roles_from_options(slices, flair="2")
 
 
 def test_options_may_not_name_one_series_twice(study):
