@@ -50,8 +50,7 @@ def key_groups() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     drawing = [("Ctrl+Z", _tr("Take the last stroke back")), ("Ctrl+Shift+Z", _tr("Do it again"))]
     mouse = (
         (_tr("Right drag"), _tr("Window and level")),
-        (_tr("Wheel"), _tr("Slices; with a brush: its size, and with Ctrl the slices")),
-        (_tr("Space+wheel"), _tr("Zoom")),
+        (_tr("Wheel"), _tr("Zoom; over the strip: slices; with a brush: its size")),
         (_tr("Shift+wheel, with a brush"), _tr("Slices that it goes through")),
         (_tr("Click on the strip"), _tr("That slice")),
     )

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QDockWidget, QWidget
 from napari_brainseg.viewer.planes import Plane
 from napari_brainseg.viewer.readout import Readout
 from napari_brainseg.widgets.brush_badge import BrushBadge
+from napari_brainseg.widgets.brush_wheel import BrushWheel
 from napari_brainseg.widgets.canvas_filter import RightDrag
-from napari_brainseg.widgets.canvas_wheel import CanvasWheel
 from napari_brainseg.widgets.corners import Corners
 from napari_brainseg.widgets.help_overlay import HelpOverlay
 from napari_brainseg.widgets.linked_views import install as install_planes
@@ -94,9 +94,7 @@ class ReadingRoom(QObject):
             canvas, viewer, view, view.display, workbench.desk, lambda: self.strip.facts, self
         )
         brushes = workbench.brushes
-        self.wheel = CanvasWheel(
-            canvas, viewer, brushes, self.strip.step, lambda: view.case is not None
-        )
+        self.wheel = BrushWheel(canvas, viewer, brushes)
         self.badge = BrushBadge(canvas, viewer, brushes)
         self.path = RegionPath(canvas, viewer, view, brushes.regions, self.planes.crosshair)
         # The status line costs a second redraw of the window at every move of a brush.

@@ -149,9 +149,8 @@ class SideBySide(QWidget):
         self._views.crosshair = (self._views.crosshair[0], round(row), round(column))
 
     def _scroll(self, steps: int) -> None:
-        # As on the large picture: towards the user to the next slice.
         z, y, x = self._views.crosshair
-        self._views.crosshair = (z - steps, y, x)
+        self._views.crosshair = (z + steps, y, x)
 
     def _choose(self, number: int) -> None:
         if number < len(self.modalities):
