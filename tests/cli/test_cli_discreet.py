@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,18 @@ from napari_brainseg.core.dataset.phantom import phantom_study
 from napari_brainseg.core.dataset.phantom.dicom import PhantomPatient, write_dicom_phantom
 
 SECRETS = ("DOE", "4711", "99817", "Hospital", "1970-02-03")
+
+
+def readable(name, content):
+    """What somebody can read in a file; in compressed pixels three letters come up by chance."""
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            inside = archive.namelist()
+            parts = [readable(each, archive.read(each)) for each in inside]
+        return b" ".join([*(each.encode() for each in inside), *parts])
+    if name.endswith((".png", ".gif", ".pdf", ".tif")):
+        return b" ".join(re.findall(rb"[ -~]{6,}", content))
+    return content
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +65,8 @@ def test_records_of_a_damaged_patient_name_nobody(brainseg, export, model, tmp_p
         told = b"".join(p.read_bytes() for p in written if p.suffix in (".json", ".html"))
         assert b"claims" in told or b"cut" in told
     for path in written:
-        content = path.relative_to(tmp_path).as_posix().encode() + path.read_bytes()
+        name = path.relative_to(tmp_path).as_posix()
+        content = name.encode() + readable(name, path.read_bytes())
         assert not [word for word in SECRETS if word.encode() in content], path
 
 
