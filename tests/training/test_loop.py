@@ -107,10 +107,13 @@ def test_a_finished_run_is_measured_and_summed_up(train, tmp_path: Path) -> None
     "changes",
     [
         {"optimizer": "sgd", "nesterov": True, "schedule": "plateau", "context_slices": 3},
-        {"network": "unet++", "network_options": {"deep_supervision": True}, "schedule": "cosine",
-         "warmup_epochs": 1.0, "augmentation": "strong", "early_stopping": 9},
-        {"optimizer": "adam", "schedule": "step", "decay_epochs": 1, "sampling": "uniform",
-         "accumulation": 2, "loss": "focal+dice-per-sample"},
+        pytest.param(
+            {"network": "unet++", "network_options": {"deep_supervision": True},
+             "schedule": "cosine", "warmup_epochs": 1.0, "augmentation": "strong",
+             "early_stopping": 9}, marks=pytest.mark.slow),
+        pytest.param(
+            {"optimizer": "adam", "schedule": "step", "decay_epochs": 1, "sampling": "uniform",
+             "accumulation": 2, "loss": "focal+dice-per-sample"}, marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_resuming_gives_the_weights_of_an_unbroken_run(

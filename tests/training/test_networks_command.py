@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_the_table_shows_sizes_options_and_counted_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,7 @@ def test_head_fills_the_frame_as_in_kaggle_3m_and_air_is_dark(patient):
     assert 130 <= np.ptp(columns) <= 200
 
 
+@pytest.mark.slow
 def test_lesions_have_the_volumes_of_real_ones_and_lie_inside_the_brain():
     for index in range(3):
         study = phantom_study(21, index, lesions=1, skull_stripped=True)
