@@ -38,7 +38,7 @@ run: system $(READY) ## open the viewer; STUDY=/path/to/patients opens it there
 system-tests: # dciodvfy and dcmdump, which tests of DICOM output ask; without them those are skipped
 	@sh .ci/system-packages tests
 
-test: system-tests $(READY) ## the tests, under 15 minutes
+test: system-tests $(READY) ## the tests, about 15 minutes on two cores
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-long: system-tests $(READY) ## the tests that take longer
